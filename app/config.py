@@ -1,0 +1,328 @@
+"""What the service is told by its environment: one frozen `Config`, read once at the start.
+
+Our names carry the prefix SENSORIUM_, but for the three that every host and tool already knows: DATABASE_URL,
+STRIPE_API_KEY and STRIPE_WEBHOOK_SECRET. So an unknown name with our prefix is a typing error and stops the start, and
+nobody else's environment is looked at. A secret may stand in a file: NAME_FILE holds the path to it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import hmac
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+import msgspec
+
+PREFIX = "SENSORIUM_"
+SECONDS_IN_A_WEEK = 604_800
+MEDIA_SCHEMES = ("s3", "gs", "az", "file", "memory")
+
+
+class BadSetting(Exception):
+    """A setting is unknown, malformed or missing; the message is one line that names it."""
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """Every setting, checked. Durations in seconds, money in basis points. The repr hides secrets."""
+
+    database_url: str  # "": the embedded PostgreSQL in data_dir
+    data_dir: Path
+    media_url: str  # an obstore URL, or a folder
+    host: str
+    port: int
+    public_url: str  # without a slash at the end
+    metrics_port: int  # 0: none
+    http_workers: int
+    db_pool_size: int
+    decode_workers: int
+    log_level: str
+    sandbox: bool  # play money, outbox instead of mail, a clock that can be moved
+    stripe_api_key: str
+    stripe_webhook_secret: str
+    stripe_api_base: str
+    smtp_url: str  # "": no mail leaves; only in sandbox mode
+    secret_key: str  # signs challenges and sessions, hashes one-time codes
+    fee_bps: int
+    hold_window_s: int
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.shown().items())
+        return f"Config({shown})"
+
+    __str__ = __repr__
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return list(self.shown().items())
+
+    def shown(self) -> dict[str, object]:
+        """The settings by field name, fit for a log: secrets as whether they are set, URLs without passwords."""
+        return {setting.field: setting.shown(getattr(self, setting.field)) for setting in SETTINGS}
+
+    @property
+    def live(self) -> bool:
+        """Whether real money moves."""
+        return _is_live_key(self.stripe_api_key)
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """One name in the environment: how it is read, and what it means."""
+
+    field: str
+    help: str
+    read: Callable[[str], Any] = str
+    default: str = ""
+    secret: bool = False
+    own_name: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.own_name or PREFIX + self.field.upper()
+
+    def shown(self, value: object) -> object:
+        if not value or not self.secret:
+            return value
+        return without_password(str(value)) if self.field.endswith("_url") else "set"
+
+
+def load(environment: Mapping[str, str] | None = None) -> Config:
+    """The configuration from the environment, or BadSetting. A sandbox makes its secret key in the data folder."""
+    values = _read(os.environ if environment is None else environment)
+    data_dir: Path = values["data_dir"]
+    _check_stripe(values)
+    if not values["sandbox"] and not values["smtp_url"]:
+        raise BadSetting(
+            "SENSORIUM_SMTP_URL is missing: people sign in by mailed codes (only sandbox mode does without)"
+        )
+    if not values["media_url"]:
+        values["media_url"] = str(data_dir / "media")
+    if not values["public_url"]:
+        shown_host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(values["host"], values["host"])
+        values["public_url"] = f"http://{shown_host}:{values['port']}"
+    if not values["secret_key"]:
+        if not values["sandbox"]:
+            raise BadSetting(
+                "SENSORIUM_SECRET_KEY is missing: all processes of a live service share one (>= 32 characters)"
+            )
+        values["secret_key"] = _kept_secret(data_dir / "secret.key")
+    if values["sandbox"] and not values["stripe_webhook_secret"]:
+        # Not a constant: whoever reads this file could fund accounts on a sandbox that is open to a network.
+        digest = hmac.digest(values["secret_key"].encode(), b"stripe sandbox webhooks", hashlib.sha256).hex()
+        values["stripe_webhook_secret"] = f"whsec_{digest}"
+    return Config(**values)
+
+
+def without_password(url: str) -> str:
+    """The URL with `***` in the place of a password, whether before the host or as a parameter."""
+    parts = urlsplit(url)
+    if parts.password is None and "password=" not in parts.query:
+        return url
+    place = parts.netloc.rpartition("@")[2]
+    query = "&".join("password=***" if item.startswith("password=") else item for item in parts.query.split("&"))
+    user = f"{parts.username}:***@" if parts.password is not None else parts.netloc.removesuffix(place)
+    return urlunsplit(SplitResult(parts.scheme, f"{user}{place}", parts.path, query, ""))
+
+
+# ---- reading one value
+
+
+def _whole(smallest: int, largest: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not smallest <= int(text) <= largest:
+            raise ValueError(f"a whole number from {smallest} to {largest}")
+        return int(text)
+
+    return read
+
+
+def _yes_or_no(text: str) -> bool:
+    answers = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if text.lower() not in answers:
+        raise ValueError("true or false")
+    return answers[text.lower()]
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.lower() not in choices:
+            raise ValueError(f"one of {', '.join(choices)}")
+        return text.lower()
+
+    return read
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        wanted = f"a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}"
+        try:
+            parts = urlsplit(text)
+            _ = parts.port
+        except ValueError:
+            raise ValueError(wanted) from None
+        if parts.scheme not in schemes or not (parts.netloc or parts.query):
+            raise ValueError(wanted)
+        return text.rstrip("/")
+
+    return read
+
+
+def _media(text: str) -> str:
+    scheme = urlsplit(text).scheme
+    if "://" in text and scheme not in MEDIA_SCHEMES:
+        raise ValueError(f"a folder, or a URL that begins with {', '.join(f'{known}://' for known in MEDIA_SCHEMES)}")
+    return text if "://" in text else str(Path(text).expanduser().resolve())
+
+
+def _folder(text: str) -> Path:
+    path = Path(text)
+    try:
+        path = path.expanduser()
+    except RuntimeError:
+        raise ValueError("a folder (this user has no home, so ~ means nothing)") from None
+    if path.exists() and not path.is_dir():
+        raise ValueError("a folder, not a file")
+    return path.resolve()
+
+
+def _starts_with(*beginnings: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if not text.startswith(beginnings) or len(text) < 12:
+            raise ValueError(f"something that begins with {' or '.join(beginnings)}")
+        return text
+
+    return read
+
+
+def _long_secret(text: str) -> str:
+    if len(text) < 32:
+        raise ValueError("at least 32 characters")
+    return text
+
+
+def _default_data_dir() -> str:
+    return os.path.join(os.environ.get("XDG_DATA_HOME") or "~/.local/share", "sensorium")
+
+
+# The order is that of `sensorium config` and of docs/operations.md.
+SETTINGS = (
+    Setting("database_url", "PostgreSQL >= 15; without it the embedded one runs in the data folder",
+            _url("postgresql", "postgres"), secret=True, own_name="DATABASE_URL"),
+    Setting("data_dir", "where the embedded database, media and the sandbox's state live", _folder,
+            _default_data_dir()),
+    Setting("media_url", "photos and files: a folder, s3://, gs:// or az://; default: data folder/media", _media),
+    Setting("host", "address to listen on", str, "127.0.0.1"),
+    Setting("port", "port to listen on", _whole(0, 65535), "8000"),
+    Setting("public_url", "how phones and agents reach the service; default: http://host:port", _url("http", "https")),
+    Setting("metrics_port", "Prometheus metrics at /metrics on this port; 0: none", _whole(0, 65535), "0"),
+    Setting("http_workers", "processes that answer HTTP", _whole(1, 256), "1"),
+    Setting("db_pool_size", "database connections of one process", _whole(2, 500), "10"),
+    Setting("decode_workers", "processes that decode images, for each worker", _whole(1, 64), "2"),
+    Setting("log_level", "debug, info, warning or error", _one_of("debug", "info", "warning", "error"), "info"),
+    Setting("sandbox", "play money, mail to an outbox page, a movable clock; default: when STRIPE_API_KEY is not set",
+            _yes_or_no),
+    Setting("stripe_api_key", "secret or restricted key of the Stripe account",
+            _starts_with("sk_test_", "sk_live_", "rk_test_", "rk_live_"), secret=True, own_name="STRIPE_API_KEY"),
+    Setting("stripe_webhook_secret", "signing secret of the webhook endpoint /stripe/webhooks", _starts_with("whsec_"),
+            secret=True, own_name="STRIPE_WEBHOOK_SECRET"),
+    Setting("stripe_api_base", "where the Stripe API is; default: Stripe, or the sandbox that `sensorium run` starts",
+            _url("http", "https")),
+    Setting("smtp_url", "smtp://user:password@host:port (STARTTLS) or smtps://", _url("smtp", "smtps"), secret=True),
+    Setting("secret_key", "signs challenges and sessions; at least 32 characters, the same for all processes",
+            _long_secret, secret=True),
+    Setting("fee_bps", "the market's fee in basis points of the gross amount", _whole(0, 10_000), "1000"),
+    Setting("hold_window_s", "seconds from acceptance until earnings may be paid out",
+            _whole(0, 366 * 86_400), str(SECONDS_IN_A_WEEK)),
+)  # fmt: skip
+
+
+# ---- reading all of them
+
+
+def _read(environment: Mapping[str, str]) -> dict[str, Any]:
+    names = {setting.name for setting in SETTINGS}
+    files = {f"{setting.name}_FILE" for setting in SETTINGS if setting.secret}
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in names | files:
+            near = difflib.get_close_matches(name, names | files, n=1)
+            hint = f"did you mean {near[0]}?" if near else "`sensorium config` lists the known ones"
+            raise BadSetting(f"{name} is not a setting: {hint}")
+    values: dict[str, Any] = {}
+    for setting in SETTINGS:
+        text = _text(setting, environment)
+        try:
+            values[setting.field] = setting.read(text) if text else _nothing(setting)
+        except ValueError as error:
+            said = "" if setting.secret else f", not {text!r}"
+            raise BadSetting(f"{setting.name} must be {error}{said}") from None
+    return values
+
+
+def _text(setting: Setting, environment: Mapping[str, str]) -> str:
+    """As written, or what its file holds; an empty value counts as not set, as container hosts pass on blanks."""
+    text, file = environment.get(setting.name, ""), environment.get(f"{setting.name}_FILE", "")
+    if not setting.secret or not file:
+        return text.strip() or setting.default
+    if text:
+        raise BadSetting(f"{setting.name} and {setting.name}_FILE are both set: keep one")
+    try:
+        text = Path(file).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSetting(f"{setting.name}_FILE: cannot read {file} ({error})") from None
+    if not text:
+        raise BadSetting(f"{setting.name}_FILE: {file} is empty")
+    return text
+
+
+def _nothing(setting: Setting) -> object:
+    return None if setting.field == "sandbox" else ""
+
+
+def _check_stripe(values: dict[str, Any]) -> None:
+    key, base = values["stripe_api_key"], values["stripe_api_base"]
+    if values["sandbox"] is None:
+        values["sandbox"] = not key
+    if values["sandbox"] and _is_live_key(key):
+        raise BadSetting("SENSORIUM_SANDBOX must be off with a live STRIPE_API_KEY: it would move the market's clock")
+    if not values["sandbox"]:
+        for field, name in (("stripe_api_key", "STRIPE_API_KEY"), ("stripe_webhook_secret", "STRIPE_WEBHOOK_SECRET")):
+            if not values[field]:
+                raise BadSetting(f"{name} is missing: it is needed unless SENSORIUM_SANDBOX is on")
+    if _is_live_key(key) and base and not base.startswith("https://"):
+        raise BadSetting("SENSORIUM_STRIPE_API_BASE must be https:// with a live STRIPE_API_KEY")
+    if not base:
+        values["stripe_api_base"] = "https://api.stripe.com" if key else SANDBOX_STRIPE_BASE
+    if not key:
+        values["stripe_api_key"] = SANDBOX_STRIPE_KEY
+
+
+# Where `python -m app.sandbox.stripe` listens unless told otherwise, and a key that only it takes.
+SANDBOX_STRIPE_BASE = "http://127.0.0.1:12111"
+SANDBOX_STRIPE_KEY = "sk_test_sensorium_sandbox"
+
+
+def _is_live_key(key: str) -> bool:
+    return key.startswith(("sk_live_", "rk_live_"))
+
+
+def _kept_secret(file: Path) -> str:
+    """Made at the first start; two processes that start at once end up with the same one."""
+    try:
+        if not file.exists():
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix="secret.", delete=False) as fresh:
+                fresh.write(secrets.token_hex(32))
+            try:
+                os.link(fresh.name, file)  # fails when another process was first
+            except FileExistsError:
+                pass
+            finally:
+                os.unlink(fresh.name)
+        return file.read_text().strip()
+    except OSError as error:
+        raise BadSetting(f"SENSORIUM_DATA_DIR: cannot keep a secret key in {file} ({error.strerror})") from None
