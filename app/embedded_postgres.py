@@ -12,10 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import fcntl
 import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -29,8 +26,10 @@ from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from app import postgres_binaries
+from app import postgres_binaries, server_user
 from app.child import Child
+from app.folder_lock import FolderLock
+from app.postgres_binaries import EmbeddedPostgresError
 
 ROLE = "sensorium"  # owns the database; no superuser, so that nothing works here that a managed server would refuse
 SOCKET_NAME = ".s.PGSQL.5432"
@@ -55,10 +54,6 @@ SETTINGS: Mapping[str, str] = {
 T = TypeVar("T")
 
 
-class EmbeddedPostgresError(Exception):
-    """The embedded PostgreSQL cannot run; the message says why and how to mend it."""
-
-
 class EmbeddedPostgres:
     """`with EmbeddedPostgres(folder) as postgres: connect(postgres.dsn)`.
 
@@ -72,7 +67,7 @@ class EmbeddedPostgres:
         self.log = self.data_dir / "postgres.log"
         self._settings = {**SETTINGS, **(settings or {})}
         self._server: Child | None = None
-        self._lock: int | None = None
+        self._lock = FolderLock(self.data_dir / "postgres.lock")
 
     @property
     def owned(self) -> bool:
@@ -113,7 +108,7 @@ class EmbeddedPostgres:
                 return self
             if time.monotonic() > deadline:
                 raise EmbeddedPostgresError(
-                    f"another process (pid {self._lock_holder()}) holds {self.data_dir / 'postgres.lock'} but its "
+                    f"another process (pid {self._lock.holder()}) holds {self._lock.path} but its "
                     f"database does not answer; stop that process, or choose another data folder"
                 )
             time.sleep(0.05)
@@ -124,9 +119,7 @@ class EmbeddedPostgres:
             self._server.stop((signal.SIGINT, 20), (signal.SIGQUIT, 5))
             self._server = None
             self._remove_short_socket_folder()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._lock.release()
 
     def exit_status(self) -> int | None:
         """None while the server that we started runs."""
@@ -143,13 +136,14 @@ class EmbeddedPostgres:
     # ---- starting
 
     def _launch(self, deadline: float) -> None:
-        user = self._server_user()
+        user = server_user.choose(self.cluster)
         binaries = postgres_binaries.find(user)
         self._end_orphan()
         if not self.cluster.exists():
             self._make_cluster(binaries, user)
         self._check_version(binaries)
-        self._write_access_rules(user)
+        for file, text in self._access_rules(user).items():
+            server_user.write_as(user, self.cluster, file, text)
         self._prepare_socket_folder(user)
         if self.log.exists() and self.log.stat().st_size > LARGEST_LOG:
             self.log.replace(self.log.with_suffix(".log.1"))
@@ -163,7 +157,7 @@ class EmbeddedPostgres:
             # After kill -9 shared memory stays behind in /dev/shm until the next start; mmap'ed files are the fallback.
             "dynamic_shared_memory_type": "posix" if os.access("/dev/shm", os.W_OK) else "mmap",
         }
-        command = [str(binaries / "postgres"), "-D", str(_here(self.cluster, user))]
+        command = [str(binaries / "postgres"), "-D", str(server_user.here(self.cluster, user))]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
         while True:
@@ -171,7 +165,12 @@ class EmbeddedPostgres:
             with self.log.open("ab") as log:
                 # SIGINT is PostgreSQL's fast shutdown; its SIGTERM would wait for clients to leave.
                 self._server = Child(
-                    command, death_signal=signal.SIGINT, user=user, cwd=self.cluster, env=_ENVIRONMENT, output=log
+                    command,
+                    death_signal=signal.SIGINT,
+                    user=user,
+                    cwd=self.cluster,
+                    env=server_user.ENVIRONMENT,
+                    output=log,
                 )
             if self._wait_until_ready(deadline):
                 return
@@ -197,13 +196,25 @@ class EmbeddedPostgres:
         """initdb into a folder beside, renamed when whole: an interrupted one leaves nothing like a cluster."""
         unfinished = self.data_dir / "postgres.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
-        _make_private_folder(unfinished, user)
-        command = [str(binaries / "initdb"), "-D", str(_here(unfinished, user)), "-U", "postgres", "--auth=peer"]
+        server_user.make_private_folder(unfinished, user)
+        command = [
+            str(binaries / "initdb"),
+            "-D",
+            str(server_user.here(unfinished, user)),
+            "-U",
+            "postgres",
+            "--auth=peer",
+        ]
         # The built-in locale sorts alike on every machine.
         command += ["-E", "UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         with tempfile.TemporaryFile() as output:
             initdb = Child(
-                command, death_signal=signal.SIGKILL, user=user, cwd=unfinished, env=_ENVIRONMENT, output=output
+                command,
+                death_signal=signal.SIGKILL,
+                user=user,
+                cwd=unfinished,
+                env=server_user.ENVIRONMENT,
+                output=output,
             )
             if initdb.stop((signal.Signals.SIGCONT, 300)) != 0:
                 output.seek(0)
@@ -233,23 +244,10 @@ class EmbeddedPostgres:
                 f"{binary_version}: dump it with the old ones and restore into a new data folder (docs/operations.md)"
             )
 
-    def _write_access_rules(self, user: int | None) -> None:
-        names = {"root", _user_name(os.geteuid() if user is None else user)}
+    def _access_rules(self, user: int | None) -> dict[str, str]:
+        names = {"root", server_user.name_of(os.geteuid() if user is None else user)}
         lines = [f"sensorium {name} {role}" for name in sorted(names) for role in (ROLE, "postgres")]
-        for file, text in {
-            "pg_hba.conf": "local all all peer map=sensorium\n",
-            "pg_ident.conf": "\n".join(lines) + "\n",
-        }.items():
-            # Written as the owner of the cluster, never as root through a path which that owner could redirect.
-            subprocess.run(
-                ["/bin/sh", "-c", f"umask 077; cat > {file}.new && mv {file}.new {file}"],
-                input=text.encode(),
-                cwd=self.cluster,
-                user=user,
-                extra_groups=[] if user is not None else None,
-                env=_ENVIRONMENT,
-                check=True,
-            )
+        return {"pg_hba.conf": "local all all peer map=sensorium\n", "pg_ident.conf": "\n".join(lines) + "\n"}
 
     # ---- folders, owners, locks
 
@@ -259,43 +257,15 @@ class EmbeddedPostgres:
         except OSError as error:
             raise EmbeddedPostgresError(f"cannot make the data folder {self.data_dir}: {error.strerror}") from error
 
-    def _server_user(self) -> int | None:
-        """The uid to run as, None when that is our own."""
-        if not self.cluster.exists():
-            return _unprivileged_uid() if os.geteuid() == 0 else None
-        owner = self.cluster.stat().st_uid
-        if owner == 0:
-            raise EmbeddedPostgresError(f"{self.cluster} belongs to root, as whom PostgreSQL refuses to run; chown it")
-        if os.geteuid() not in (0, owner):
-            raise EmbeddedPostgresError(
-                f"{self.cluster} belongs to {_user_name(owner)}: run as {_user_name(owner)} or root, "
-                f"or choose another data folder"
-            )
-        return owner if os.geteuid() == 0 else None
-
     def _take_lock(self) -> bool:
-        path = self.data_dir / "postgres.lock"
         try:
-            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            return self._lock.take()
         except OSError as error:
-            owner = _user_name(self.data_dir.stat().st_uid)
+            owner = server_user.name_of(self.data_dir.stat().st_uid)
             raise EmbeddedPostgresError(
-                f"cannot open {path} ({error.strerror}): run as {owner} or root, or choose another data folder"
+                f"cannot lock {self._lock.path} ({error.strerror}): run as {owner} or root, "
+                f"or choose another data folder"
             ) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(lock)
-            if error.errno in (errno.EWOULDBLOCK, errno.EAGAIN):
-                return False
-            raise
-        os.truncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
-        self._lock = lock
-        return True
-
-    def _lock_holder(self) -> str:
-        return (self.data_dir / "postgres.lock").read_text() or "unknown"
 
     def _end_orphan(self) -> None:
         """We hold the lock, so a server that still runs here has lost its launcher: end it before ours starts."""
@@ -332,7 +302,7 @@ class EmbeddedPostgres:
             if user is not None:
                 os.chown(folder, user, -1)
         elif not folder.exists():
-            _make_private_folder(folder, user)
+            server_user.make_private_folder(folder, user)
 
     def _remove_short_socket_folder(self) -> None:
         link = self.data_dir / "postgres.socket"
@@ -361,44 +331,6 @@ class EmbeddedPostgres:
         with self.log.open("rb") as log:
             log.seek(offset)
             return log.read()[-4000:].decode(errors="replace")
-
-
-# Nothing of our own environment: it may hold secrets, and PG* variables would change what the server does.
-_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
-
-
-def _here(folder: Path, user: int | None) -> Path:
-    """How a server that runs as another user names its own working directory.
-
-    A root's data folder often lies below folders which that user may not enter (/root). The working directory was
-    entered before the uid changed, and Linux lets every process through /proc/self/cwd.
-    """
-    return Path("/proc/self/cwd") if user is not None and sys.platform == "linux" else folder
-
-
-def _make_private_folder(folder: Path, user: int | None) -> None:
-    folder.mkdir(mode=0o700)
-    if user is not None:
-        os.chown(folder, user, pwd.getpwuid(user).pw_gid)
-
-
-def _unprivileged_uid() -> int:
-    try:
-        return pwd.getpwnam("nobody").pw_uid
-    except KeyError:
-        raise EmbeddedPostgresError(
-            "PostgreSQL refuses to run as root and there is no user `nobody`: "
-            "run as an ordinary user, or set DATABASE_URL"
-        ) from None
-
-
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        raise EmbeddedPostgresError(
-            f"uid {uid} has no name, which PostgreSQL needs: add it to /etc/passwd, or set DATABASE_URL"
-        ) from None
 
 
 async def _answers(dsn: str) -> bool:

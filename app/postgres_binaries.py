@@ -22,8 +22,12 @@ INSTALLATION = "pginstall18"
 CACHES = (Path("/var/cache/sensorium"), Path("/var/lib/sensorium"), Path("/var/tmp/sensorium"))
 
 
-class BinariesMissing(Exception):
-    """The PostgreSQL binaries are not installed; the message says how to get them."""
+class EmbeddedPostgresError(Exception):
+    """The embedded PostgreSQL cannot run; the message says why and how to mend it."""
+
+
+class BinariesMissing(EmbeddedPostgresError):
+    """The PostgreSQL binaries are not installed, or not readable; the message says how to get them."""
 
 
 def find(user: int | None = None) -> Path:
