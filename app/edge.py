@@ -1,0 +1,241 @@
+"""The edge: what stands between HTTP and a handler, the same for every route.
+
+    @endpoint("POST", "/v1/tasks", by=AGENT, scope="tasks:write", once=True, status=201)
+    async def post_task(call: Call, data: TaskDraft) -> TaskView:
+        '''Post a task. …'''
+
+A handler names who may call it, gets a `Call` (its connection inside the request's transaction, the actor, the
+services), and its path parameters, `query` and `data` as strict structs. It returns a struct, which becomes JSON, or an
+`Answer`. To refuse it raises: a refusal of the market or a `Problem`; then nothing is kept. The order is always: who is
+it, may they, is the input right, has this been asked before, do it, commit, answer.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from inspect import Parameter, cleandoc, signature
+from typing import Any, Literal, get_type_hints
+
+from litestar import Request
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp
+
+from app import auth, idempotency
+from app.answers import Answer, json_answer
+from app.auth import Actor
+from app.db import Connection
+from app.errors import Problem
+from app.services import Services
+from app.strict import decode_body, decode_query
+
+JSON_LIMIT = 1_000_000
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+# write: one transaction around the handler · read: a connection without one · own: the handler takes what it needs
+Uses = Literal["write", "read", "own"]
+Handler = Callable[..., Awaitable[Any]]
+AnyRequest = Request[Any, Any, Any]
+
+
+@dataclass(slots=True)
+class Call:
+    """One request as a handler sees it."""
+
+    request: AnyRequest
+    services: Services
+    actor_or_none: Actor | None
+    connection_or_none: Connection | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def actor(self) -> Actor:
+        """Who is asking; only routes open to everyone have nobody."""
+        if self.actor_or_none is None:
+            raise Problem("unauthenticated", "A key or a session is required here.")
+        return self.actor_or_none
+
+    @property
+    def connection(self) -> Connection:
+        """The request's connection; routes that use their own have none."""
+        if self.connection_or_none is None:
+            raise RuntimeError("this route takes its own connections")
+        return self.connection_or_none
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What is known of a route before any request: the source of guards, of the API description and of the tests."""
+
+    method: Method
+    path: str
+    name: str
+    by: frozenset[str]
+    scope: str | None
+    optional: bool
+    once: bool
+    uses: Uses
+    status: int
+    limit: int
+    consumes: str | None
+    produces: str
+    problems: tuple[str, ...]
+    group: str
+    description: str
+    handler: Handler
+    parameters: Mapping[str, type]
+    query: type | None
+    data: type | None
+    answer: Any
+    hidden: bool
+
+    @property
+    def takes_body(self) -> bool:
+        """Whether the edge reads the whole body before the handler runs."""
+        return self.data is not None or (self.once and self.uses == "write")
+
+
+def endpoint(
+    method: Method,
+    path: str,
+    *,
+    by: frozenset[str],
+    scope: str | None = None,
+    optional: bool = False,
+    once: bool = False,
+    uses: Uses | None = None,
+    status: int = 200,
+    limit: int = JSON_LIMIT,
+    consumes: str | None = None,
+    produces: str = "application/json",
+    problems: tuple[str, ...] = (),
+    hidden: bool = False,
+) -> Callable[[Handler], HTTPRouteHandler]:
+    """Make a handler a route.
+
+    by: kinds of actor that may call (empty: everyone, credentials are not looked at) · scope: what the key must allow
+    · optional: also without credentials · once: an Idempotency-Key is required · uses: default `read` for GET, else
+    `write` · limit: bytes of body · consumes, produces: media types other than JSON · problems: slugs of its own
+    refusals, for the description · hidden: a page, no part of the API description.
+    """
+
+    def decorate(handler: Handler) -> HTTPRouteHandler:
+        hints = get_type_hints(handler, include_extras=True)
+        names = [name for name in signature(handler).parameters if name != "call"]
+        spec = Endpoint(
+            method=method,
+            path=path,
+            name=handler.__name__,
+            by=by,
+            scope=scope,
+            optional=optional,
+            once=once,
+            uses=uses or ("read" if method == "GET" else "write"),
+            status=status,
+            limit=limit,
+            consumes=consumes,
+            produces=produces,
+            problems=problems,
+            group=handler.__module__.rsplit(".", 1)[-1],
+            description=cleandoc(handler.__doc__ or ""),
+            handler=handler,
+            parameters={name: hints[name] for name in names if name not in ("query", "data")},
+            query=hints.get("query"),
+            data=hints.get("data"),
+            answer=hints.get("return"),
+            hidden=hidden,
+        )
+        _check(spec, signature(handler).parameters)
+
+        async def handle(request: AnyRequest) -> ASGIApp:
+            return await serve(spec, request)
+
+        handle.__name__ = handler.__name__
+        handle.__doc__ = handler.__doc__
+        typed = "".join(_litestar_path(part, spec.parameters) for part in path.split("{"))
+        return HTTPRouteHandler(
+            typed, http_method=[method], opt={"endpoint": spec}, request_max_body_size=limit, name=handler.__name__
+        )(handle)
+
+    return decorate
+
+
+def _check(spec: Endpoint, parameters: Mapping[str, Parameter]) -> None:
+    """Mistakes in a declaration stop the start, not a request."""
+    if "call" not in parameters:
+        raise TypeError(f"{spec.name}: the first parameter must be `call`")
+    if spec.once and (spec.uses == "read" or not spec.by):
+        raise TypeError(f"{spec.name}: once needs an actor and a transaction")
+    if spec.data is not None and spec.uses == "own" and spec.once:
+        raise TypeError(f"{spec.name}: a handler with its own transactions keeps its own idempotency")
+
+
+def _litestar_path(part: str, parameters: Mapping[str, type]) -> str:
+    """`task_id}/x` → `{task_id:str}/x`; what precedes the first brace stays."""
+    if "}" not in part:
+        return part
+    name, rest = part.split("}", 1)
+    return f"{{{name}:{'int' if parameters[name] is int else 'str'}}}{rest}"
+
+
+async def serve(spec: Endpoint, request: AnyRequest) -> ASGIApp:
+    """One request through the edge."""
+    services: Services = request.app.state.services
+    # Read before a connection is taken: whoever sends slowly must not hold one.
+    body = await request.body() if spec.takes_body else b""
+    async with services.database.read() as connection:
+        actor = await auth.identify(connection, request, spec.by, spec.scope, optional=spec.optional)
+        arguments = _arguments(spec, request, body)
+        call = Call(request, services, actor, connection)
+        if spec.uses == "write":
+            return await _write(spec, call, body, arguments)
+        if spec.uses == "read":
+            return _answer(spec, call, await spec.handler(call, **arguments))
+    call.connection_or_none = None
+    return _answer(spec, call, await spec.handler(call, **arguments))
+
+
+async def _write(spec: Endpoint, call: Call, body: bytes, arguments: dict[str, Any]) -> ASGIApp:
+    key = idempotency.key_of(call.request) if spec.once else None
+    async with call.services.database.transaction(call.connection):
+        if key is None:
+            return _answer(spec, call, await spec.handler(call, **arguments))
+        asked = idempotency.Asked(call.actor, key, call.request.method, call.request.url.path, body)
+        kept = await idempotency.begin(call.connection, asked)
+        if kept is not None:
+            return kept
+        answer = _answer(spec, call, await spec.handler(call, **arguments))
+        await idempotency.keep(call.connection, asked, answer)
+        return answer
+
+
+def _arguments(spec: Endpoint, request: AnyRequest, body: bytes) -> dict[str, Any]:
+    arguments: dict[str, Any] = {name: request.path_params[name] for name in spec.parameters}
+    if spec.query is not None:
+        pairs = request.query_params.multi_items()
+        if len(dict(pairs)) != len(pairs):
+            raise Problem("validation", "A query parameter stands there more than once.")
+        arguments["query"] = decode_query(dict(pairs), spec.query)
+    if spec.data is not None:
+        if spec.consumes is None:
+            _require_json(request)
+        arguments["data"] = decode_body(body, spec.data)
+    return arguments
+
+
+def _require_json(request: AnyRequest) -> None:
+    kind = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise Problem("unsupported-media", f"This operation takes application/json, not {kind[:100]}.")
+
+
+def _answer(spec: Endpoint, call: Call, result: Any) -> Answer:
+    if isinstance(result, Answer):
+        return result
+    if result is None:
+        return Answer(status=204 if spec.status == 200 else spec.status, headers=call.headers)
+    return json_answer(result, status=spec.status, headers=call.headers)
+
+
+def endpoint_of(handler: HTTPRouteHandler) -> Endpoint | None:
+    """The declaration behind a route; None for one that did not come from `endpoint`."""
+    spec = handler.opt.get("endpoint")
+    return spec if isinstance(spec, Endpoint) else None

@@ -1,0 +1,121 @@
+"""The one table from a refusal of the market to an answer over HTTP, as RFC 9457 problem details.
+
+The rules refuse in the words of the market (`market/errors.py`); which status that is, is known here and nowhere else.
+Each problem type is a page that this service serves at `/problems/<slug>`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+
+class Kind(NamedTuple):
+    """One problem type: its status, its title, and what the one who meets it can do."""
+
+    status: int
+    title: str
+    advice: str
+
+
+PROBLEMS: dict[str, Kind] = {
+    "malformed": Kind(
+        400, "The request cannot be read", "Send well-formed JSON in UTF-8, as the API description says."
+    ),
+    "validation": Kind(
+        422,
+        "Some fields are not as they must be",
+        "`errors` names each field by its JSON pointer and says what is wrong with it. Nothing has been done. "
+        "With status 400 the request could not be read at all.",
+    ),
+    "idempotency-key-missing": Kind(
+        400,
+        "An Idempotency-Key header is required",
+        "Make up a new key for each thing that you want done, and send the same key again when you repeat a request.",
+    ),
+    "idempotency-key-reused": Kind(
+        422,
+        "This Idempotency-Key was used for another request",
+        "A key stands for one request for 24 hours. Use a new key for a new request.",
+    ),
+    "in-flight": Kind(
+        409,
+        "A request with this Idempotency-Key is still running",
+        "Wait as long as Retry-After says, then send the same request again: you get the answer of the first.",
+    ),
+    "unauthenticated": Kind(
+        401,
+        "A valid key is required",
+        "Send `Authorization: Bearer <key>`. The key may be missing, mistyped, expired or revoked.",
+    ),
+    "forbidden": Kind(403, "This key may not do that", "The kind of key or its scopes do not allow this operation."),
+    "not-found": Kind(404, "There is no such thing here", "Either it does not exist or it belongs to somebody else."),
+    "method-not-allowed": Kind(
+        405, "This address does not take that method", "`Allow` lists the methods that it takes."
+    ),
+    "conflict": Kind(409, "The thing has changed meanwhile", "Read it again and decide anew."),
+    "insufficient-funds": Kind(
+        402,
+        "The balance does not cover this",
+        "Add funds with POST /v1/funding, or lower the price or the quantity.",
+    ),
+    "over-cap": Kind(
+        402,
+        "The key's spending cap does not allow this",
+        "Caps belong to the key: `max_per_task` and `max_per_day`. A key with other caps may be made by the owner.",
+    ),
+    "task-not-open": Kind(409, "The task is not open", "It is completed, expired or cancelled."),
+    "slot-taken": Kind(409, "No slot is free", "Others were first. A slot may come free when a claim expires."),
+    "claim-expired": Kind(409, "The claim is over", "Claims end at `expires_at`. Claim the task again if it is open."),
+    "wrong-state": Kind(
+        409, "This is not possible in the present state", "Read the thing again: its `status` says why."
+    ),
+    "reason-required": Kind(
+        422,
+        "A rejection needs a reason that the task declared",
+        "Cite one of the checks that the task lists in `acceptance.checks`, or a reason code, with a comment.",
+    ),
+    "policy-refused": Kind(403, "The rules of the market do not allow this", "`detail` says which rule."),
+    "evidence-missing": Kind(
+        422, "The evidence that the task asks for is not complete", "`detail` says what is missing."
+    ),
+    "unsupported-media": Kind(415, "This type of content is not taken here", "`detail` says what is taken."),
+    "too-large": Kind(413, "The content is too large", "`detail` says the limit."),
+    "digest-mismatch": Kind(
+        422, "The bytes are not the ones announced", "Content-Digest differs from what arrived. Send the file again."
+    ),
+    "rate-limited": Kind(429, "Too many requests", "Wait as long as Retry-After says."),
+    "unavailable": Kind(503, "The service is busy", "Nothing has been done. Try again after Retry-After seconds."),
+    "internal": Kind(
+        500, "Something went wrong on our side", "Nothing has been done. `request_id` finds it in our logs."
+    ),
+}
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """One field that is wrong: its JSON pointer, and what is wrong with it."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(Exception):
+    """A refusal of the service itself, by its slug. Refusals of the market have classes of their own."""
+
+    def __init__(
+        self,
+        slug: str,
+        detail: str,
+        *,
+        status: int | None = None,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.slug = slug
+        self.status = status or PROBLEMS[slug].status
+        self.detail = detail
+        self.errors = list(errors)
+        self.headers = dict(headers or {})
+        self.members = members

@@ -1,0 +1,40 @@
+"""The web application: routes, services, errors; nothing else lives here."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.openapi.config import OpenAPIConfig
+
+from app import config as configuration
+from app.config import Config
+from app.problems import handle
+from app.routes import all_routes
+from app.services import open_services
+
+
+def create_app(config: Config) -> Litestar:
+    """The service for `config`; opens its database and storage when it starts and closes them when it stops."""
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with open_services(config, name="sensorium-http") as services:
+            app.state.services = services
+            yield
+
+    no_openapi: OpenAPIConfig | None = None  # ours is made from the routes' own declarations: app/openapi.py
+    return Litestar(
+        all_routes(config),
+        lifespan=[lifespan],
+        exception_handlers={Exception: handle},
+        openapi_config=no_openapi,
+        logging_config=None,
+        debug=False,
+        pdb_on_exception=False,
+        include_in_schema=False,
+    )
+
+
+def application() -> Litestar:
+    """What the HTTP server imports: the service as the environment configures it."""
+    return create_app(configuration.load())

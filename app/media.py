@@ -1,0 +1,160 @@
+"""Bytes at their SHA-256, in whatever object storage the configuration names.
+
+Originals lie at `originals/ab/cd/<sha256>`, made smaller copies at `copies/ab/cd/<sha256>.<variant>.jpg`. Bytes are put
+before the transaction that records them commits, so a row never points at nothing; bytes that no row points at are
+harmless and may be swept. In a local folder a file counts as stored once it is on the disk itself.
+"""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import NamedTuple
+
+import obstore
+from obstore.exceptions import AlreadyExistsError
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from app.errors import Problem
+
+PHOTO_LIMIT = 25_000_000
+IN_MEMORY = 1_000_000
+PUTS_AT_ONCE = 8
+
+# (offset, magic bytes, media type); HEIC brands from ISO/IEC 23008-12, section 10.2.
+_MAGIC = [
+    (0, b"\xff\xd8\xff", "image/jpeg"),
+    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
+    (8, b"WEBP", "image/webp"),
+]
+_HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
+
+
+class Stored(NamedTuple):
+    """What was received: its digest, its length in bytes, its first bytes' media type (None: no photo)."""
+
+    sha256: bytes
+    size: int
+    media_type: str | None
+
+
+def media_type_of(head: bytes) -> str | None:
+    """The photo type that the first 16 bytes announce; None for anything else."""
+    for offset, magic, media_type in _MAGIC:
+        if head[offset : offset + len(magic)] == magic:
+            return media_type
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
+        return "image/heic"
+    return None
+
+
+def original_path(sha256: bytes) -> str:
+    """Where an original lies."""
+    name = sha256.hex()
+    return f"originals/{name[:2]}/{name[2:4]}/{name}"
+
+
+def copy_path(sha256: bytes, variant: str) -> str:
+    """Where a re-encoded copy lies."""
+    name = sha256.hex()
+    return f"copies/{name[:2]}/{name[2:4]}/{name}.{variant}.jpg"
+
+
+class Media:
+    """One object store. `url`: a folder, `file:///folder`, `s3://bucket/prefix`, … as obstore reads it."""
+
+    def __init__(self, url: str) -> None:
+        if "://" not in url or url.startswith("file://"):
+            self._folder: Path | None = Path(url.removeprefix("file://"))
+            self._store: ObjectStore = LocalStore(self._folder, mkdir=True)
+        else:
+            self._folder = None
+            self._store = from_url(url)
+        self._puts = asyncio.Semaphore(PUTS_AT_ONCE)
+
+    async def put(self, path: str, content: bytes) -> None:
+        """Store `content` at `path` unless something lies there already: a path names one content for ever."""
+        try:
+            await obstore.put_async(self._store, path, content, mode="create")
+        except AlreadyExistsError:
+            pass
+        if self._folder is not None:
+            await asyncio.to_thread(_to_disk, self._folder / path)
+
+    async def get(self, path: str) -> bytes | None:
+        """All of what lies at `path`; None when nothing does."""
+        try:
+            found = await obstore.get_async(self._store, path)
+        except FileNotFoundError:
+            return None
+        return bytes(await found.bytes_async())
+
+    async def stream(self, path: str) -> tuple[int, AsyncIterator[bytes]] | None:
+        """Length and pieces of what lies at `path`; None when nothing does."""
+        try:
+            found = await obstore.get_async(self._store, path)
+        except FileNotFoundError:
+            return None
+        return found.meta["size"], _pieces(found)
+
+    async def receive(self, pieces: AsyncIterator[bytes], limit: int = PHOTO_LIMIT) -> tuple[Stored, "Spool"]:
+        """Take in a body piece by piece, hashing as it comes; past `limit` bytes: too-large. Stores nothing yet."""
+        spool = Spool()
+        digest = hashlib.sha256()
+        head = b""
+        try:
+            async for piece in pieces:
+                if len(head) < 16:
+                    head = (head + piece)[:16]
+                digest.update(piece)
+                spool.write(piece)
+                if spool.size > limit:
+                    raise Problem("too-large", f"A photo may have at most {limit // 1_000_000} MB.")
+        except BaseException:
+            spool.close()
+            raise
+        return Stored(digest.digest(), spool.size, media_type_of(head)), spool
+
+    async def keep(self, stored: Stored, spool: "Spool") -> None:
+        """Store what was received, at its digest."""
+        async with self._puts:
+            await self.put(original_path(stored.sha256), spool.read())
+
+
+class Spool:
+    """A body on its way in: in memory while it is small, else in a file without a name."""
+
+    def __init__(self) -> None:
+        self._file = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - closed by whoever receives it
+        self.size = 0
+
+    def write(self, piece: bytes) -> None:
+        """Append."""
+        self._file.write(piece)
+        self.size += len(piece)
+
+    def read(self) -> bytes:
+        """All of it."""
+        self._file.seek(0)
+        return self._file.read()
+
+    def close(self) -> None:
+        """Forget it."""
+        self._file.close()
+
+
+async def _pieces(found: obstore.GetResult) -> AsyncIterator[bytes]:
+    async for piece in found.stream():
+        yield bytes(piece)
+
+
+def _to_disk(path: Path) -> None:
+    """fsync the file and the folder that names it, as the database does with the row."""
+    for each in (path, path.parent):
+        handle = os.open(each, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,25 @@
+"""What one process has at hand: its configuration, database, object storage and image decoders."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from app.config import Config
+from app.db import Database, open_database
+from app.media import Media
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Opened at the start of a process, handed to every request and job."""
+
+    config: Config
+    database: Database
+    media: Media
+
+
+@asynccontextmanager
+async def open_services(config: Config, *, name: str) -> AsyncIterator[Services]:
+    """Open all of it, and close it in the reverse order."""
+    async with open_database(config.database_url, largest=config.db_pool_size, name=name) as database:
+        yield Services(config, database, Media(config.media_url))

@@ -1,0 +1,139 @@
+"""Strict input: what was sent is what was meant, and every field that is wrong is named in one answer.
+
+msgspec stops at the first mistake. When it finds one, a second and slower pass over the decoded value collects them
+all, each with the JSON pointer (RFC 6901) of its field.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, get_args, get_origin
+
+import msgspec
+from msgspec.structs import fields
+
+from app.errors import FieldError, Problem
+
+T = TypeVar("T")
+
+MOST_ERRORS = 50
+
+
+def decode_body(body: bytes, kind: type[T]) -> T:
+    """The JSON `body` as a `kind`. Not JSON at all: 400; unknown fields, wrong types, values out of range: 422."""
+    try:
+        value = msgspec.json.decode(body, type=kind, strict=True)
+        if b"\\u0000" in body:
+            _refuse_nul(msgspec.json.decode(body))
+        return value
+    except msgspec.ValidationError as first:
+        try:
+            plain = msgspec.json.decode(body)
+        except msgspec.ValidationError:  # a number beyond all types
+            plain = None
+        raise _unprocessable(plain, kind, first, strict=True) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        detail = f"The body is not JSON: {error}." if body else "The body is empty; a JSON object is expected."
+        raise Problem("validation", detail, status=400) from None
+
+
+def decode_query(pairs: Mapping[str, str], kind: type[T]) -> T:
+    """Query parameters as a `kind`: texts that spell a number or a truth value count as such, the rest is strict."""
+    _refuse_nul(pairs)
+    try:
+        return msgspec.convert(dict(pairs), kind, strict=False)
+    except msgspec.ValidationError as first:
+        raise _unprocessable(dict(pairs), kind, first, strict=False) from None
+
+
+def _refuse_nul(value: Any, pointer: str = "") -> None:
+    """PostgreSQL keeps no NUL in texts, so none may come in."""
+    if isinstance(value, str) and "\x00" in value:
+        detail = "This text holds a NUL character, which cannot be kept."
+        raise Problem("validation", "One field is not as it must be.", errors=[FieldError(pointer, detail)])
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            _refuse_nul(name, f"{pointer}/{_escape(name)}")
+            _refuse_nul(inner, f"{pointer}/{_escape(name)}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            _refuse_nul(inner, f"{pointer}/{index}")
+
+
+def _unprocessable(value: Any, kind: Any, first: Exception, *, strict: bool) -> Problem:
+    found: list[FieldError] = []
+    _collect(value, kind, "", found, strict=strict)
+    if not found:
+        found = [FieldError(pointer="", detail=_plain(first))]
+    count = len(found)
+    detail = "One field is not as it must be." if count == 1 else f"{count} fields are not as they must be."
+    return Problem("validation", detail, errors=found[:MOST_ERRORS])
+
+
+def _collect(value: Any, kind: Any, pointer: str, found: list[FieldError], *, strict: bool) -> None:
+    """Append to `found` each mistake in `value`, deepest place first known."""
+    try:
+        msgspec.convert(value, kind, strict=strict)
+        return
+    except msgspec.ValidationError as error:
+        before = len(found)
+        inner = _struct_of(kind)
+        if inner is not None and isinstance(value, dict):
+            _collect_struct(value, inner, pointer, found, strict=strict)
+        elif isinstance(value, list) and (item := _item_of(kind)) is not None:
+            for index, each in enumerate(value):
+                _collect(each, item, f"{pointer}/{index}", found, strict=strict)
+        if len(found) == before:
+            found.append(FieldError(pointer=pointer, detail=_plain(error)))
+
+
+def _collect_struct(
+    value: dict[str, Any], kind: type[msgspec.Struct], pointer: str, found: list[FieldError], *, strict: bool
+) -> None:
+    known = {field.encode_name: field for field in fields(kind)}
+    if kind.__struct_config__.forbid_unknown_fields:
+        for name in value:
+            if name not in known:
+                found.append(FieldError(pointer=f"{pointer}/{_escape(name)}", detail="This field is not known here."))
+    for name, field in known.items():
+        here = f"{pointer}/{_escape(name)}"
+        if name in value:
+            _collect(value[name], field.type, here, found, strict=strict)
+        elif field.required:
+            found.append(FieldError(pointer=here, detail="This field is required."))
+
+
+def _bare(kind: Any) -> Any:
+    """`kind` without Annotated."""
+    while hasattr(kind, "__metadata__"):
+        kind = get_args(kind)[0]
+    return kind
+
+
+def _struct_of(kind: Any) -> type[msgspec.Struct] | None:
+    """The one struct that `kind` is, or may be (`Place | None`)."""
+    kind = _bare(kind)
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return kind
+    inside = [_struct_of(option) for option in get_args(kind) if get_origin(kind) not in (list, tuple, dict)]
+    structs = [option for option in inside if option is not None]
+    return structs[0] if len(structs) == 1 else None
+
+
+def _item_of(kind: Any) -> Any:
+    """What a list of `kind` holds; None when it is no list."""
+    kind = _bare(kind)
+    if get_origin(kind) in (list, Sequence):
+        return get_args(kind)[0]
+    for option in get_args(kind):
+        if (item := _item_of(option)) is not None:
+            return item
+    return None
+
+
+def _escape(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _plain(error: Exception) -> str:
+    """msgspec's message without its own path, which the pointer replaces."""
+    text = str(error).split(" - at `")[0]
+    return text if text.endswith(".") else text + "."
