@@ -1,0 +1,74 @@
+"""Refusals, in the words of the market. Which HTTP status each becomes is known in app/errors.py alone."""
+
+
+class Refusal(Exception):
+    """The rules do not allow it. The message is meant for the one who asked."""
+
+    def __init__(self, detail: str = "", *, pointer: str | None = None) -> None:
+        super().__init__(detail or type(self).__doc__ or "")
+        self.detail = str(self)
+        self.pointer = pointer  # the JSON pointer of the field at fault, where there is one
+
+
+class NotFound(Refusal):
+    """There is no such thing here."""
+
+
+class Unauthenticated(Refusal):
+    """The key is unknown, expired or revoked."""
+
+
+class Forbidden(Refusal):
+    """This key may not do that."""
+
+
+class Invalid(Refusal):
+    """A value is not as the rules want it."""
+
+
+class InsufficientFunds(Refusal):
+    """The balance does not cover this."""
+
+
+class OverCap(Refusal):
+    """The key's spending cap does not allow this."""
+
+
+class TaskNotOpen(Refusal):
+    """The task is not open."""
+
+
+class SlotTaken(Refusal):
+    """No slot of this task is free."""
+
+
+class AlreadyAnswered(Refusal):
+    """A person answers a task once; this one holds a claim on it or has answered already."""
+
+
+class TooManyClaims(Refusal):
+    """Too many claims at once: finish or release one first."""
+
+
+class ClaimOver(Refusal):
+    """The claim has expired, was released or is submitted."""
+
+
+class EvidenceMissing(Refusal):
+    """What the task asks for is not complete."""
+
+
+class ReasonRequired(Refusal):
+    """A rejection must cite a check that the task declared, or a reason code, with a comment."""
+
+
+class WrongState(Refusal):
+    """This is not possible in the present state."""
+
+
+class Changed(Refusal):
+    """It was changed by somebody else in the meantime: read it again."""
+
+
+class TooOften(Refusal):
+    """Too many tries: wait a while."""

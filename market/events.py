@@ -1,0 +1,89 @@
+"""The one append-only log of what happened: audit, long-poll, webhooks and notices all read it.
+
+An event's id is `evt_` + transaction number + sequence number, both in hex of fixed width, so ids sort as they are read.
+Readers stop before the oldest transaction still running; see the table's comment.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from market import ids
+from market.errors import Invalid
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """What an event is about."""
+
+    type: str
+    id: str
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something that happened. `id` is also the cursor to read on from."""
+
+    id: str
+    type: str
+    created_at: datetime
+    subject: Subject
+    data: dict[str, Any]
+
+
+async def append(
+    conn: asyncpg.Connection,
+    type: str,
+    subject: tuple[str, UUID],
+    actor: str,
+    *,
+    account: UUID | None = None,
+    person: UUID | None = None,
+    data: dict[str, Any] | None = None,
+) -> None:
+    """Write one event in the transaction of its cause. `data` is shown to the account and the person alike."""
+    await conn.execute(
+        """INSERT INTO event (type, account_id, person_id, subject_type, subject_id, actor, data)
+           VALUES ($1, $2, $3, $4, $5, $6, $7)""",
+        type, account, person, subject[0], subject[1], actor, data or {},
+    )  # fmt: skip
+
+
+async def after(
+    conn: asyncpg.Connection, *, account: UUID | None = None, person: UUID | None = None, cursor: str | None, limit: int
+) -> list[Event]:
+    """Up to `limit` events of one reader that follow `cursor` (None: from the beginning), oldest first."""
+    xid, seq = _place(cursor)
+    column, reader = ("account_id", account) if account is not None else ("person_id", person)
+    rows = await conn.fetch(
+        f"""SELECT seq, xid::text::bigint AS xid, type, subject_type, subject_id, data, created_at FROM event
+            WHERE {column} = $1 AND (xid, seq) > ($2::text::xid8, $3) AND xid < pg_snapshot_xmin(pg_current_snapshot())
+            ORDER BY xid, seq LIMIT $4""",
+        reader, str(xid), seq, limit,
+    )  # fmt: skip
+    return [
+        Event(
+            f"evt_{row['xid']:016x}{row['seq']:016x}",
+            row["type"],
+            row["created_at"],
+            Subject(row["subject_type"], ids.show(row["subject_type"], row["subject_id"])),
+            row["data"],
+        )
+        for row in rows
+    ]
+
+
+def _place(cursor: str | None) -> tuple[int, int]:
+    if cursor is None:
+        return 0, 0
+    try:
+        digits = cursor.removeprefix("evt_")
+        if len(digits) != 32:
+            raise ValueError
+        xid, seq = int(digits[:16], 16), int(digits[16:], 16)
+        if xid >= 2**63 or seq >= 2**63:
+            raise ValueError
+    except ValueError:
+        raise Invalid("`after` takes the id of an event.", pointer="/after") from None
+    return xid, seq

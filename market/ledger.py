@@ -1,0 +1,81 @@
+"""The sole writer of the ledger. Each posting is balanced, has a key of its own, and is posted once.
+
+Account codes are in the schema's function `ledger_open`; a debit is positive, a credit negative. Lines of one posting are
+in one currency. Lock order over the whole market: task, claim, submission, then ledger accounts by id.
+"""
+
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from market import ids
+from market.errors import InsufficientFunds
+
+CLEARING, FEES, FEE_INCOME, LOSSES = "stripe:clearing", "stripe:fees", "platform:fee", "platform:losses"
+
+
+def buyer(account: UUID, part: str = "available") -> str:
+    """What a buyer owns with us: `available` or `held`."""
+    return f"buyer:{account}:{part}"
+
+
+def escrow(task: UUID) -> str:
+    """What is held for one task; zero once it is closed."""
+    return f"task:{task}:escrow"
+
+
+def person(person_id: UUID, part: str) -> str:
+    """What is owed to a person: `pending`, `payable`, `held`; or what they owe: `receivable`."""
+    return f"person:{person_id}:{part}"
+
+
+async def post(
+    conn: asyncpg.Connection,
+    kind: str,
+    key: str,
+    lines: list[tuple[str, int]],
+    *,
+    currency: str,
+    actor: str,
+    subject: tuple[str, UUID] | None = None,
+    meta: dict[str, Any] | None = None,
+    reverses: UUID | None = None,
+) -> bool:
+    """Post `lines` (account code, signed minor units) under `key`; False when it was posted before.
+
+    Lines of zero are left out. Raises InsufficientFunds when an account would fall below its floor.
+    """
+    kept = [line for line in lines if line[1]]
+    try:
+        # A savepoint would cost two round trips; the caller's transaction is lost either way, as it should be.
+        posted: bool = await conn.fetchval(
+            "SELECT ledger_post($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            ids.new(), kind, key, actor, currency, [code for code, _ in kept], [amount for _, amount in kept],
+            subject[0] if subject else None, subject[1] if subject else None, meta or {}, reverses,
+        )  # fmt: skip
+    except asyncpg.CheckViolationError as error:
+        if error.constraint_name == "ledger_account_floor":
+            raise InsufficientFunds("The balance does not cover this.") from error
+        raise
+    return posted
+
+
+async def balances(conn: asyncpg.Connection, codes: list[str], currency: str) -> list[int]:
+    """The natural balance of each tracked account, in the order asked; 0 for one that never had an entry."""
+    rows = await conn.fetch(
+        "SELECT code, normal * posted AS balance FROM ledger_account WHERE code = ANY ($1::text[]) AND currency = $2",
+        codes, currency,
+    )  # fmt: skip
+    found = {row["code"]: row["balance"] for row in rows}
+    return [found.get(code, 0) for code in codes]
+
+
+async def derived(conn: asyncpg.Connection, code: str, currency: str) -> int:
+    """The natural balance summed from entries: the only way for accounts that keep no cached one."""
+    total: int = await conn.fetchval(
+        """SELECT coalesce(sum(e.amount * a.normal), 0)::bigint FROM ledger_account a
+           JOIN ledger_entry e ON e.account_id = a.id WHERE a.code = $1 AND a.currency = $2""",
+        code, currency,
+    )  # fmt: skip
+    return total
