@@ -1,0 +1,114 @@
+"""Buyers: an account, its balance, its journal."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from market import events, ids, keys, ledger
+from market.errors import NotFound
+from market.money import Currency, Money
+
+Email = Annotated[str, msgspec.Meta(pattern=r"^[^@\s]{1,64}@[^@\s]{1,190}$", examples=["ada@example.com"])]
+
+
+class AccountDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An account to be opened."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=200, examples=["Ada's delivery planner"])]
+    email: Email
+    currency: Currency = "usd"
+
+
+class Balance(msgspec.Struct, frozen=True):
+    """available: free to spend · held: set aside for tasks that run."""
+
+    available: Money
+    held: Money
+
+
+class Account(msgspec.Struct, frozen=True):
+    """An account as its owner sees it, with the caps of the key that asks."""
+
+    id: str
+    name: str
+    email: str
+    currency: str
+    created_at: datetime
+    balance: Balance
+    caps: keys.Caps
+
+
+class JournalLine(msgspec.Struct, frozen=True):
+    """One movement on the available balance: `amount` as the owner sees it (in: positive), and the balance after."""
+
+    id: str
+    kind: str
+    amount: Money
+    balance_after: Money
+    subject: events.Subject | None
+    created_at: datetime
+
+
+async def open_account(conn: asyncpg.Connection, draft: AccountDraft) -> tuple[Account, str]:
+    """A new account and the secret of its first key."""
+    account = ids.new()
+    await conn.execute(
+        "INSERT INTO account (id, name, email, currency) VALUES ($1, $2, $3, $4)",
+        account, draft.name, draft.email, draft.currency,
+    )  # fmt: skip
+    await events.append(conn, "account.opened", ("account", account), f"agent:{account}", account=account)
+    _, secret = await keys.make(conn, "agent", account, actor=f"agent:{account}")
+    return await get(conn, await keys.find(conn, secret)), secret
+
+
+async def get(conn: asyncpg.Connection, actor: keys.Actor) -> Account:
+    """The account of an agent's key. `held` is what its tasks have in escrow."""
+    row = await conn.fetchrow(
+        """SELECT a.*, coalesce((SELECT sum(-l.posted) FROM task t JOIN ledger_account l
+             ON l.code = 'task:' || t.id || ':escrow' AND l.currency = t.currency
+             WHERE t.account_id = a.id AND (t.status = 'open' OR t.claimed > 0)), 0)::bigint AS escrow
+           FROM account a WHERE a.id = $1""",
+        actor.owner,
+    )
+    if row is None:
+        raise NotFound
+    available, frozen = await ledger.balances(
+        conn, [ledger.buyer(actor.owner), ledger.buyer(actor.owner, "held")], row["currency"]
+    )
+    return Account(
+        ids.show("account", row["id"]), row["name"], row["email"], row["currency"], row["created_at"],
+        Balance(Money(available, row["currency"]), Money(row["escrow"] + frozen, row["currency"])),
+        await keys.caps(conn, actor),
+    )  # fmt: skip
+
+
+async def journal(
+    conn: asyncpg.Connection, actor: keys.Actor, *, before: int | None, limit: int
+) -> list[tuple[int, JournalLine]]:
+    """Movements on the available balance, newest first, each with its number (the cursor: pass as `before`)."""
+    rows = await conn.fetch(
+        """SELECT e.account_version, -e.amount AS amount, -e.balance_after AS balance_after, t.id, t.kind,
+                  t.subject_type, t.subject_id, t.effective_at
+           FROM ledger_account a JOIN ledger_entry e ON e.account_id = a.id JOIN ledger_tx t ON t.id = e.tx_id
+           WHERE a.code = $1 AND a.currency = $2 AND ($3::bigint IS NULL OR e.account_version < $3)
+           ORDER BY e.account_version DESC LIMIT $4""",
+        ledger.buyer(actor.owner), actor.currency, before, limit,
+    )  # fmt: skip
+    return [
+        (
+            row["account_version"],
+            JournalLine(
+                f"ltx_{row['id'].hex}", row["kind"], Money(row["amount"], actor.currency),
+                Money(row["balance_after"], actor.currency), _subject(row["subject_type"], row["subject_id"]),
+                row["effective_at"],
+            ),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def _subject(type: str | None, id: UUID | None) -> events.Subject | None:
+    return events.Subject(type, ids.show(type, id)) if type is not None and id is not None else None
