@@ -1,0 +1,1 @@
+"""The ways out to services that are not ours."""

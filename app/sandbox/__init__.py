@@ -1,0 +1,1 @@
+"""Local stand-ins for outside services, used by `run`, `demo` and the tests."""

@@ -1,0 +1,214 @@
+"""One API request: authenticate, judge by the schema, replay or execute, remember the answer.
+
+The steps stand apart on purpose (`admit` → `replayed` → `execute` → `remember`): whatever may go wrong at Stripe goes
+wrong between two of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.sandbox.stripe import accounts, books, cards, checkout, customers, events, payments, transfers
+from app.sandbox.stripe.errors import StripeRefusal, invalid
+from app.sandbox.stripe.form import decode
+from app.sandbox.stripe.operations import OPERATIONS, Call, Operation, expand, match
+from app.sandbox.stripe.schema import Schemas
+from app.sandbox.stripe.store import Object, State, Store
+
+logger = logging.getLogger(__name__)
+# Importing these files fills OPERATIONS.
+MODULES = (accounts, books, cards, checkout, customers, events, payments, transfers)
+KEY_LIFE_S = {"/v1/": 24 * 3600, "/v2/": 30 * 24 * 3600}
+MAX_KEY_LENGTH = 255
+
+
+@dataclass(frozen=True)
+class Request:
+    verb: str
+    path: str
+    query: str
+    body: bytes
+    headers: dict[str, str]
+    """Names in lower case."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    body: str
+    replayed: bool = False
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A request that may execute: the operation, what it was called with, and its idempotency."""
+
+    operation: Operation
+    call: Call
+    scope: str
+    """Keys are remembered per API key, connected account and API generation."""
+    fingerprint: str
+
+    @property
+    def remembers(self) -> bool:
+        return self.operation.verb == "post" and bool(self.call.idempotency_key)
+
+    @property
+    def remembers_failures(self) -> bool:
+        return self.remembers and self.operation.path.startswith("/v1/")
+
+
+def refused(refusal: StripeRefusal) -> Reply:
+    return Reply(refusal.status, json.dumps(refusal.body))
+
+
+@dataclass
+class Api:
+    """The sandbox's API over one store."""
+
+    store: Store
+    public_url: str
+    webhooks: bool
+    schemas: Schemas = field(default_factory=lambda: Schemas(OPERATIONS))
+    _in_flight: set[tuple[str, str]] = field(default_factory=set)
+
+    async def answer(self, request: Request, request_id: str) -> Reply:
+        try:
+            admitted = self.admit(request, request_id)
+            if not admitted.remembers:
+                return await self.execute(admitted)
+            return await self._once(admitted, admitted.call.idempotency_key)
+        except StripeRefusal as refusal:
+            return refused(refusal)
+
+    async def _once(self, admitted: Admitted, key: str) -> Reply:
+        slot = (admitted.scope, key)
+        if slot in self._in_flight:
+            message = "There is currently another in-progress request using this Idempotent Key."
+            raise StripeRefusal(409, message, type="idempotency_error", code="idempotency_key_in_use")
+        self._in_flight.add(slot)
+        try:
+            earlier = await self.store.run(lambda state: replayed(state, admitted, key))
+            return earlier if earlier is not None else await self.execute(admitted)
+        finally:
+            self._in_flight.discard(slot)
+
+    def admit(self, request: Request, request_id: str) -> Admitted:
+        """Raises `StripeRefusal` for anything that never begins to execute; such answers are not remembered."""
+        api_key = authenticate(request)
+        found = match(request.verb, request.path)
+        if found is None:
+            message = f"Unrecognized request URL ({request.verb.upper()}: {request.path}), or not in the sandbox."
+            raise StripeRefusal(404, message)
+        one, names = found
+        given = self._params(request)
+        params = self.schemas.request(one.verb, one.path, given)
+        one.refuse_unsupported(params)
+        account = request.headers.get("stripe-account", "")
+        if account and one.path != "/v1/balance":
+            raise invalid("The sandbox acts for connected accounts only in GET /v1/balance.", param="Stripe-Account")
+        key = request.headers.get("idempotency-key", "")
+        if len(key) > MAX_KEY_LENGTH:
+            raise invalid(f"Idempotency keys are at most {MAX_KEY_LENGTH} characters.")
+        call = Call(params, names, request.path, account, request_id, key, self.public_url, self.webhooks)
+        content = f"{request.verb} {request.path} {json.dumps(given, sort_keys=True)}"
+        scope = f"{request.path[:4]} {hashlib.sha256(api_key.encode()).hexdigest()[:16]} {account}"
+        return Admitted(one, call, scope, hashlib.sha256(content.encode()).hexdigest())
+
+    def _params(self, request: Request) -> dict[str, Any]:
+        if request.path.startswith("/v2/"):
+            if "stripe-version" not in request.headers:
+                raise invalid("API v2 needs a Stripe-Version header.")
+            if request.verb == "post":
+                return _json_object(request.body)
+        try:
+            text = request.body.decode() if request.verb == "post" else request.query
+        except UnicodeDecodeError:
+            raise invalid("The request body is not UTF-8.") from None
+        return decode(text)
+
+    async def execute(self, admitted: Admitted) -> Reply:
+        """Run the operation and remember its answer in the same transaction.
+
+        v1 remembers refusals and failures too, since execution had begun; v2 remembers successes only, so that a
+        retry executes again.
+        """
+        try:
+            return await self.store.run(lambda state: _perform(state, admitted))
+        except StripeRefusal as refusal:
+            reply = refused(refusal)
+            if refusal.keeps_effects:
+                return reply  # remembered with them
+        except Exception:
+            logger.exception("the operation %s %s failed", admitted.operation.verb, admitted.operation.path)
+            failure = {"error": {"type": "api_error", "message": "An unknown error occurred in the sandbox."}}
+            reply = Reply(500, json.dumps(failure))
+        if admitted.remembers_failures:
+            await self.store.run(lambda state: remember(state, admitted, reply))
+        return reply
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(body or b"{}")
+    except ValueError:
+        raise invalid("The request body is not valid JSON.") from None
+    if not isinstance(parsed, dict):
+        raise invalid("The request body must be a JSON object.")
+    return parsed
+
+
+def authenticate(request: Request) -> str:
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    if scheme != "Bearer" or not key:
+        raise StripeRefusal(401, "You did not provide an API key.")
+    if key.startswith(("sk_live_", "rk_live_")):
+        raise StripeRefusal(401, "A live key was sent to the sandbox. Use a key that begins with sk_test_.")
+    if not key.startswith("sk_test_"):
+        raise StripeRefusal(401, "Invalid API Key provided.")
+    return key
+
+
+def replayed(state: State, admitted: Admitted, key: str) -> Reply | None:
+    """The answer that this key has had, None when it is new. Raises a 400 when it was used for something else."""
+    life = KEY_LIFE_S[admitted.scope[:4]]
+    state.db.execute("DELETE FROM idempotency WHERE scope = ? AND created < ?", (admitted.scope, state.now - life))
+    row = state.db.execute(
+        "SELECT fingerprint, status, body FROM idempotency WHERE scope = ? AND key = ?", (admitted.scope, key)
+    ).fetchone()
+    if row is None:
+        return None
+    if row[0] != admitted.fingerprint:
+        message = (
+            "Keys for idempotent requests can only be used with the same parameters they were first used with."
+            f" Try using a key other than '{key}' if you meant to execute a different request."
+        )
+        raise StripeRefusal(400, message, type="idempotency_error")
+    return Reply(row[1], row[2], replayed=True)
+
+
+def remember(state: State, admitted: Admitted, reply: Reply) -> None:
+    state.db.execute(
+        "INSERT INTO idempotency VALUES (?, ?, ?, ?, ?, ?)",
+        (admitted.scope, admitted.call.idempotency_key, admitted.fingerprint, reply.status, reply.body, state.now),
+    )
+
+
+def _perform(state: State, admitted: Admitted) -> Reply:
+    call = admitted.call
+    try:
+        thing: Object = json.loads(json.dumps(admitted.operation.function(state, call)))
+    except StripeRefusal as refusal:
+        if refusal.keeps_effects and admitted.remembers_failures:
+            remember(state, admitted, refused(refusal))
+        raise
+    if call.params.get("expand"):
+        expand(state, thing, call.params["expand"])
+    reply = Reply(200, json.dumps(thing))
+    if admitted.remembers:
+        remember(state, admitted, reply)
+    return reply
