@@ -1,0 +1,39 @@
+"""Distances, and the projection in which the index looks for what is near."""
+
+import math
+
+# Web Mercator's own limit: beyond it the projection runs off to infinity.
+LIMIT = 85.051129
+EARTH_M = 6_371_008.8
+DEGREE_M = math.pi * EARTH_M / 180
+
+
+def project(lat: float, lon: float) -> tuple[float, float]:
+    """Mercator degrees (lon, ln tan(π/4 + φ/2)): near points keep their order of distance. Poles are clamped."""
+    clamped = max(-LIMIT, min(LIMIT, lat))
+    return lon, math.degrees(math.log(math.tan(math.pi / 4 + math.radians(clamped) / 2)))
+
+
+def box(lat: float, lon: float, radius_m: float) -> list[tuple[float, float, float, float]]:
+    """Rectangles (left, bottom, right, top) in the projection that hold all within `radius_m`; two across ±180°."""
+    reach = radius_m / DEGREE_M
+    bottom, top = project(lat - reach, 0)[1], project(lat + reach, 0)[1]
+    widest = max(abs(lat - reach), abs(lat + reach))
+    across = 360.0 if widest >= 89 else reach / math.cos(math.radians(widest))
+    left, right = lon - across, lon + across
+    if across >= 180:
+        return [(-180, bottom, 180, top)]
+    if left < -180:
+        return [(-180, bottom, right, top), (left + 360, bottom, 180, top)]
+    if right > 180:
+        return [(left, bottom, 180, top), (-180, bottom, right - 360, top)]
+    return [(left, bottom, right, top)]
+
+
+def distance_m(lat_a: float, lon_a: float, lat_b: float, lon_b: float) -> float:
+    """Great-circle distance in metres (haversine)."""
+    a, b = math.radians(lat_a), math.radians(lat_b)
+    half = (
+        math.sin((b - a) / 2) ** 2 + math.cos(a) * math.cos(b) * math.sin(math.radians(lon_b - lon_a) / 2) ** 2
+    )
+    return 2 * EARTH_M * math.asin(min(1.0, math.sqrt(half)))

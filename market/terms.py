@@ -1,0 +1,108 @@
+"""What a task may ask for and promise: the shapes of a posting, with their bounds. Pure data, shared with the API."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from market.money import Price
+
+Check = Literal["decodes", "fresh", "at_place", "live", "not_duplicate", "quality", "readings", "answers"]
+Name = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,63}$", examples=["open"])]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=5000)]
+
+
+class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Input that refuses what it does not know."""
+
+
+class Place(Strict):
+    """A point (WGS 84, degrees) and how far from it an answer counts (metres)."""
+
+    lat: Annotated[float, msgspec.Meta(ge=-90, le=90, examples=[52.52])]
+    lon: Annotated[float, msgspec.Meta(ge=-180, le=180, examples=[13.405])]
+    radius_m: Annotated[float, msgspec.Meta(ge=5, le=100_000, examples=[80])] = 100
+
+
+class PhotosAsked(Strict):
+    """How many photos, and how good."""
+
+    min: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1
+    max: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1
+    live_capture: bool = False
+    min_width: Annotated[int, msgspec.Meta(ge=1, le=20_000)] | None = None
+    min_height: Annotated[int, msgspec.Meta(ge=1, le=20_000)] | None = None
+
+
+class ReadingAsked(Strict):
+    """A quantity to be measured, in a unit of the allow-list."""
+
+    name: Name
+    unit: Annotated[str, msgspec.Meta(min_length=1, max_length=16, examples=["ug/m3"])]
+    min_samples: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
+
+
+class Question(Strict):
+    """A question with the shape of its answer."""
+
+    id: Name
+    type: Literal["choice", "number", "text", "boolean"]
+    text: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    choices: Annotated[list[Annotated[str, msgspec.Meta(min_length=1, max_length=200)]], msgspec.Meta(max_length=2000)] = []
+    min: float | None = None
+    max: float | None = None
+    max_length: Annotated[int, msgspec.Meta(ge=1, le=5000)] = 1000
+    required: bool = True
+
+
+class Evidence(Strict):
+    """What an answer must contain."""
+
+    photos: PhotosAsked | None = None
+    readings: Annotated[list[ReadingAsked], msgspec.Meta(max_length=20)] = []
+    questions: Annotated[list[Question], msgspec.Meta(max_length=50)] = []
+
+
+class Acceptance(Strict):
+    """How an answer is judged. auto: accepted when its score reaches min_score; manual: the buyer decides in time."""
+
+    mode: Literal["auto", "manual"] = "auto"
+    checks: Annotated[list[Check], msgspec.Meta(max_length=8)] = ["fresh", "not_duplicate"]
+    min_score: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.7
+    review_deadline_s: Annotated[int, msgspec.Meta(ge=60, le=30 * 86_400)] = 86_400
+    pay_honest_negative: bool = True
+
+
+class License(Strict):
+    """Whether the observation may be sold again, and after how long."""
+
+    exclusive_s: Annotated[int, msgspec.Meta(ge=0, le=10 * 365 * 86_400)] = 0
+    resale: bool = True
+
+
+class TaskDraft(Strict):
+    """A task to be posted. `reward` is what the person earns for each accepted answer; the fee comes on top."""
+
+    kind: Literal["photo", "reading", "action"]
+    title: Annotated[str, msgspec.Meta(min_length=3, max_length=200, examples=["Is the bakery at 12 Main St open?"])]
+    instructions: Text
+    purpose: Annotated[str, msgspec.Meta(min_length=3, max_length=1000, examples=["Opening hours for a planner."])]
+    place: Place | None = None
+    opens_at: datetime | None = None
+    closes_at: datetime | None = None
+    evidence: Evidence
+    reward: Price
+    quantity: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
+    acceptance: Acceptance = Acceptance()
+    license: License = License()
+    claim_ttl_s: Annotated[int, msgspec.Meta(ge=60, le=7 * 86_400)] = 3600
+    external_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
+    metadata: Annotated[dict[str, Any], msgspec.Meta(max_length=50)] = {}
+
+
+class TaskChange(Strict):
+    """What may be changed while a task is open: only to the better for whoever has claimed it."""
+
+    reward: Price | None = None
+    closes_at: datetime | None = None
+    add_quantity: Annotated[int, msgspec.Meta(ge=1, le=1000)] | None = None
