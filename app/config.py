@@ -34,7 +34,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     database_url: str  # "": the embedded PostgreSQL in data_dir
     data_dir: Path
-    media_url: str  # an obstore URL, or a folder
+    media_url: str  # as obstore takes it; a local folder is file://
     host: str
     port: int
     public_url: str  # without a slash at the end
@@ -64,6 +64,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     def shown(self) -> dict[str, object]:
         """The settings by field name, fit for a log: secrets as whether they are set, URLs without passwords."""
         return {setting.field: setting.shown(getattr(self, setting.field)) for setting in SETTINGS}
+
+    def environment(self) -> dict[str, str]:
+        """The settings as a child process reads them back: nothing defaulted, derived or relative any more."""
+        values = {setting.name: getattr(self, setting.field) for setting in SETTINGS}
+        return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()}
 
     @property
     def live(self) -> bool:
@@ -101,7 +106,7 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
             "SENSORIUM_SMTP_URL is missing: people sign in by mailed codes (only sandbox mode does without)"
         )
     if not values["media_url"]:
-        values["media_url"] = str(data_dir / "media")
+        values["media_url"] = f"file://{data_dir / 'media'}"
     if not values["public_url"]:
         shown_host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(values["host"], values["host"])
         values["public_url"] = f"http://{shown_host}:{values['port']}"
@@ -127,6 +132,12 @@ def without_password(url: str) -> str:
     query = "&".join("password=***" if item.startswith("password=") else item for item in parts.query.split("&"))
     user = f"{parts.username}:***@" if parts.password is not None else parts.netloc.removesuffix(place)
     return urlunsplit(SplitResult(parts.scheme, f"{user}{place}", parts.path, query, ""))
+
+
+def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment but for all that is ours."""
+    ours = {name for setting in SETTINGS for name in (setting.name, f"{setting.name}_FILE")}
+    return {name: text for name, text in environment.items() if name not in ours}
 
 
 # ---- reading one value
@@ -176,7 +187,7 @@ def _media(text: str) -> str:
     scheme = urlsplit(text).scheme
     if "://" in text and scheme not in MEDIA_SCHEMES:
         raise ValueError(f"a folder, or a URL that begins with {', '.join(f'{known}://' for known in MEDIA_SCHEMES)}")
-    return text if "://" in text else str(Path(text).expanduser().resolve())
+    return text if "://" in text else f"file://{_folder(text)}"
 
 
 def _folder(text: str) -> Path:

@@ -1,0 +1,236 @@
+"""`sensorium`: one command for each thing that somebody who runs the service does. Imports wait until they are needed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from app.config import Config
+
+DATA_DIR = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where everything is kept (SENSORIUM_DATA_DIR).",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def commands() -> None:
+    """An information market: agents post priced questions, people and devices answer with evidence.
+
+    Settings come from the environment; `sensorium config` lists them.
+    """
+
+
+@commands.command()
+@DATA_DIR
+@click.option("--host", help="Address to listen on (SENSORIUM_HOST, 127.0.0.1).")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port; 0: any free one (SENSORIUM_PORT, 8000).")
+def run(data_dir: Path | None, host: str | None, port: int | None) -> None:
+    """Everything in the foreground: database, Stripe sandbox, HTTP, worker. Ctrl-C stops it."""
+    from app import supervisor
+
+    supervisor.run(data_dir, host, port)
+
+
+@commands.command()
+@click.option("--host", help="Address to listen on (SENSORIUM_HOST, 127.0.0.1).")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port (SENSORIUM_PORT, 8000).")
+def serve(host: str | None, port: int | None) -> None:
+    """Answer HTTP, on the database at DATABASE_URL; as many of these as you like."""
+    import os
+
+    for name, value in (("SENSORIUM_HOST", host), ("SENSORIUM_PORT", port)):
+        if value is not None:
+            os.environ[name] = str(value)  # the server's worker processes read the environment as well
+    config = _config_with_database()
+    from app import logs
+    from app import serve as http
+
+    logs.configure(config.log_level)
+    http.serve(config)
+
+
+@commands.command()
+def worker() -> None:
+    """Do the background work, on the database at DATABASE_URL; as many of these as you like."""
+    config = _config_with_database()
+    from app import logs, worker
+
+    logs.configure(config.log_level)
+    worker.run(config)
+
+
+@commands.command()
+@DATA_DIR
+@click.option("--to", "revision", default="head", show_default=True, help="A revision, or base for an empty database.")
+@click.option("--yes", is_flag=True, help="Confirm that going back loses data.")
+def migrate(data_dir: Path | None, revision: str, yes: bool) -> None:
+    """Bring the database's schema to this version of the program (or back, with --to)."""
+    with _database(data_dir) as (_, dsn):
+        from app import migrate as migrations
+
+        before = migrations.current(dsn)
+        target = migrations.newest() if revision == "head" else revision
+        if migrations.is_older(target, than=before):
+            if not yes:
+                _fail(f"from {before} back to {target} loses data; say --yes if that is meant")
+            migrations.downgrade(dsn, target)
+        else:
+            migrations.upgrade(dsn, target)
+        click.echo(f"schema: {before or 'none'} -> {migrations.current(dsn) or 'none'}")
+
+
+@commands.command()
+@DATA_DIR
+def audit(data_dir: Path | None) -> None:
+    """Check the ledger's invariants; exit status 1 when one is broken."""
+    with _database(data_dir) as (_, dsn):
+        import asyncio
+
+        from app.db import open_database
+        from market.audit import audit as check
+
+        async def body() -> list[Any]:
+            async with open_database(dsn, largest=2, name="sensorium-audit") as database, database.read() as connection:
+                return list(await check(connection))
+
+        findings = asyncio.run(body())
+    for finding in findings:
+        click.echo(finding)
+    if any(not finding.ok for finding in findings):
+        sys.exit(1)
+
+
+@commands.group()
+def operator() -> None:
+    """The people who settle payouts and watch over the money."""
+
+
+@operator.command("add")
+@DATA_DIR
+@click.option("--email", required=True)
+@click.option("--name", required=True)
+def operator_add(data_dir: Path | None, email: str, name: str) -> None:
+    """Make an operator and print the key (op_…), which is shown this once. Also while the system runs."""
+    with _database(data_dir) as (_, dsn):
+        import asyncio
+
+        from app import migrate as migrations
+        from app.db import open_database
+        from market import operators
+        from market.errors import Refusal
+
+        migrations.upgrade(dsn)
+
+        async def body() -> str:
+            async with (
+                open_database(dsn, largest=2, name="sensorium-operator") as database,
+                database.transaction() as connection,
+            ):
+                _, api_key = await operators.add(connection, email, name)
+                return str(api_key)
+
+        try:
+            click.echo(asyncio.run(body()))
+        except Refusal as refusal:
+            _fail(str(refusal))
+
+
+@commands.command()
+@DATA_DIR
+def doctor(data_dir: Path | None) -> None:
+    """What is configured, reachable and missing, and how to mend it; exit status 1 when something needed is broken."""
+    from app import doctor as examination
+
+    if not examination.examine(_environment(data_dir)):
+        sys.exit(1)
+
+
+@commands.command()
+@DATA_DIR
+def config(data_dir: Path | None) -> None:
+    """List the settings: name, value in force (secrets hidden), meaning."""
+    from app.config import SETTINGS
+
+    shown = _config(data_dir).shown()
+    for setting in SETTINGS:
+        click.echo(f"{setting.name}={shown[setting.field]}")
+        file = f" (or {setting.name}_FILE)" if setting.secret else ""
+        click.echo(f"    {setting.help}{file}")
+
+
+def main() -> None:
+    """The command's entry: what can go wrong outside the program is one line, never a traceback."""
+    try:
+        commands(prog_name="sensorium")
+    except Exception as error:
+        if not _is_explained(error):
+            raise
+        _fail(str(error))
+
+
+def _is_explained(error: Exception) -> bool:
+    """Whether the message is written for whoever runs the command; only modules in use can have raised it."""
+    explained = {
+        "app.config": "BadSetting",
+        "app.postgres_binaries": "EmbeddedPostgresError",
+        "app.serve": "PortBusy",
+        "app.supervisor": "CannotRun",
+        "app.migrate": "NotMigrated",
+        "app.db": "Unavailable",
+    }
+    kinds = tuple(getattr(sys.modules[module], name) for module, name in explained.items() if module in sys.modules)
+    return isinstance(error, kinds)
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo(f"sensorium: {message}", err=True)
+    sys.exit(1)
+
+
+def _environment(data_dir: Path | None) -> dict[str, str]:
+    import os
+
+    return {**os.environ, **({"SENSORIUM_DATA_DIR": str(data_dir)} if data_dir else {})}
+
+
+def _config(data_dir: Path | None) -> Config:
+    from app import config as configuration
+
+    return configuration.load(_environment(data_dir))
+
+
+def _config_with_database() -> Config:
+    found = _config(None)
+    if not found.database_url:
+        _fail("DATABASE_URL is missing; `sensorium run` brings a database of its own")
+    return found
+
+
+class _database:
+    """The configuration and the URL of its database; the embedded one is joined when it runs, else started for us."""
+
+    def __init__(self, data_dir: Path | None) -> None:
+        self._config = _config(data_dir)
+        self._postgres: Any = None
+
+    def __enter__(self) -> tuple[Config, str]:
+        if self._config.database_url:
+            return self._config, self._config.database_url
+        from app.embedded_postgres import EmbeddedPostgres
+
+        self._postgres = EmbeddedPostgres(self._config.data_dir).start()
+        return self._config, self._postgres.dsn
+
+    def __exit__(self, *_: object) -> None:
+        if self._postgres is not None:
+            self._postgres.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""HTTP by Granian: one master that listens, worker processes that answer."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+from app.child import die_with_parent
+from app.config import Config
+
+if TYPE_CHECKING:
+    from litestar import Litestar
+
+SHUTDOWN_S = 10
+BACKLOG = 1024
+
+
+class PortBusy(Exception):
+    """Somebody else listens there; the message says where and what to do."""
+
+
+def serve(config: Config) -> None:
+    """Answer HTTP until SIGTERM or SIGINT."""
+    from granian.constants import HTTPModes, Interfaces, Loops
+    from granian.log import LogLevels
+    from granian.server import Server
+
+    address = require_free(config.host, config.port)
+    if config.metrics_port:
+        require_free(config.host, config.metrics_port)
+    server = Server(
+        "app.serve:application",
+        factory=True,
+        address=address,
+        port=config.port,
+        interface=Interfaces.ASGI,
+        loop=Loops.uvloop,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=BACKLOG,
+        workers=config.http_workers,
+        respawn_failed_workers=True,
+        respawn_interval=0.5,
+        workers_kill_timeout=SHUTDOWN_S,
+        log_level=LogLevels.warn,
+        metrics_enabled=config.metrics_port != 0,
+        metrics_address=address,
+        metrics_port=config.metrics_port or 1,
+    )
+    server.serve()
+
+
+def application() -> Litestar:
+    """What each worker process of Granian loads; it must not go on serving when the master was killed."""
+    master = multiprocessing.parent_process()
+    if master is not None and master.pid is not None:
+        die_with_parent(signal.SIGTERM, master.pid)
+    from app import main
+
+    return main.application()
+
+
+def require_free(host: str, port: int) -> str:
+    """The address to bind. Granian shares ports (SO_REUSEPORT), so a busy one would silently be served by both."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise PortBusy(f"SENSORIUM_HOST {host!r} is no address of this machine ({error.strerror})") from None
+    family, kind, _, _, place = found[0]
+    with socket.socket(family, kind) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(place)
+        except OSError as error:
+            raise PortBusy(
+                f"port {port} on {host} cannot be used ({error.strerror}): "
+                f"stop what listens there, or choose another with --port (0: any free one)"
+            ) from None
+    return str(place[0])
+
+
+def free_port(host: str) -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        return int(probe.getsockname()[1])
