@@ -1,0 +1,223 @@
+"""Claims: a person takes a slot for a while, and uploads photos to it. A slot is never given twice."""
+
+import secrets
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from market import events, ids, tasks
+from market.errors import AlreadyAnswered, ClaimOver, Invalid, NotFound, SlotTaken, TaskNotOpen, TooManyClaims
+from market.terms import Evidence, Strict
+
+MOST_ACTIVE = 20
+# Read aloud and typed with one thumb: no 0/O, 1/I/L, 5/S, 8/B.
+CODE_LETTERS = "ACDEFGHJKMNPQRTUVWXY234679"
+
+
+class Position(Strict):
+    """A fix: degrees (WGS 84) and its accuracy in metres."""
+
+    lat: Annotated[float, msgspec.Meta(ge=-90, le=90)]
+    lon: Annotated[float, msgspec.Meta(ge=-180, le=180)]
+    accuracy_m: Annotated[float, msgspec.Meta(ge=0, le=100_000)] = 0.0
+
+
+class Challenge(msgspec.Struct, frozen=True):
+    """What binds a capture to this claim: the nonce to send, and four characters to show in the picture."""
+
+    nonce: str
+    code: str
+    expires_at: datetime
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A person's hold on one slot."""
+
+    id: str
+    task_id: str
+    status: str
+    created_at: datetime
+    expires_at: datetime
+    challenge: Challenge
+
+
+class Photo(msgspec.Struct, frozen=True):
+    """An uploaded photo, by its number in the claim. `capture` is what the phone said of it."""
+
+    n: int
+    sha256: bytes
+    bytes: int
+    media_type: str
+    capture: dict[str, Any] | None
+
+
+async def claim(conn: asyncpg.Connection, person: UUID, task: str, position: Position | None) -> Claim:
+    """Take a slot. Raises TaskNotOpen, SlotTaken, AlreadyAnswered, TooManyClaims, NotFound."""
+    task_id = ids.read("task", task)
+    row = await conn.fetchrow(
+        # The slot is counted in the statement that checks for it, so the last one has one winner however many ask.
+        """WITH slot AS (
+             UPDATE task SET claimed = claimed + 1, version = version + 1
+             WHERE id = $1 AND status = 'open' AND claimed + done < quantity
+               AND opens_at <= market_now() AND closes_at > market_now()
+               AND NOT EXISTS (SELECT FROM claim c WHERE c.task_id = $1 AND c.person_id = $3
+                                 AND c.status IN ('active', 'submitted'))
+               AND (SELECT count(*) FROM claim c WHERE c.person_id = $3 AND c.status = 'active') < $9
+             RETURNING id, account_id, claim_ttl_s),
+           new AS (
+             INSERT INTO claim (id, task_id, person_id, nonce, code, lat, lon, accuracy_m, expires_at)
+               SELECT $2, id, $3, $4, $5, $6, $7, $8, market_now() + make_interval(secs => claim_ttl_s) FROM slot
+             RETURNING *),
+           told AS (
+             INSERT INTO event (type, account_id, person_id, subject_type, subject_id, actor, data)
+               SELECT 'task.claimed', slot.account_id, $3, 'task', slot.id, 'person:' || $3::uuid, '{}' FROM slot)
+           SELECT * FROM new""",
+        task_id, ids.new(), person, secrets.token_urlsafe(16), "".join(secrets.choice(CODE_LETTERS) for _ in range(4)),
+        position and position.lat, position and position.lon, position and position.accuracy_m, MOST_ACTIVE,
+    )  # fmt: skip
+    if row is None:
+        raise await _why_not(conn, person, task_id)
+    return show(row)
+
+
+async def _why_not(conn: asyncpg.Connection, person: UUID, task: UUID) -> Exception:
+    row = await conn.fetchrow(
+        """SELECT status = 'open' AND opens_at <= market_now() AND closes_at > market_now() AS open,
+                  EXISTS (SELECT FROM claim c WHERE c.task_id = $1 AND c.person_id = $2
+                            AND c.status IN ('active', 'submitted')) AS mine,
+                  claimed + done < quantity AS free
+           FROM task WHERE id = $1""",
+        task, person,
+    )  # fmt: skip
+    if row is None:
+        return NotFound("There is no such task.")
+    if row["mine"]:
+        return AlreadyAnswered()
+    if not row["open"]:
+        return TaskNotOpen()
+    return SlotTaken() if not row["free"] else TooManyClaims()
+
+
+async def get(conn: asyncpg.Connection, person: UUID, claim: str) -> Claim:
+    """One claim of this person."""
+    row = await conn.fetchrow(
+        "SELECT * FROM claim WHERE id = $1 AND person_id = $2", ids.read("claim", claim), person
+    )  # fmt: skip
+    if row is None:
+        raise NotFound("There is no such claim.")
+    return show(row)
+
+
+async def active(conn: asyncpg.Connection, person: UUID) -> list[Claim]:
+    """What this person is working on, the most urgent first."""
+    rows = await conn.fetch(
+        """SELECT * FROM claim WHERE person_id = $1 AND status = 'active' AND expires_at > market_now()
+           ORDER BY expires_at""",
+        person,
+    )
+    return [show(row) for row in rows]
+
+
+async def release(conn: asyncpg.Connection, person: UUID, claim: str) -> None:
+    """Give a slot back before its time is over."""
+    claim_id = ids.read("claim", claim)
+    task = await _lock_task(conn, claim_id, person)
+    if not await _end(conn, claim_id, task, "released", f"person:{person}"):
+        raise ClaimOver
+
+
+async def expire_due(conn: asyncpg.Connection, limit: int = 100) -> int:
+    """End claims whose time is over; how many. Safe to run anywhere at once."""
+    due = await conn.fetch(
+        # Tasks in id order, and only those nobody else works on: two sweeps never wait for each other.
+        """SELECT c.id, c.task_id FROM claim c JOIN task t ON t.id = c.task_id
+           WHERE c.status = 'active' AND c.expires_at <= market_now()
+           ORDER BY t.id LIMIT $1 FOR NO KEY UPDATE OF t SKIP LOCKED""",
+        limit,
+    )
+    return sum([await _end(conn, row["id"], row["task_id"], "expired", "market") for row in due])
+
+
+async def _lock_task(conn: asyncpg.Connection, claim: UUID, person: UUID) -> UUID:
+    task: UUID | None = await conn.fetchval(
+        """SELECT t.id FROM task t JOIN claim c ON c.task_id = t.id WHERE c.id = $1 AND c.person_id = $2
+           FOR NO KEY UPDATE OF t""",
+        claim, person,
+    )  # fmt: skip
+    if task is None:
+        raise NotFound("There is no such claim.")
+    return task
+
+
+async def _end(conn: asyncpg.Connection, claim: UUID, task: UUID, status: str, actor: str) -> bool:
+    ended = await conn.fetchrow(
+        """UPDATE claim SET status = $2::text::claim_status, ended_at = market_now()
+           WHERE id = $1 AND status = 'active' RETURNING person_id""",
+        claim, status,
+    )  # fmt: skip
+    if ended is None:
+        return False
+    account = await conn.fetchval("SELECT account_id FROM task WHERE id = $1", task)
+    await events.append(
+        conn, f"claim.{status}", ("claim", claim), actor, account=account, person=ended["person_id"],
+        data={"task_id": ids.show("task", task)},
+    )  # fmt: skip
+    await tasks.free_slot(conn, task, because=f"claim:{claim}", actor=actor)
+    return True
+
+
+async def photo_slot(conn: asyncpg.Connection, person: UUID, claim: str, n: int) -> None:
+    """May this person upload photo `n` to this claim now? Raises before any bytes are taken."""
+    row = await conn.fetchrow(
+        """SELECT c.status = 'active' AND c.expires_at > market_now() AS active, t.evidence
+           FROM claim c JOIN task t ON t.id = c.task_id WHERE c.id = $1 AND c.person_id = $2""",
+        ids.read("claim", claim), person,
+    )  # fmt: skip
+    if row is None:
+        raise NotFound("There is no such claim.")
+    if not row["active"]:
+        raise ClaimOver
+    photos = msgspec.convert(row["evidence"], Evidence).photos
+    most = photos.max if photos is not None else 0
+    if not 1 <= n <= most:
+        raise Invalid(f"This task takes photos 1 to {most}." if most else "This task takes no photos.", pointer="/n")
+
+
+async def put_photo(conn: asyncpg.Connection, person: UUID, claim: str, photo: Photo) -> None:
+    """Record a photo whose bytes are stored already; one with the same number is replaced."""
+    kept = await conn.fetchval(
+        """WITH held AS (
+             SELECT id, task_id FROM claim
+             WHERE id = $1 AND person_id = $2 AND status = 'active' AND expires_at > market_now() FOR NO KEY UPDATE),
+           kept AS (
+             INSERT INTO photo (claim_id, n, sha256, bytes, media_type, capture)
+               SELECT id, $3, $4, $5, $6, $7 FROM held
+             ON CONFLICT (claim_id, n) DO UPDATE SET sha256 = excluded.sha256, bytes = excluded.bytes,
+               media_type = excluded.media_type, capture = excluded.capture, uploaded_at = excluded.uploaded_at
+             RETURNING claim_id),
+           told AS (
+             INSERT INTO event (type, person_id, subject_type, subject_id, actor, data)
+               SELECT 'photo.stored', $2, 'claim', claim_id, 'person:' || $2::uuid, jsonb_build_object('n', $3::int)
+               FROM kept)
+           SELECT 1 FROM kept""",
+        ids.read("claim", claim), person, photo.n, photo.sha256, photo.bytes, photo.media_type, photo.capture,
+    )  # fmt: skip
+    if kept is None:
+        raise ClaimOver
+
+
+async def photos(conn: asyncpg.Connection, claim: UUID) -> list[Photo]:
+    """The photos of a claim by number."""
+    rows = await conn.fetch("SELECT * FROM photo WHERE claim_id = $1 ORDER BY n", claim)
+    return [Photo(row["n"], row["sha256"], row["bytes"], row["media_type"], row["capture"]) for row in rows]
+
+
+def show(row: asyncpg.Record) -> Claim:
+    """A row of `claim` as its person sees it."""
+    return Claim(
+        ids.show("claim", row["id"]), ids.show("task", row["task_id"]), row["status"], row["created_at"],
+        row["expires_at"], Challenge(row["nonce"], row["code"], row["expires_at"]),
+    )  # fmt: skip

@@ -1,0 +1,385 @@
+"""Submissions: evidence comes in, is judged, accepted or rejected, and paid.
+
+checking -> needs_review | accepted | rejected; needs_review -> accepted | rejected. Nobody reviewing in time: accepted.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from market import claims, events, ids, ledger, tasks
+from market.errors import ClaimOver, EvidenceMissing, Invalid, NotFound, ReasonRequired, WrongState
+from market.money import Money
+from market.terms import Acceptance, Evidence, Strict
+
+REASON_CODES = ("not_what_was_asked", "unreadable", "wrong_answer", "incomplete")
+
+
+class Answering(Strict):
+    """What a person submits for a claim, beside the photos uploaded before. `readings` is a SenML pack (RFC 8428)."""
+
+    answers: Annotated[dict[str, Any], msgspec.Meta(max_length=50)] = {}
+    readings: Annotated[list[dict[str, Any]], msgspec.Meta(max_length=10_000)] | None = None
+    notes: Annotated[str, msgspec.Meta(max_length=2000)] = ""
+    outcome: Literal["done", "honest_negative"] = "done"
+
+
+class Rejecting(Strict):
+    """Why a buyer rejects: a check that the task declared, or a reason code; and what to say to the person."""
+
+    failed_check: str | None = None
+    reason_code: Literal["not_what_was_asked", "unreadable", "wrong_answer", "incomplete"] | None = None
+    comment: Annotated[str, msgspec.Meta(min_length=3, max_length=2000)]
+
+
+class PhotoView(msgspec.Struct, frozen=True):
+    """A photo of a submission."""
+
+    n: int
+    sha256: str
+    links: dict[str, str]
+
+
+class Submission(msgspec.Struct, frozen=True):
+    """Evidence and what became of it; the same for buyer and person."""
+
+    id: str
+    task_id: str
+    claim_id: str
+    status: str
+    outcome: str
+    answers: dict[str, Any]
+    readings: list[dict[str, Any]] | None
+    notes: str
+    photos: list[PhotoView]
+    submitted_at: datetime
+    review_by: datetime | None
+    decided_at: datetime | None
+    verdict: dict[str, Any] | None
+    rejection: dict[str, Any] | None
+    bonus: Money
+    rating: int | None
+
+
+class ToJudge(msgspec.Struct, frozen=True):
+    """All that judging needs, in plain values. `last_fix`: where this person was last accepted, and when."""
+
+    id: UUID
+    task_id: UUID
+    person_id: UUID
+    account_id: UUID
+    outcome: str
+    answers: dict[str, Any]
+    readings: list[dict[str, Any]] | None
+    submitted_at: datetime
+    place: dict[str, float] | None
+    evidence: Evidence
+    acceptance: Acceptance
+    claimed_at: datetime
+    expires_at: datetime
+    nonce: str
+    claim_fix: dict[str, float] | None
+    last_fix: dict[str, Any] | None
+    photos: list[claims.Photo]
+
+
+async def submit(conn: asyncpg.Connection, person: UUID, claim: str, given: Answering) -> UUID:
+    """Hand in a claim's evidence; from now on it is being judged. Raises ClaimOver, EvidenceMissing, Invalid."""
+    claim_id = ids.read("claim", claim)
+    row = await conn.fetchrow(
+        """WITH over AS (
+             UPDATE claim SET status = 'submitted', ended_at = market_now()
+             WHERE id = $1 AND person_id = $2 AND status = 'active' AND expires_at > market_now() RETURNING *),
+           new AS (
+             INSERT INTO submission (id, claim_id, task_id, person_id, account_id, outcome, answers, readings, notes)
+               SELECT $3, over.id, over.task_id, $2, t.account_id, $4, $5, $6, $7
+               FROM over JOIN task t ON t.id = over.task_id RETURNING *),
+           told AS (
+             INSERT INTO event (type, account_id, person_id, subject_type, subject_id, actor, data)
+               SELECT 'submission.received', account_id, $2, 'submission', id, 'person:' || $2::uuid, $8::jsonb FROM new)
+           SELECT new.id, t.evidence, t.acceptance, (SELECT count(*) FROM photo p WHERE p.claim_id = $1) AS photos
+           FROM new JOIN task t ON t.id = new.task_id""",
+        claim_id, person, ids.new(), given.outcome, given.answers, given.readings, given.notes, {},
+    )  # fmt: skip
+    if row is None:
+        await claims.get(conn, person, claim)
+        raise ClaimOver
+    evidence, acceptance = msgspec.convert(row["evidence"], Evidence), msgspec.convert(row["acceptance"], Acceptance)
+    if given.outcome == "honest_negative" and not acceptance.pay_honest_negative:
+        raise Invalid("This task does not pay for an honest negative: release the claim instead.", pointer="/outcome")
+    if evidence.photos is not None and row["photos"] < (evidence.photos.min if given.outcome == "done" else 1):
+        raise EvidenceMissing(f"The task asks for {evidence.photos.min} photo(s); {row['photos']} were uploaded.")
+    if evidence.readings and given.outcome == "done" and not given.readings:
+        raise EvidenceMissing("The task asks for readings.")
+    return row["id"]  # type: ignore[no-any-return]
+
+
+async def to_judge(conn: asyncpg.Connection, submission: UUID) -> ToJudge | None:
+    """What there is to judge; None when it has been judged already (a job may run twice)."""
+    row = await conn.fetchrow(
+        """SELECT s.*, t.evidence, t.acceptance, t.lat AS t_lat, t.lon AS t_lon, t.radius_m,
+                  c.created_at AS claimed_at, c.expires_at, c.nonce, c.lat, c.lon, c.accuracy_m,
+                  o.lat AS o_lat, o.lon AS o_lon, o.captured_at
+           FROM submission s JOIN task t ON t.id = s.task_id JOIN claim c ON c.id = s.claim_id
+             LEFT JOIN LATERAL (SELECT b.lat, b.lon, b.captured_at FROM submission a JOIN observation b
+               ON b.submission_id = a.id WHERE a.person_id = s.person_id AND a.id < s.id AND b.lat IS NOT NULL
+               ORDER BY a.id DESC LIMIT 1) o ON true
+           WHERE s.id = $1 AND s.status = 'checking'""",
+        submission,
+    )
+    if row is None:
+        return None
+    return ToJudge(
+        row["id"], row["task_id"], row["person_id"], row["account_id"], row["outcome"], row["answers"],
+        row["readings"], row["submitted_at"],
+        None if row["t_lat"] is None else {"lat": row["t_lat"], "lon": row["t_lon"], "radius_m": row["radius_m"]},
+        msgspec.convert(row["evidence"], Evidence), msgspec.convert(row["acceptance"], Acceptance),
+        row["claimed_at"], row["expires_at"], row["nonce"],
+        None if row["lat"] is None else {"lat": row["lat"], "lon": row["lon"], "accuracy_m": row["accuracy_m"]},
+        None if row["o_lat"] is None else {"lat": row["o_lat"], "lon": row["o_lon"], "at": row["captured_at"]},
+        await claims.photos(conn, row["claim_id"]),
+    )  # fmt: skip
+
+
+async def judge(
+    conn: asyncpg.Connection, submission: UUID, verdict: dict[str, Any], *, failed_check: str | None, hold_s: int
+) -> str | None:
+    """Apply a verdict: pass accepts in auto mode, a failed declared check rejects, all else goes to the buyer.
+
+    verdict: {score, outcome, version, checks}. Returns the new status; None when somebody was first.
+    """
+    row = await _lock(conn, submission)
+    if row is None or row["status"] != "checking":
+        return None
+    done = await conn.fetchval(
+        """UPDATE submission SET verdict = $2,
+             status = CASE WHEN $3 THEN 'needs_review'::submission_status ELSE status END,
+             review_by = CASE WHEN $3 THEN market_now() + make_interval(secs => $4) END
+           WHERE id = $1 AND status = 'checking' RETURNING 1""",
+        submission, verdict, not (verdict["outcome"] == "fail" or (verdict["outcome"] == "pass" and row["mode"] == "auto")),
+        row["review_deadline_s"],
+    )  # fmt: skip
+    if done is None:
+        return None
+    if verdict["outcome"] == "fail":
+        detail = next((c["detail"] for c in verdict["checks"] if c["name"] == failed_check), "")
+        await _reject(conn, row, {"failed_check": failed_check, "reason_code": None, "comment": detail}, "market")
+        return "rejected"
+    if verdict["outcome"] == "pass" and row["mode"] == "auto":
+        await _accept(conn, row, "market", hold_s=hold_s)
+        return "accepted"
+    await events.append(
+        conn, "submission.needs_review", ("submission", submission), "market", account=row["account_id"],
+        person=row["person_id"], data=_data(row),
+    )  # fmt: skip
+    return "needs_review"
+
+
+async def accept(
+    conn: asyncpg.Connection,
+    account: UUID,
+    submission: str,
+    *,
+    hold_s: int,
+    bonus: int = 0,
+    rating: int | None = None,
+    actor: str,
+) -> None:
+    """The buyer takes the evidence: it is paid, and becomes an observation. Raises NotFound, WrongState."""
+    row = await _lock(conn, ids.read("submission", submission), account)
+    if row is None:
+        raise NotFound("There is no such submission.")
+    if row["status"] != "needs_review":
+        raise WrongState(f"The submission is {row['status'].replace('_', ' ')}.")
+    await _accept(conn, row, actor, hold_s=hold_s, bonus=bonus, rating=rating)
+
+
+async def reject(
+    conn: asyncpg.Connection, account: UUID, submission: str, why: Rejecting, *, actor: str
+) -> None:
+    """The buyer refuses the evidence, for a reason that the task declared. Raises ReasonRequired, WrongState."""
+    row = await _lock(conn, ids.read("submission", submission), account)
+    if row is None:
+        raise NotFound("There is no such submission.")
+    if row["status"] != "needs_review":
+        raise WrongState(f"The submission is {row['status'].replace('_', ' ')}.")
+    if (why.failed_check is None) == (why.reason_code is None):
+        raise ReasonRequired("Cite either `failed_check` or `reason_code`.")
+    declared = msgspec.convert(row["acceptance"], Acceptance).checks
+    if why.failed_check is not None and why.failed_check not in declared:
+        raise ReasonRequired(f"The task declared these checks: {', '.join(declared) or 'none'}.")
+    await _reject(conn, row, msgspec.to_builtins(why), actor)
+
+
+async def accept_overdue(conn: asyncpg.Connection, *, hold_s: int, limit: int = 50) -> int:
+    """Accept what nobody reviewed in time; how many."""
+    due = await conn.fetch(
+        """SELECT s.id FROM submission s JOIN task t ON t.id = s.task_id
+           WHERE s.status = 'needs_review' AND s.review_by <= market_now()
+           ORDER BY t.id LIMIT $1 FOR NO KEY UPDATE OF t SKIP LOCKED""",
+        limit,
+    )
+    for each in due:
+        row = await _lock(conn, each["id"])
+        if row is not None and row["status"] == "needs_review":
+            await _accept(conn, row, "deadline", hold_s=hold_s)
+    return len(due)
+
+
+async def _lock(conn: asyncpg.Connection, submission: UUID, account: UUID | None = None) -> asyncpg.Record | None:
+    """The submission with its task's terms; the task's row is locked, so its status here may be trusted."""
+    task = await conn.fetchval(
+        """SELECT t.id FROM task t JOIN submission s ON s.task_id = t.id
+           WHERE s.id = $1 AND ($2::uuid IS NULL OR s.account_id = $2) FOR NO KEY UPDATE OF t""",
+        submission, account,
+    )  # fmt: skip
+    if task is None:
+        return None
+    # Read in a statement of its own: the first one's snapshot may be older than the lock.
+    return await conn.fetchrow(
+        """SELECT s.*, t.mode, t.acceptance, t.review_deadline_s, t.reward, t.fee, t.currency, t.kind, t.license,
+                  t.lat, t.lon, t.loc
+           FROM submission s JOIN task t ON t.id = s.task_id WHERE s.id = $1 AND t.id = $2""",
+        submission, task,
+    )  # fmt: skip
+
+
+async def _accept(
+    conn: asyncpg.Connection, row: asyncpg.Record, actor: str, *, hold_s: int, bonus: int = 0, rating: int | None = None
+) -> None:
+    submission, currency = row["id"], row["currency"]
+    done = await conn.fetchval(
+        """WITH s AS (
+             UPDATE submission SET status = 'accepted', decided_at = market_now(), decided_by = $2, bonus = $3, rating = $4
+             WHERE id = $1 AND status IN ('checking', 'needs_review') RETURNING *),
+           t AS (
+             UPDATE task SET claimed = claimed - 1, done = done + 1, version = version + 1,
+               status = CASE WHEN done + 1 = quantity THEN 'completed' ELSE status END,
+               closed_at = CASE WHEN done + 1 = quantity THEN coalesce(closed_at, market_now()) ELSE closed_at END
+             FROM s WHERE task.id = s.task_id RETURNING task.*),
+           o AS (
+             INSERT INTO observation (id, submission_id, task_id, account_id, person_id, kind, outcome, captured_at,
+                 lat, lon, loc, license, exclusive_until)
+               SELECT $5, s.id, s.task_id, s.account_id, s.person_id, t.kind, s.outcome, s.submitted_at, t.lat, t.lon,
+                 t.loc, CASE WHEN (t.license->>'resale')::boolean THEN 'resale' ELSE 'exclusive' END,
+                 CASE WHEN (t.license->>'exclusive_s')::int > 0
+                   THEN market_now() + make_interval(secs => (t.license->>'exclusive_s')::int) END
+               FROM s JOIN t ON true RETURNING id),
+           e AS (
+             INSERT INTO earning (submission_id, person_id, amount, currency, release_at)
+               SELECT s.id, s.person_id, t.reward + $3, t.currency, market_now() + make_interval(secs => $6)
+               FROM s JOIN t ON true),
+           told AS (
+             INSERT INTO event (type, account_id, person_id, subject_type, subject_id, actor, data)
+               SELECT 'submission.accepted', s.account_id, s.person_id, 'submission', s.id, $2, $7::jsonb FROM s
+               UNION ALL
+               SELECT 'task.completed', s.account_id, NULL, 'task', s.task_id, $2, '{}' FROM s JOIN t ON t.done = t.quantity)
+           SELECT 1 FROM s JOIN t ON true JOIN o ON true""",
+        submission, actor, bonus, rating, ids.new(), hold_s, _data(row) | {"reward": row["reward"] + bonus},
+    )  # fmt: skip
+    if done is None:
+        raise WrongState
+    await ledger.post(
+        conn, "submission.accept", f"accept:{submission}",
+        [
+            (ledger.escrow(row["task_id"]), row["reward"] + row["fee"]), (ledger.buyer(row["account_id"]), bonus),
+            (ledger.person(row["person_id"], "pending"), -(row["reward"] + bonus)), (ledger.FEE_INCOME, -row["fee"]),
+        ],
+        currency=currency, actor=actor, subject=("submission", submission),
+    )  # fmt: skip
+
+
+async def _reject(conn: asyncpg.Connection, row: asyncpg.Record, why: dict[str, Any], actor: str) -> None:
+    done = await conn.fetchval(
+        """UPDATE submission SET status = 'rejected', decided_at = market_now(), decided_by = $2, rejection = $3
+           WHERE id = $1 AND status IN ('checking', 'needs_review') RETURNING 1""",
+        row["id"], actor, why,
+    )  # fmt: skip
+    if done is None:
+        raise WrongState
+    await events.append(
+        conn, "submission.rejected", ("submission", row["id"]), actor, account=row["account_id"],
+        person=row["person_id"], data=_data(row) | {"failed_check": why["failed_check"], "reason_code": why["reason_code"]},
+    )  # fmt: skip
+    await tasks.free_slot(conn, row["task_id"], because=f"reject:{row['id']}", actor=actor)
+
+
+def _data(row: asyncpg.Record) -> dict[str, Any]:
+    return {"task_id": ids.show("task", row["task_id"]), "outcome": row["outcome"]}
+
+
+async def get(
+    conn: asyncpg.Connection, submission: str, *, account: UUID | None = None, person: UUID | None = None
+) -> Submission:
+    """One submission of the account's tasks, or of the person."""
+    found = await _fetch(
+        conn, "s.id = $1 AND ($2::uuid IS NULL OR s.account_id = $2) AND ($3::uuid IS NULL OR s.person_id = $3)",
+        ids.read("submission", submission), account, person,
+    )  # fmt: skip
+    if not found or (account is None and person is None):
+        raise NotFound("There is no such submission.")
+    return found[0]
+
+
+async def of_task(
+    conn: asyncpg.Connection, account: UUID, task: str, *, before: str | None, limit: int
+) -> list[Submission]:
+    """What came in for a task, newest first."""
+    await tasks.get(conn, account, task)
+    return await _fetch(
+        conn, "s.task_id = $1 AND ($2::uuid IS NULL OR s.id < $2) ORDER BY s.id DESC LIMIT $3",
+        ids.read("task", task), before and ids.read("submission", before), limit,
+    )  # fmt: skip
+
+
+async def of_person(conn: asyncpg.Connection, person: UUID, *, before: str | None, limit: int) -> list[Submission]:
+    """What a person has handed in, newest first."""
+    return await _fetch(
+        conn, "s.person_id = $1 AND ($2::uuid IS NULL OR s.id < $2) ORDER BY s.id DESC LIMIT $3",
+        person, before and ids.read("submission", before), limit,
+    )  # fmt: skip
+
+
+async def _fetch(conn: asyncpg.Connection, where: str, *given: Any) -> list[Submission]:
+    rows = await conn.fetch(
+        f"""SELECT s.*, t.currency, (SELECT json_agg(json_build_object('n', p.n, 'sha256', encode(p.sha256, 'hex'))
+              ORDER BY p.n)::text FROM photo p WHERE p.claim_id = s.claim_id) AS photos
+            FROM submission s JOIN task t ON t.id = s.task_id WHERE {where}""",
+        *given,
+    )
+    return [_show(row) for row in rows]
+
+
+def _show(row: asyncpg.Record) -> Submission:
+    public = ids.show("submission", row["id"])
+    photos = msgspec.json.decode(row["photos"], type=list[dict[str, Any]]) if row["photos"] else []
+    return Submission(
+        public, ids.show("task", row["task_id"]), ids.show("claim", row["claim_id"]), row["status"], row["outcome"],
+        row["answers"], row["readings"], row["notes"],
+        [
+            PhotoView(p["n"], p["sha256"], {
+                variant: f"/v1/submissions/{public}/photos/{p['n']}?variant={variant}"
+                for variant in ("display", "thumb")
+            })
+            for p in photos
+        ],
+        row["submitted_at"], row["review_by"], row["decided_at"], row["verdict"], row["rejection"],
+        Money(row["bonus"], row["currency"]), row["rating"],
+    )  # fmt: skip
+
+
+async def photo(
+    conn: asyncpg.Connection, submission: str, n: int, *, account: UUID | None = None, person: UUID | None = None
+) -> tuple[bytes, str]:
+    """SHA-256 and media type of one photo, for the buyer while it is not rejected, or for the person."""
+    row = await conn.fetchrow(
+        """SELECT p.sha256, p.media_type FROM submission s JOIN photo p ON p.claim_id = s.claim_id
+           WHERE s.id = $1 AND p.n = $2 AND ((s.account_id = $3 AND s.status <> 'rejected') OR s.person_id = $4)""",
+        ids.read("submission", submission), n, account, person,
+    )  # fmt: skip
+    if row is None:
+        raise NotFound("There is no such photo.")
+    return row["sha256"], row["media_type"]
