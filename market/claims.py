@@ -57,7 +57,18 @@ class Photo(msgspec.Struct, frozen=True):
 async def claim(conn: asyncpg.Connection, person: UUID, task: str, position: Position | None) -> Claim:
     """Take a slot. Raises TaskNotOpen, SlotTaken, AlreadyAnswered, TooManyClaims, NotFound."""
     task_id = ids.read("task", task)
-    row = await conn.fetchrow(
+    try:
+        row = await _take(conn, person, task_id, position)
+    except asyncpg.UniqueViolationError as error:
+        # The same person twice at the same moment: neither statement could see the other's row.
+        raise AlreadyAnswered from error
+    if row is None:
+        raise await _why_not(conn, person, task_id)
+    return show(row)
+
+
+async def _take(conn: asyncpg.Connection, person: UUID, task: UUID, position: Position | None) -> asyncpg.Record | None:
+    return await conn.fetchrow(
         # The slot is counted in the statement that checks for it, so the last one has one winner however many ask.
         """WITH slot AS (
              UPDATE task SET claimed = claimed + 1, version = version + 1
@@ -75,12 +86,9 @@ async def claim(conn: asyncpg.Connection, person: UUID, task: str, position: Pos
              INSERT INTO event (type, account_id, person_id, subject_type, subject_id, actor, data)
                SELECT 'task.claimed', slot.account_id, $3, 'task', slot.id, 'person:' || $3::uuid, '{}' FROM slot)
            SELECT * FROM new""",
-        task_id, ids.new(), person, secrets.token_urlsafe(16), "".join(secrets.choice(CODE_LETTERS) for _ in range(4)),
+        task, ids.new(), person, secrets.token_urlsafe(16), "".join(secrets.choice(CODE_LETTERS) for _ in range(4)),
         position and position.lat, position and position.lon, position and position.accuracy_m, MOST_ACTIVE,
     )  # fmt: skip
-    if row is None:
-        raise await _why_not(conn, person, task_id)
-    return show(row)
 
 
 async def _why_not(conn: asyncpg.Connection, person: UUID, task: UUID) -> Exception:

@@ -124,9 +124,7 @@ async def get(conn: asyncpg.Connection, person: UUID) -> Person:
     row = await conn.fetchrow("SELECT * FROM person WHERE id = $1 AND erased_at IS NULL", person)
     if row is None:
         raise NotFound
-    return Person(
-        ids.show("person", row["id"]), row["email"], row["display_name"], row["languages"], row["created_at"]
-    )
+    return Person(ids.show("person", row["id"]), row["email"], row["display_name"], row["languages"], row["created_at"])
 
 
 async def change(conn: asyncpg.Connection, person: UUID, change: PersonChange) -> Person:

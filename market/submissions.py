@@ -197,9 +197,7 @@ async def accept(
     await _accept(conn, row, actor, hold_s=hold_s, bonus=bonus, rating=rating)
 
 
-async def reject(
-    conn: asyncpg.Connection, account: UUID, submission: str, why: Rejecting, *, actor: str
-) -> None:
+async def reject(conn: asyncpg.Connection, account: UUID, submission: str, why: Rejecting, *, actor: str) -> None:
     """The buyer refuses the evidence, for a reason that the task declared. Raises ReasonRequired, WrongState."""
     row = await _lock(conn, ids.read("submission", submission), account)
     if row is None:

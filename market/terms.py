@@ -48,7 +48,9 @@ class Question(Strict):
     id: Name
     type: Literal["choice", "number", "text", "boolean"]
     text: Annotated[str, msgspec.Meta(max_length=500)] = ""
-    choices: Annotated[list[Annotated[str, msgspec.Meta(min_length=1, max_length=200)]], msgspec.Meta(max_length=2000)] = []
+    choices: Annotated[
+        list[Annotated[str, msgspec.Meta(min_length=1, max_length=200)]], msgspec.Meta(max_length=2000)
+    ] = []
     min: float | None = None
     max: float | None = None
     max_length: Annotated[int, msgspec.Meta(ge=1, le=5000)] = 1000

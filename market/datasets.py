@@ -1,0 +1,164 @@
+"""Datasets: immutable snapshots of an account's observations, with a manifest whose hash is the dataset's name."""
+
+import hashlib
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from market import events, ids, observations
+from market.errors import Invalid, NotFound
+from market.terms import Strict
+
+MOST_ROWS = 100_000
+
+
+class Query(Strict):
+    """Which observations: all filters together."""
+
+    task_ids: Annotated[list[str], msgspec.Meta(max_length=10_000)] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    outcome: Annotated[str, msgspec.Meta(pattern="^(done|honest_negative)$")] | None = None
+
+
+class DatasetDraft(Strict):
+    """Either a query or a list of observations."""
+
+    query: Query | None = None
+    observation_ids: Annotated[list[str], msgspec.Meta(min_length=1, max_length=MOST_ROWS)] | None = None
+
+
+class Dataset(msgspec.Struct, frozen=True):
+    """A snapshot. `manifest_sha256`: over its lines as canonical JSON, one a line, in order."""
+
+    id: str
+    status: str
+    rows: int
+    bytes: int
+    manifest_sha256: str | None
+    licenses: list[str]
+    failure: str | None
+    created_at: datetime
+    ready_at: datetime | None
+
+
+async def draft(conn: asyncpg.Connection, account: UUID, asked: DatasetDraft, *, actor: str) -> Dataset:
+    """Begin a snapshot; a job builds it. Raises Invalid, NotFound for an observation that is not the account's."""
+    if (asked.query is None) == (asked.observation_ids is None):
+        raise Invalid("Give either `query` or `observation_ids`.", pointer="/query")
+    for field, at in (("since", asked.query and asked.query.since), ("until", asked.query and asked.query.until)):
+        if at is not None and at.tzinfo is None:
+            raise Invalid("Times need an offset, such as Z.", pointer=f"/query/{field}")
+    if asked.query is not None:
+        [ids.read("task", task) for task in asked.query.task_ids or []]
+    if asked.observation_ids is not None:
+        wanted = [ids.read("observation", each) for each in asked.observation_ids]
+        if len(set(wanted)) < len(wanted):
+            raise Invalid("Each observation may stand here once.", pointer="/observation_ids")
+        own = await conn.fetchval(
+            "SELECT count(*) FROM observation WHERE id = ANY ($1::uuid[]) AND account_id = $2", wanted, account
+        )
+        if own != len(wanted):
+            raise NotFound("Some of these observations do not exist here.")
+    row = await conn.fetchrow(
+        "INSERT INTO dataset (id, account_id, asked) VALUES ($1, $2, $3) RETURNING *",
+        ids.new(), account, msgspec.to_builtins(asked),
+    )  # fmt: skip
+    await events.append(conn, "dataset.begun", ("dataset", row["id"]), actor, account=account)
+    return _show(row)
+
+
+async def build(conn: asyncpg.Connection, dataset: UUID) -> None:
+    """Take the snapshot, in one transaction; a dataset that is built already is left alone."""
+    row = await conn.fetchrow(
+        "SELECT * FROM dataset WHERE id = $1 AND status = 'building' FOR NO KEY UPDATE", dataset
+    )  # fmt: skip
+    if row is None:
+        return
+    asked = msgspec.convert(row["asked"], DatasetDraft)
+    query, wanted = asked.query or Query(), asked.observation_ids
+    found = await conn.fetch(
+        f"""{observations.SELECT} WHERE o.account_id = $1 AND ($2::uuid[] IS NULL OR o.id = ANY ($2))
+            AND ($3::uuid[] IS NULL OR o.task_id = ANY ($3)) AND ($4::timestamptz IS NULL OR o.created_at >= $4)
+            AND ($5::timestamptz IS NULL OR o.created_at < $5) AND ($6::text IS NULL OR o.outcome = $6)
+            ORDER BY o.id LIMIT $7""",
+        row["account_id"], wanted and [ids.read("observation", each) for each in wanted],
+        None if query.task_ids is None else [ids.read("task", each) for each in query.task_ids],
+        query.since, query.until, query.outcome, MOST_ROWS + 1,
+    )  # fmt: skip
+    if not found or len(found) > MOST_ROWS:
+        why = f"More than {MOST_ROWS} observations match." if found else "No observation matches."
+        await conn.execute("UPDATE dataset SET status = 'failed', failure = $2 WHERE id = $1", dataset, why)
+        await events.append(conn, "dataset.failed", ("dataset", dataset), "market", account=row["account_id"])
+        return
+    sizes = await conn.fetch(
+        """SELECT s.id, p.n, p.bytes, p.media_type FROM submission s JOIN photo p ON p.claim_id = s.claim_id
+           WHERE s.id = ANY ($1::uuid[])""",
+        [each["submission_id"] for each in found],
+    )
+    about = {(each["id"], each["n"]): (each["bytes"], each["media_type"]) for each in sizes}
+    items = [_item(each, about) for each in found]
+    lines = [msgspec.json.encode(item, order="deterministic") for item in items]
+    await conn.copy_records_to_table(
+        "dataset_item", columns=["dataset_id", "position", "observation_id", "item"],
+        records=[(dataset, i, each["id"], item) for i, (each, item) in enumerate(zip(found, items, strict=True))],
+    )  # fmt: skip
+    await conn.execute(
+        """UPDATE dataset SET status = 'ready', rows = $2, bytes = $3, manifest_sha256 = $4, licenses = $5,
+             ready_at = market_now() WHERE id = $1 AND status = 'building'""",
+        dataset, len(items), sum(size for size, _ in about.values()), hashlib.sha256(b"\n".join(lines)).digest(),
+        sorted({each["license"] for each in found}),
+    )  # fmt: skip
+    await events.append(
+        conn, "dataset.ready", ("dataset", dataset), "market", account=row["account_id"], data={"rows": len(items)}
+    )
+
+
+def _item(row: asyncpg.Record, about: dict[tuple[UUID, int], tuple[int, str]]) -> dict[str, Any]:
+    seen = observations.show(row)
+    photos = []
+    for each in seen.photos:
+        size, media_type = about[row["submission_id"], each.n]
+        photos.append(
+            {"n": each.n, "sha256": each.sha256, "bytes": size, "media_type": media_type, "url": each.links["original"]}
+        )
+    return {
+        "observation_id": seen.id, "task_id": seen.task_id, "task_external_id": seen.task_external_id,
+        "kind": seen.kind, "outcome": seen.outcome, "photos": photos, "answers": seen.answers,
+        "readings": seen.readings, "person": seen.person, "captured_at": seen.captured_at.isoformat(),
+        "place": seen.place, "license": seen.license,
+    }  # fmt: skip
+
+
+async def get(conn: asyncpg.Connection, account: UUID, dataset: str) -> Dataset:
+    """One dataset of the account."""
+    row = await conn.fetchrow(
+        "SELECT * FROM dataset WHERE id = $1 AND account_id = $2", ids.read("dataset", dataset), account
+    )
+    if row is None:
+        raise NotFound("There is no such dataset.")
+    return _show(row)
+
+
+async def files(
+    conn: asyncpg.Connection, account: UUID, dataset: str, *, after: int, limit: int
+) -> list[tuple[int, dict[str, Any]]]:
+    """Lines of the manifest with their positions, those behind `after` (-1: from the first)."""
+    await get(conn, account, dataset)
+    rows = await conn.fetch(
+        """SELECT position, item FROM dataset_item WHERE dataset_id = $1 AND position > $2
+           ORDER BY position LIMIT $3""",
+        ids.read("dataset", dataset), after, limit,
+    )  # fmt: skip
+    return [(row["position"], row["item"]) for row in rows]
+
+
+def _show(row: asyncpg.Record) -> Dataset:
+    return Dataset(
+        ids.show("dataset", row["id"]), row["status"], row["rows"], row["bytes"],
+        row["manifest_sha256"] and row["manifest_sha256"].hex(), row["licenses"], row["failure"], row["created_at"],
+        row["ready_at"],
+    )  # fmt: skip

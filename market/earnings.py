@@ -1,0 +1,87 @@
+"""What people have earned: pending for the hold window, then payable, then paid."""
+
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from market import events, ids, ledger
+from market.money import Money
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One accepted submission's pay."""
+
+    submission_id: str
+    title: str
+    amount: Money
+    status: str
+    created_at: datetime
+    release_at: datetime
+
+
+class Earnings(msgspec.Struct, frozen=True):
+    """pending: in the hold window · payable: in the next payout · held: by an operator · paid: sent."""
+
+    pending: Money
+    payable: Money
+    held: Money
+    paid: Money
+    next_payout_at: datetime | None
+    lines: list[Line]
+
+
+async def of_person(conn: asyncpg.Connection, person: UUID, currency: str = "usd", *, limit: int = 50) -> Earnings:
+    """A person's balances and latest lines. next_payout_at: when the next pending line is released."""
+    pending, payable, held = await ledger.balances(
+        conn, [ledger.person(person, part) for part in ("pending", "payable", "held")], currency
+    )
+    earned = await conn.fetchval(
+        "SELECT coalesce(sum(amount), 0)::bigint FROM earning WHERE person_id = $1 AND currency = $2", person, currency
+    )
+    rows = await conn.fetch(
+        """SELECT e.*, t.title FROM earning e JOIN submission s ON s.id = e.submission_id JOIN task t ON t.id = s.task_id
+           WHERE e.person_id = $1 AND e.currency = $2 ORDER BY e.submission_id DESC LIMIT $3""",
+        person, currency, limit,
+    )  # fmt: skip
+    upcoming = await conn.fetchval(
+        "SELECT min(release_at) FROM earning WHERE person_id = $1 AND released_at IS NULL", person
+    )
+    return Earnings(
+        Money(pending, currency), Money(payable, currency), Money(held, currency),
+        # Whatever was earned and is with us no more has been sent.
+        Money(earned - pending - payable - held, currency), upcoming,
+        [
+            Line(
+                ids.show("submission", row["submission_id"]), row["title"], Money(row["amount"], row["currency"]),
+                "released" if row["released_at"] else "pending", row["created_at"], row["release_at"],
+            )
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+async def release_due(conn: asyncpg.Connection, limit: int = 200) -> int:
+    """Make payable what has been pending for the hold window; how many lines."""
+    due = await conn.fetch(
+        """UPDATE earning SET released_at = market_now() WHERE submission_id IN (
+             SELECT submission_id FROM earning WHERE released_at IS NULL AND release_at <= market_now()
+             ORDER BY submission_id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED) RETURNING *""",
+        limit,
+    )
+    # In order of the accounts that each posting locks, so that two sweeps never wait for each other in a ring.
+    for row in sorted(due, key=lambda row: (row["person_id"], row["submission_id"])):
+        await ledger.post(
+            conn, "earning.release", f"release:{row['submission_id']}",
+            [
+                (ledger.person(row["person_id"], "pending"), row["amount"]),
+                (ledger.person(row["person_id"], "payable"), -row["amount"]),
+            ],
+            currency=row["currency"], actor="market", subject=("submission", row["submission_id"]),
+        )  # fmt: skip
+        await events.append(
+            conn, "earning.released", ("submission", row["submission_id"]), "market", person=row["person_id"],
+            data={"amount": row["amount"], "currency": row["currency"]},
+        )  # fmt: skip
+    return len(due)
