@@ -21,11 +21,11 @@ from litestar.types import ASGIApp
 
 from app import auth, idempotency
 from app.answers import Answer, json_answer
-from app.auth import Actor
 from app.db import Connection
 from app.errors import Problem
 from app.services import Services
 from app.strict import decode_body, decode_query
+from market.keys import Actor
 
 JSON_LIMIT = 1_000_000
 
@@ -72,6 +72,7 @@ class Endpoint:
     scope: str | None
     optional: bool
     once: bool
+    sealed: bool
     uses: Uses
     status: int
     limit: int
@@ -101,6 +102,7 @@ def endpoint(
     scope: str | None = None,
     optional: bool = False,
     once: bool = False,
+    sealed: bool = False,
     uses: Uses | None = None,
     status: int = 200,
     limit: int = JSON_LIMIT,
@@ -112,7 +114,8 @@ def endpoint(
     """Make a handler a route.
 
     by: kinds of actor that may call (empty: everyone, credentials are not looked at) · scope: what the key must allow
-    · optional: also without credentials · once: an Idempotency-Key is required · uses: default `read` for GET, else
+    · optional: also without credentials · once: an Idempotency-Key is required · sealed: its
+    answer holds a secret · uses: default `read` for GET, else
     `write` · limit: bytes of body · consumes, produces: media types other than JSON · problems: slugs of its own
     refusals, for the description · hidden: a page, no part of the API description.
     """
@@ -128,6 +131,7 @@ def endpoint(
             scope=scope,
             optional=optional,
             once=once,
+            sealed=sealed,
             uses=uses or ("read" if method == "GET" else "write"),
             status=status,
             limit=limit,
@@ -198,19 +202,20 @@ async def _write(spec: Endpoint, call: Call, body: bytes, arguments: dict[str, A
     async with call.services.database.transaction(call.connection):
         if key is None:
             return _answer(spec, call, await spec.handler(call, **arguments))
-        asked = idempotency.Asked(call.actor, key, call.request.method, call.request.url.path, body)
-        kept = await idempotency.begin(call.connection, asked)
+        asked = idempotency.asked(call.actor, key, call.request, body)
+        seal = call.services.config.secret_key if spec.sealed else None
+        kept = await idempotency.begin(call.connection, asked, seal=seal)
         if kept is not None:
             return kept
         answer = _answer(spec, call, await spec.handler(call, **arguments))
-        await idempotency.keep(call.connection, asked, answer)
+        await idempotency.keep(call.connection, asked, answer, seal=seal)
         return answer
 
 
 def _arguments(spec: Endpoint, request: AnyRequest, body: bytes) -> dict[str, Any]:
     arguments: dict[str, Any] = {name: request.path_params[name] for name in spec.parameters}
     if spec.query is not None:
-        pairs = request.query_params.multi_items()
+        pairs = list(request.query_params.multi_items())
         if len(dict(pairs)) != len(pairs):
             raise Problem("validation", "A query parameter stands there more than once.")
         arguments["query"] = decode_query(dict(pairs), spec.query)

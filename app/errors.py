@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from market import errors as market
+
 
 class Kind(NamedTuple):
     """One problem type: its status, its title, and what the one who meets it can do."""
@@ -66,6 +68,8 @@ PROBLEMS: dict[str, Kind] = {
     ),
     "task-not-open": Kind(409, "The task is not open", "It is completed, expired or cancelled."),
     "slot-taken": Kind(409, "No slot is free", "Others were first. A slot may come free when a claim expires."),
+    "already-answered": Kind(409, "You hold a claim on this task or have answered it", "A person answers a task once."),
+    "too-many-claims": Kind(409, "Too many claims at once", "Finish one of your claims or give one back first."),
     "claim-expired": Kind(409, "The claim is over", "Claims end at `expires_at`. Claim the task again if it is open."),
     "wrong-state": Kind(
         409, "This is not possible in the present state", "Read the thing again: its `status` says why."
@@ -118,4 +122,37 @@ class Problem(Exception):
         self.detail = detail
         self.errors = list(errors)
         self.headers = dict(headers or {})
+        if slug in RETRY_AFTER_S:
+            self.headers.setdefault("retry-after", RETRY_AFTER_S[slug])
         self.members = members
+
+
+# Each refusal of the market, and what it is over HTTP. The most special class that fits decides.
+REFUSALS: dict[type[market.Refusal], str] = {
+    market.NotFound: "not-found",
+    market.Unauthenticated: "unauthenticated",
+    market.Forbidden: "forbidden",
+    market.Invalid: "validation",
+    market.InsufficientFunds: "insufficient-funds",
+    market.OverCap: "over-cap",
+    market.TaskNotOpen: "task-not-open",
+    market.SlotTaken: "slot-taken",
+    market.AlreadyAnswered: "already-answered",
+    market.TooManyClaims: "too-many-claims",
+    market.ClaimOver: "claim-expired",
+    market.EvidenceMissing: "evidence-missing",
+    market.ReasonRequired: "reason-required",
+    market.WrongState: "wrong-state",
+    market.Changed: "conflict",
+    market.TooOften: "rate-limited",
+    market.Refusal: "policy-refused",
+}
+
+RETRY_AFTER_S = {"rate-limited": "30", "in-flight": "1", "unavailable": "1"}
+
+
+def of_refusal(refusal: market.Refusal) -> Problem:
+    """The problem that a refusal of the market is."""
+    slug = next(REFUSALS[kind] for kind in type(refusal).__mro__ if kind in REFUSALS)
+    errors = [FieldError(refusal.pointer, refusal.detail)] if refusal.pointer is not None else []
+    return Problem(slug, refusal.detail, errors=errors)

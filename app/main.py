@@ -4,13 +4,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 
 from app import config as configuration
 from app.config import Config
 from app.problems import handle
-from app.routes import all_routes
+from app.routes import accounts, events, health, people, tasks
+from app.sandbox import clock, outbox
 from app.services import open_services
+
+ALWAYS = (accounts, tasks, events, people, health)
+SANDBOX_ONLY = (outbox, clock)
+
+
+def all_routes(config: Config) -> list[HTTPRouteHandler]:
+    """Every route of the service; those of the sandbox only where play money is used."""
+    modules = [*ALWAYS, *(SANDBOX_ONLY if config.sandbox else ())]
+    return [route for module in modules for route in module.ROUTES]
 
 
 def create_app(config: Config) -> Litestar:

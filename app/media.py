@@ -145,7 +145,7 @@ class Spool:
         self._file.close()
 
 
-async def _pieces(found: obstore.GetResult) -> AsyncIterator[bytes]:
+async def _pieces(found: "obstore.GetResult") -> AsyncIterator[bytes]:
     async for piece in found.stream():
         yield bytes(piece)
 

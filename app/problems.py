@@ -32,7 +32,6 @@ _FRAMEWORK_SAYS = {
     405: "This address does not take that method.",
     413: "The body is larger than this operation takes.",
 }
-_RETRY_S = "1"
 
 
 def to_problem(error: Exception) -> Problem:
@@ -48,7 +47,7 @@ def to_problem(error: Exception) -> Problem:
     if isinstance(error, HTTPException) and "disconnected" in error.detail:
         return Problem("validation", "The body ended early.", status=400)
     if isinstance(error, Unavailable):
-        return Problem("unavailable", "The database is busy or away for a moment.", headers={"retry-after": _RETRY_S})
+        return Problem("unavailable", "The database is busy or away for a moment.")
     return Problem("internal", "Something went wrong on our side; nothing has been done.")
 
 
@@ -62,15 +61,16 @@ def handle(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     if problem.status == 401:
         headers.setdefault("www-authenticate", 'Bearer realm="sensorium"')
     if wants_page(request.headers):
-        page = problem_page(problem, identity).encode()
-        return Response(page, status_code=problem.status, media_type="text/html; charset=utf-8", headers=headers)
+        shown = problem_page(problem, identity).encode()
+        return Response(shown, status_code=problem.status, media_type="text/html; charset=utf-8", headers=headers)
     base = request.app.state.services.config.public_url
-    content = encode(members(problem, base, request.url.path, identity))
+    content = encode(members(error, base, request.url.path, identity))
     return Response(content, status_code=problem.status, media_type=PROBLEM_JSON, headers=headers)
 
 
-def members(problem: Problem, base: str, path: str, identity: str) -> dict[str, Any]:
-    """The members of RFC 9457, section 3.1, and ours."""
+def members(error: Exception, base: str, path: str, identity: str) -> dict[str, Any]:
+    """An error as the members of RFC 9457, section 3.1, and ours."""
+    problem = to_problem(error)
     found: dict[str, Any] = {
         "type": f"{base}/problems/{problem.slug}",
         "title": PROBLEMS[problem.slug].title,
@@ -93,7 +93,7 @@ def wants_page(headers: Headers) -> bool:
 def problem_page(problem: Problem, identity: str) -> str:
     """A refusal for a person in a browser."""
     kind = PROBLEMS[problem.slug]
-    return _page(
+    return page(
         kind.title,
         f"<p>{html.escape(problem.detail)}</p><p>{html.escape(kind.advice)}</p>"
         f"<p class=quiet>{problem.status} · {html.escape(identity)} · <a href=/>start</a></p>",
@@ -103,7 +103,7 @@ def problem_page(problem: Problem, identity: str) -> str:
 def type_page(slug: str) -> str:
     """What a problem type means, for whoever follows its address."""
     kind = PROBLEMS[slug]
-    return _page(
+    return page(
         kind.title,
         f"<p>{html.escape(kind.advice)}</p><p class=quiet>Status {kind.status} · type <code>{slug}</code> · "
         "<a href=/problems>all problem types</a></p>",
@@ -116,10 +116,11 @@ def types_page() -> str:
         f"<tr><td>{kind.status}<td><a href=/problems/{slug}><code>{slug}</code></a><td>{html.escape(kind.title)}"
         for slug, kind in sorted(PROBLEMS.items(), key=lambda each: (each[1].status, each[0]))
     )
-    return _page("Problem types", f"<table><tr><th>Status<th>Type<th>Meaning{rows}</table>")
+    return page("Problem types", f"<table><tr><th>Status<th>Type<th>Meaning{rows}</table>")
 
 
-def _page(title: str, body: str) -> str:
+def page(title: str, body: str) -> str:
+    """A plain page of ours; `body` is HTML already."""
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
         f"<title>{html.escape(title)} · Sensorium</title><style>body{{font:1.05rem/1.5 system-ui,sans-serif;"

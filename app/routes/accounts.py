@@ -1,0 +1,115 @@
+"""An agent's account: sign-up, balance and caps, keys, the journal of its money."""
+
+import msgspec
+from litestar.handlers import HTTPRouteHandler
+
+from app.auth import AGENT, EVERYONE
+from app.edge import Call, endpoint
+from app.paging import Page, Window, page, read_number, read_uuid
+from market import accounts, ids, keys
+from market.errors import Forbidden
+
+
+class OpenedAccount(msgspec.Struct, frozen=True):
+    """A new account and the secret of its first key, shown this once."""
+
+    account: accounts.Account
+    api_key: str
+
+
+class MadeKey(msgspec.Struct, frozen=True):
+    """A new key and its secret, shown this once."""
+
+    key: keys.Key
+    api_key: str
+
+
+@endpoint("POST", "/v1/accounts", by=EVERYONE, status=201)
+async def open_account(call: Call, data: accounts.AccountDraft) -> OpenedAccount:
+    """Open an account.
+
+    For agents, without asking anybody. The key in the answer can do everything; make others with less for daily use.
+    """
+    account, secret = await accounts.open_account(call.connection, data)
+    call.headers["cache-control"] = "no-store"
+    return OpenedAccount(account, secret)
+
+
+@endpoint("GET", "/v1/account", by=AGENT)
+async def get_account(call: Call) -> accounts.Account:
+    """The account: balance, and the caps of the key that asks."""
+    return await accounts.get(call.connection, call.actor)
+
+
+@endpoint("GET", "/v1/ledger", by=AGENT)
+async def list_ledger(call: Call, query: Window) -> Page[accounts.JournalLine]:
+    """The account's journal, newest first: each movement of its available balance."""
+    before = read_number(query.cursor)
+    rows = await accounts.journal(call.connection, call.actor, before=before, limit=query.limit + 1)
+    return page(rows, query.limit, lambda row: row[0], lambda row: row[1])
+
+
+@endpoint("POST", "/v1/keys", by=AGENT, scope="keys:write", once=True, sealed=True, status=201, problems=("over-cap",))
+async def make_key(call: Call, data: keys.KeyDraft) -> MadeKey:
+    """Make a key.
+
+    With fewer scopes, and with caps on what it may hold for one task and in a day (UTC). It can have no scope that the
+    asking key lacks, and no higher cap.
+    """
+    draft = msgspec.structs.replace(data, scopes=data.scopes or sorted(call.actor.scopes))
+    key, secret = await keys.make(call.connection, "agent", call.actor.owner, draft, actor=call.actor.name)
+    _require_no_more(call.actor, key)
+    call.headers["cache-control"] = "no-store"
+    return MadeKey(key, secret)
+
+
+@endpoint("GET", "/v1/keys", by=AGENT, scope="keys:write")
+async def list_keys(call: Call, query: Window) -> Page[keys.Key]:
+    """The account's keys, newest first, without their secrets."""
+    after = read_uuid(query.cursor)
+    rows = await keys.listed(call.connection, call.actor.owner, after=after, limit=query.limit + 1)
+    return page(rows, query.limit, lambda key: ids.read("key", key.id), lambda key: key)
+
+
+@endpoint("DELETE", "/v1/keys/{key_id}", by=AGENT, scope="keys:write")
+async def revoke_key(call: Call, key_id: str) -> keys.Key:
+    """Revoke a key.
+
+    It is shut at once and for good.
+    """
+    return await keys.revoke(call.connection, call.actor.owner, key_id, actor=call.actor.name)
+
+
+@endpoint("POST", "/v1/keys/{key_id}/rotate", by=AGENT, scope="keys:write", once=True, sealed=True, status=201)
+async def rotate_key(call: Call, key_id: str) -> MadeKey:
+    """Replace a key by a new one with the same rights.
+
+    The old one goes on working for a day.
+    """
+    key, secret = await keys.rotate(call.connection, call.actor.owner, key_id, actor=call.actor.name)
+    _require_no_more(call.actor, key)
+    call.headers["cache-control"] = "no-store"
+    return MadeKey(key, secret)
+
+
+def _require_no_more(actor: keys.Actor, made: keys.Key) -> None:
+    """Whoever makes a key hands on what they have, never more; what was made is rolled back with the refusal."""
+    if not actor.scopes.issuperset(made.scopes):
+        raise Forbidden("A key can hand on only scopes that it has.")
+    for name, own, given in (
+        ("max_per_task", actor.max_per_task, made.max_per_task),
+        ("max_per_day", actor.max_per_day, made.max_per_day),
+    ):
+        if own is not None and (given is None or given > own):
+            raise Forbidden(f"A key can hand on a `{name}` of at most its own, which is {own}.")
+
+
+ROUTES: list[HTTPRouteHandler] = [
+    open_account,
+    get_account,
+    list_ledger,
+    make_key,
+    list_keys,
+    revoke_key,
+    rotate_key,
+]

@@ -1,0 +1,93 @@
+"""People: sign-up and sign-in by mailed codes, and themselves."""
+
+from typing import Annotated
+
+import msgspec
+from litestar.handlers import HTTPRouteHandler
+
+from app.auth import EVERYONE, PERSON
+from app.edge import Call, endpoint
+from app.errors import Problem
+from app.gateways import mail
+from market import people
+from market.accounts import Email
+from market.errors import Invalid
+
+
+class CodeTried(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A one-time code, as it came by mail."""
+
+    email: Email
+    code: Annotated[str, msgspec.Meta(min_length=1, max_length=20, examples=["042137"])]
+
+
+class Session(msgspec.Struct, frozen=True):
+    """A session's secret: send it as `Authorization: Bearer …`."""
+
+    token: str
+
+
+@endpoint("POST", "/v1/people", by=EVERYONE, status=202, problems=("rate-limited",))
+async def sign_up(call: Call, data: people.PersonDraft) -> None:
+    """Sign up, or ask for another code.
+
+    A one-time code goes to the address; the answer is the same whether it was known before.
+    """
+    if not data.accept_terms:
+        raise Invalid("To take part, the terms must be accepted.", pointer="/accept_terms")
+    await people.sign_up(call.connection, data)
+    await send_code(call, data.email)
+
+
+async def send_code(call: Call, email: str) -> None:
+    """Mail a new one-time code to `email`, if somebody has signed up with it."""
+    code = await people.make_code(call.connection, email)
+    if code is None:
+        return
+    minutes = people.CODE_S // 60
+    await mail.write(
+        call.connection,
+        call.services,
+        email,
+        f"{code} is your Sensorium code",
+        f"Your code is {code}. It is valid for {minutes} minutes.\n\n"
+        "If you have not asked for it, somebody has mistyped an address: nothing happens without the code.\n",
+    )
+
+
+@endpoint("POST", "/v1/people/session", by=EVERYONE, uses="own", status=201, problems=("unauthenticated",))
+async def open_session(call: Call, data: CodeTried) -> Session:
+    """Sign in with the code."""
+    call.headers["cache-control"] = "no-store"
+    return Session(await try_code(call, data.email, data.code))
+
+
+async def try_code(call: Call, email: str, code: str) -> str:
+    """The secret of a new session, when the code is right. Raises unauthenticated; the try counts all the same."""
+    async with call.services.database.transaction() as connection:
+        person = await people.try_code(connection, email, code.strip())
+        secret = None if person is None else await people.open_session(connection, person)
+    if secret is None:
+        raise Problem("unauthenticated", "The code is not right or no longer valid. Ask for a new one.")
+    return secret
+
+
+@endpoint("DELETE", "/v1/people/session", by=PERSON, status=204)
+async def close_session(call: Call) -> None:
+    """Sign out: the session that asks ends."""
+    await people.sign_out(call.connection, call.actor.key)
+
+
+@endpoint("GET", "/v1/people/me", by=PERSON)
+async def get_me(call: Call) -> people.Person:
+    """What is known of the person who asks."""
+    return await people.get(call.connection, call.actor.owner)
+
+
+@endpoint("PATCH", "/v1/people/me", by=PERSON)
+async def change_me(call: Call, data: people.PersonChange) -> people.Person:
+    """Change one's name or languages."""
+    return await people.change(call.connection, call.actor.owner, data)
+
+
+ROUTES: list[HTTPRouteHandler] = [sign_up, open_session, close_session, get_me, change_me]

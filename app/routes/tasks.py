@@ -1,0 +1,158 @@
+"""An agent's tasks: post, list, change, end."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from litestar.handlers import HTTPRouteHandler
+
+from app.answers import request_id
+from app.auth import AGENT
+from app.db import EVENTS, wake
+from app.edge import Call, endpoint
+from app.errors import Problem
+from app.paging import Page, Window, page, read_text
+from app.problems import members
+from app.strict import decode_body
+from market import tasks
+from market.errors import Refusal
+from market.terms import TaskChange, TaskDraft
+
+MOST_AT_ONCE = 500
+BATCH_LIMIT = 5_000_000
+
+
+class TasksAsked(Window, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which tasks."""
+
+    status: Literal["open", "completed", "expired", "cancelled"] | None = None
+    external_id: Annotated[str, msgspec.Meta(max_length=200, description="Your own name for the task.")] | None = None
+
+
+class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Several task drafts, each judged alone."""
+
+    tasks: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=MOST_AT_ONCE)]
+
+
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of one draft: the task, or the problem why not."""
+
+    status: int
+    task: tasks.Task | None = None
+    problem: dict[str, object] | None = None
+
+
+class Outcomes(msgspec.Struct, frozen=True):
+    """What became of each draft, in their order."""
+
+    results: list[Outcome]
+
+
+@endpoint(
+    "POST", "/v1/tasks", by=AGENT, scope="tasks:write", once=True, status=201,
+    problems=("insufficient-funds", "over-cap"),
+)  # fmt: skip
+async def post_task(call: Call, data: TaskDraft) -> tasks.Task:
+    """Post a task.
+
+    Its whole possible cost, fee included, is held from the available balance; what is not used comes back.
+    """
+    task = await tasks.post(call.connection, call.actor, data, fee_bps=call.services.config.fee_bps)
+    wake(EVENTS)
+    return _with_etag(call, task)
+
+
+@endpoint("POST", "/v1/tasks/batch", by=AGENT, scope="tasks:write", once=True, limit=BATCH_LIMIT)
+async def post_tasks(call: Call, data: Batch) -> Outcomes:
+    """Post up to 500 tasks.
+
+    Each is judged alone: the answer holds, in the same order, a task or a problem for each.
+    """
+    results = [await _try_post(call, bytes(draft)) for draft in data.tasks]
+    wake(EVENTS)
+    return Outcomes(results)
+
+
+async def _try_post(call: Call, draft: bytes) -> Outcome:
+    try:
+        async with call.connection.transaction():
+            task = await tasks.post(
+                call.connection, call.actor, decode_body(draft, TaskDraft), fee_bps=call.services.config.fee_bps
+            )
+            return Outcome(201, task=task)
+    except (Problem, Refusal) as error:
+        request = call.request
+        problem = members(error, call.services.config.public_url, request.url.path, request_id(request.scope))
+        return Outcome(problem["status"], problem=problem)
+
+
+@endpoint("GET", "/v1/tasks", by=AGENT, scope="tasks:read")
+async def list_tasks(call: Call, query: TasksAsked) -> Page[tasks.Task]:
+    """The account's tasks, newest first."""
+    found = await tasks.listed(
+        call.connection,
+        call.actor.owner,
+        status=query.status,
+        external_id=query.external_id,
+        before=read_text(query.cursor),
+        limit=query.limit + 1,
+    )
+    return page(found, query.limit, lambda task: task.id, lambda task: task)
+
+
+@endpoint("GET", "/v1/tasks/{task_id}", by=AGENT, scope="tasks:read")
+async def get_task(call: Call, task_id: str) -> tasks.Task:
+    """One task, with what it still holds and how its slots stand."""
+    return _with_etag(call, await tasks.get(call.connection, call.actor.owner, task_id))
+
+
+@endpoint(
+    "PATCH", "/v1/tasks/{task_id}", by=AGENT, scope="tasks:write",
+    problems=("insufficient-funds", "over-cap", "task-not-open", "conflict"),
+)  # fmt: skip
+async def change_task(call: Call, task_id: str, data: TaskChange) -> tasks.Task:
+    """Raise the reward, extend the time, add quantity.
+
+    Only ever to the better for whoever has claimed. With `If-Match` it is done only to the version that you have read.
+    """
+    task = await tasks.change(
+        call.connection,
+        call.actor,
+        task_id,
+        data,
+        fee_bps=call.services.config.fee_bps,
+        version=_version_wanted(call),
+    )
+    wake(EVENTS)
+    return _with_etag(call, task)
+
+
+@endpoint(
+    "POST", "/v1/tasks/{task_id}/cancel", by=AGENT, scope="tasks:write", once=True, problems=("task-not-open",)
+)  # fmt: skip
+async def cancel_task(call: Call, task_id: str) -> tasks.Task:
+    """End a task.
+
+    Open slots end and what was held for them comes back; claims in progress may finish and are paid.
+    """
+    task = await tasks.cancel(call.connection, call.actor, task_id)
+    wake(EVENTS)
+    return _with_etag(call, task)
+
+
+def _with_etag(call: Call, task: tasks.Task) -> tasks.Task:
+    call.headers["etag"] = f'"{task.version}"'
+    return task
+
+
+def _version_wanted(call: Call) -> int | None:
+    header = call.request.headers.get("if-match")
+    if header is None or header.strip() == "*":
+        return None
+    text = header.strip().removeprefix("W/").strip('"')
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise Problem("conflict", "If-Match is no ETag of this task.")
+    return int(text)
+
+
+ROUTES: list[HTTPRouteHandler] = [post_task, post_tasks, list_tasks, get_task, change_task, cancel_task]

@@ -1,0 +1,216 @@
+"""The cast: Ada's agent buys, Bo has a phone nearby, Cy is from another account, Olu and Pia are operators.
+
+They act over HTTP on the real application and a database of the test's own. `world.jobs()` runs what waits in the queue.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from app import config as configuration
+from app import jobs
+from app.config import Config
+from app.main import create_app
+from app.services import Services
+from market import ids, ledger, operators
+from market.clock import advance
+
+Json = dict[str, Any]
+
+_keys = itertools.count(1)
+
+
+@dataclass
+class World:
+    """One running service with nobody in it yet."""
+
+    app: Litestar
+    client: httpx.AsyncClient
+
+    @property
+    def services(self) -> Services:
+        services: Services = self.app.state.services
+        return services
+
+    async def jobs(self) -> None:
+        """Run all jobs that are due."""
+        await jobs.drain(self.services)
+
+    async def later(self, seconds: int) -> None:
+        """Let the market's time pass and what falls due happen."""
+        async with self.services.database.transaction() as connection:
+            await advance(connection, seconds)
+        await jobs.sweep_once(self.services)
+
+
+@dataclass
+class Caller:
+    """Somebody with a key, and requests in their name. POSTs get a fresh Idempotency-Key unless told otherwise."""
+
+    world: World
+    id: str
+    secret: str
+    name: str = ""
+    extra: Json = field(default_factory=dict)
+
+    async def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+        headers = {"authorization": f"Bearer {self.secret}", **options.pop("headers", {})}
+        if method == "POST":
+            headers.setdefault("idempotency-key", f"key-{next(_keys)}")
+        return await self.world.client.request(method, path, headers=headers, **options)
+
+    async def get(self, path: str, **options: Any) -> httpx.Response:
+        return await self.ask("GET", path, **options)
+
+    async def post(self, path: str, json: Any = None, **options: Any) -> httpx.Response:
+        if json is not None:
+            options["json"] = json
+        return await self.ask("POST", path, **options)
+
+    async def patch(self, path: str, json: Any, **options: Any) -> httpx.Response:
+        return await self.ask("PATCH", path, json=json, **options)
+
+    async def put(self, path: str, content: Any, **options: Any) -> httpx.Response:
+        return await self.ask("PUT", path, content=content, **options)
+
+    async def delete(self, path: str, **options: Any) -> httpx.Response:
+        return await self.ask("DELETE", path, **options)
+
+
+def is_problem(response: httpx.Response, status: int, slug: str) -> Json:
+    """The answer is the problem `slug`: its members."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body: Json = response.json()
+    assert body["type"].endswith(f"/problems/{slug}"), body
+    assert body["status"] == status
+    assert body["request_id"] == response.headers["x-request-id"]
+    return body
+
+
+def ok(response: httpx.Response, status: int = 200) -> Any:
+    """The answer is `status`: its JSON."""
+    assert response.status_code == status, response.text
+    return response.json() if response.content else None
+
+
+@pytest.fixture
+def config(database_url: str, tmp_path: Path) -> Config:
+    """A sandbox with its own database and folder."""
+    return configuration.load({"DATABASE_URL": database_url, "SENSORIUM_DATA_DIR": str(tmp_path / "data")})
+
+
+@pytest.fixture
+async def world(config: Config) -> AsyncIterator[World]:
+    """The application, started, with a client that talks to it as over the network."""
+    app = create_app(config)
+    async with app.lifespan():
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url=config.public_url) as client:
+            yield World(app, client)
+
+
+async def agent(world: World, name: str) -> Caller:
+    """A new account with a key that may do everything."""
+    answer = await world.client.post("/v1/accounts", json={"name": name, "email": f"{name.lower()}@example.com"})
+    opened = ok(answer, 201)
+    return Caller(world, opened["account"]["id"], opened["api_key"], name)
+
+
+async def person(world: World, name: str) -> Caller:
+    """Somebody who signed up and in by a mailed code."""
+    email = f"{name.lower()}@example.com"
+    draft = {"email": email, "display_name": name, "languages": ["en"], "accept_terms": True}
+    ok(await world.client.post("/v1/people", json=draft), 202)
+    outbox = ok(await world.client.get("/sandbox/outbox", params={"to": email}))
+    code = outbox["items"][0]["subject"].split()[0]
+    token = ok(await world.client.post("/v1/people/session", json={"email": email, "code": code}), 201)["token"]
+    caller = Caller(world, "", token, name)
+    caller.id = ok(await caller.get("/v1/people/me"))["id"]
+    return caller
+
+
+async def operator(world: World, name: str) -> Caller:
+    """Somebody who works for the market."""
+    async with world.services.database.transaction() as connection:
+        made, secret = await operators.add(connection, f"{name.lower()}@sensorium.example", name)
+    return Caller(world, made.id, secret, name)
+
+
+@pytest.fixture
+async def ada(world: World) -> Caller:
+    """Ada's agent, with 1,000.00 to spend."""
+    caller = await agent(world, "Ada")
+    await fund(caller, 100_000)
+    return caller
+
+
+@pytest.fixture
+async def bo(world: World) -> Caller:
+    """Bo has a phone near by."""
+    return await person(world, "Bo")
+
+
+@pytest.fixture
+async def cy(world: World) -> Caller:
+    """Cy's agent is from another account."""
+    return await agent(world, "Cy")
+
+
+@pytest.fixture
+async def olu(world: World) -> Caller:
+    """Olu is an operator."""
+    return await operator(world, "Olu")
+
+
+@pytest.fixture
+async def pia(world: World) -> Caller:
+    """Pia is another operator."""
+    return await operator(world, "Pia")
+
+
+async def fund(caller: Caller, amount: int) -> None:
+    """Put money into an account as a settled charge would."""
+    account = ids.read("account", caller.id)
+    async with caller.world.services.database.transaction() as connection:
+        await ledger.post(
+            connection, "funded", f"test-funding:{next(_keys)}:{caller.id}",
+            [(ledger.CLEARING, amount), (ledger.buyer(account), -amount)],
+            currency="usd", actor="test",
+        )  # fmt: skip
+
+
+BAKERY = {"lat": 52.52, "lon": 13.405}
+
+
+def a_task(**changes: Any) -> Json:
+    """A task as Ada posts it: one photo of a bakery and whether it is open, for 3.00."""
+    task: Json = {
+        "kind": "photo",
+        "title": "Is the bakery at 12 Main St open?",
+        "instructions": "Stand across the street; the whole shop front in frame.",
+        "purpose": "Opening-hours check for a delivery planner.",
+        "place": {**BAKERY, "radius_m": 80},
+        "evidence": {
+            "photos": {"min": 1, "max": 3},
+            "questions": [{"id": "open", "type": "choice", "choices": ["open", "closed", "gone"]}],
+        },
+        "reward": {"amount": 300, "currency": "usd"},
+        "acceptance": {"mode": "auto", "checks": ["fresh", "at_place", "not_duplicate", "live"], "min_score": 0.5},
+        "external_id": "t-1",
+    }
+    return {**task, **changes}
+
+
+async def post_task(caller: Caller, **changes: Any) -> Json:
+    """Post a task."""
+    task: Json = ok(await caller.post("/v1/tasks", a_task(**changes)), 201)
+    return task
