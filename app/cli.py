@@ -1,8 +1,10 @@
-"""`sensorium`: one command for each thing that somebody who runs the service does. Imports wait until they are needed."""
+"""`sensorium`: a command for each thing that somebody who runs the service does. Imports wait until they are needed."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -71,7 +73,7 @@ def worker() -> None:
 @click.option("--yes", is_flag=True, help="Confirm that going back loses data.")
 def migrate(data_dir: Path | None, revision: str, yes: bool) -> None:
     """Bring the database's schema to this version of the program (or back, with --to)."""
-    with _database(data_dir) as (_, dsn):
+    with _database(data_dir) as dsn:
         from app import migrate as migrations
 
         before = migrations.current(dsn)
@@ -89,11 +91,12 @@ def migrate(data_dir: Path | None, revision: str, yes: bool) -> None:
 @DATA_DIR
 def audit(data_dir: Path | None) -> None:
     """Check the ledger's invariants; exit status 1 when one is broken."""
-    with _database(data_dir) as (_, dsn):
+    with _database(data_dir) as dsn:
         import asyncio
 
-        from app.db import open_database
         from market.audit import audit as check
+
+        from app.db import open_database
 
         async def body() -> list[Any]:
             async with open_database(dsn, largest=2, name="sensorium-audit") as database, database.read() as connection:
@@ -117,7 +120,7 @@ def operator() -> None:
 @click.option("--name", required=True)
 def operator_add(data_dir: Path | None, email: str, name: str) -> None:
     """Make an operator and print the key (op_…), which is shown this once. Also while the system runs."""
-    with _database(data_dir) as (_, dsn):
+    with _database(data_dir) as dsn:
         import asyncio
 
         from app import migrate as migrations
@@ -181,8 +184,8 @@ def _is_explained(error: Exception) -> bool:
         "app.postgres_binaries": "EmbeddedPostgresError",
         "app.serve": "PortBusy",
         "app.supervisor": "CannotRun",
-        "app.migrate": "NotMigrated",
-        "app.db": "Unavailable",
+        "app.migrate": "DatabaseProblem",
+        "alembic.util": "CommandError",
     }
     kinds = tuple(getattr(sys.modules[module], name) for module, name in explained.items() if module in sys.modules)
     return isinstance(error, kinds)
@@ -212,24 +215,17 @@ def _config_with_database() -> Config:
     return found
 
 
-class _database:
-    """The configuration and the URL of its database; the embedded one is joined when it runs, else started for us."""
+@contextmanager
+def _database(data_dir: Path | None) -> Iterator[str]:
+    """The URL of the database; the embedded one is joined when it runs, else started for as long as we need it."""
+    found = _config(data_dir)
+    if found.database_url:
+        yield found.database_url
+        return
+    from app.embedded_postgres import EmbeddedPostgres
 
-    def __init__(self, data_dir: Path | None) -> None:
-        self._config = _config(data_dir)
-        self._postgres: Any = None
-
-    def __enter__(self) -> tuple[Config, str]:
-        if self._config.database_url:
-            return self._config, self._config.database_url
-        from app.embedded_postgres import EmbeddedPostgres
-
-        self._postgres = EmbeddedPostgres(self._config.data_dir).start()
-        return self._config, self._postgres.dsn
-
-    def __exit__(self, *_: object) -> None:
-        if self._postgres is not None:
-            self._postgres.stop()
+    with EmbeddedPostgres(found.data_dir) as postgres:
+        yield postgres.dsn
 
 
 if __name__ == "__main__":

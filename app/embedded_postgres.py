@@ -139,6 +139,7 @@ class EmbeddedPostgres:
         user = server_user.choose(self.cluster)
         binaries = postgres_binaries.find(user)
         self._end_orphan()
+        self._remove_stale_files()
         if not self.cluster.exists():
             self._make_cluster(binaries, user)
         self._check_version(binaries)
@@ -292,6 +293,14 @@ class EmbeddedPostgres:
                 return None
         ps = subprocess.run(["ps", "-p", str(pid), "-o", "command="], capture_output=True, text=True, check=False)
         return pid if str(self.cluster) in ps.stdout else None
+
+    def _remove_stale_files(self) -> None:
+        """No server runs here, so a pid in these files is of the past. PostgreSQL refuses to start when that number has
+        been given to another process meanwhile; it still recognises children of the past by their shared memory."""
+        for file in (self.cluster / "postmaster.pid", self.cluster / "socket" / f"{SOCKET_NAME}.lock"):
+            with contextlib.suppress(OSError, ValueError):
+                os.kill(int(file.read_text().split("\n", 1)[0]), 0)
+                file.unlink()
 
     def _prepare_socket_folder(self, user: int | None) -> None:
         folder = self.cluster / "socket"

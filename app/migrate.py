@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from alembic import command
 from app import postgres_binaries
+from app.config import without_password
 
 # Long enough for the traffic of a busy moment to pass, short enough that waiting for a lock never blocks the service:
 # everything that comes later queues up behind a waiting ALTER TABLE.
@@ -28,8 +29,8 @@ LOCK_TIMEOUT_S = 5
 ADVISORY_LOCK = 0x53454E534F52  # any number that nobody else takes
 
 
-class NotMigrated(Exception):
-    """The database is not at the newest revision; `sensorium migrate` brings it there."""
+class DatabaseProblem(Exception):
+    """The database cannot be reached, or not be migrated; the message says why."""
 
 
 def folder() -> Path:
@@ -64,8 +65,16 @@ def newest() -> str:
     """The revision that this version of the program wants."""
     revision = ScriptDirectory(str(folder())).get_current_head()
     if revision is None:
-        raise NotMigrated(f"there are no migrations in {folder()}")
+        raise DatabaseProblem(f"there are no migrations in {folder()}")
     return revision
+
+
+def is_older(revision: str, *, than: str | None) -> bool:
+    """Whether going to `revision` from `than` means undoing migrations."""
+    if than is None:
+        return False
+    before = {each.revision for each in ScriptDirectory(str(folder())).iterate_revisions(than, "base")} - {than}
+    return revision == "base" or revision in before
 
 
 def run_script(op: Operations, sql: str) -> None:
@@ -128,7 +137,13 @@ def _run(
     async def body() -> None:
         # The driver reads the URL itself: SQLAlchemy would not understand all of what libpq URLs may say.
         engine = create_async_engine("postgresql+asyncpg://", connect_args={"dsn": dsn}, poolclass=pool.NullPool)
-        async with engine.connect() as connection:
+        try:
+            connection = await engine.connect()
+        except Exception as error:  # of the driver, of SQLAlchemy, of the network
+            raise DatabaseProblem(f"cannot connect to {without_password(dsn)}: {error}") from error
+        try:
             await connection.run_sync(on_connection)
+        finally:
+            await connection.close()
 
     asyncio.run(body())

@@ -1,0 +1,51 @@
+"""The background worker: jobs and sweeps until SIGTERM or SIGINT, then what runs is finished."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import pkgutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+
+import app
+from app import jobs
+from app.config import Config
+from app.services import open_services
+
+log = structlog.get_logger()
+
+
+def run(config: Config) -> None:
+    """Work on the jobs of the database at `config.database_url`; returns after SIGTERM or SIGINT."""
+    for module in modules_with_work():
+        importlib.import_module(module)
+    asyncio.run(_work(config))
+
+
+def modules_with_work() -> Iterator[str]:
+    """The modules of app/ that declare jobs or sweeps, found by their text: importing all of them would load the world.
+
+    A list kept by hand would one day miss a module, and its jobs would wait for ever.
+    """
+    for found in pkgutil.walk_packages(app.__path__, "app."):
+        if found.name.startswith(("app.sandbox.stripe", "app.migrations")):
+            continue  # another process; no package of ours
+        file = Path(str(getattr(found.module_finder, "path", ""))) / found.name.rpartition(".")[2]
+        source = (file / "__init__.py" if found.ispkg else file.with_suffix(".py")).read_text()
+        if "\n@handler(" in source or "\n@sweep(" in source or "\n@jobs." in source:
+            yield found.name
+
+
+async def _work(config: Config) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with open_services(config, name="sensorium-worker") as services:
+        log.info("worker ready")
+        await jobs.work(services, stop)
+    log.info("worker stopped")
