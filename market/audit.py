@@ -45,7 +45,8 @@ CHECKS = {
                      GROUP BY person_id, currency) e ON e.person_id = p.id AND e.currency = l.currency
         WHERE coalesce(-l.posted, 0) <> coalesce(e.pending, 0)""",
     "submissions belong to the buyer of their task": """
-        SELECT s.id::text AS what FROM submission s JOIN task t ON t.id = s.task_id WHERE s.account_id <> t.account_id""",
+        SELECT s.id::text AS what FROM submission s JOIN task t ON t.id = s.task_id
+        WHERE s.account_id <> t.account_id""",
 }
 
 

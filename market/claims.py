@@ -17,7 +17,7 @@ MOST_ACTIVE = 20
 CODE_LETTERS = "ACDEFGHJKMNPQRTUVWXY234679"
 
 
-class Position(Strict):
+class Position(Strict, frozen=True, kw_only=True):
     """A fix: degrees (WGS 84) and its accuracy in metres."""
 
     lat: Annotated[float, msgspec.Meta(ge=-90, le=90)]

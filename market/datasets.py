@@ -15,7 +15,7 @@ from market.terms import Strict
 MOST_ROWS = 100_000
 
 
-class Query(Strict):
+class Query(Strict, frozen=True, kw_only=True):
     """Which observations: all filters together."""
 
     task_ids: Annotated[list[str], msgspec.Meta(max_length=10_000)] | None = None
@@ -24,7 +24,7 @@ class Query(Strict):
     outcome: Annotated[str, msgspec.Meta(pattern="^(done|honest_negative)$")] | None = None
 
 
-class DatasetDraft(Strict):
+class DatasetDraft(Strict, frozen=True, kw_only=True):
     """Either a query or a list of observations."""
 
     query: Query | None = None
@@ -49,11 +49,12 @@ async def draft(conn: asyncpg.Connection, account: UUID, asked: DatasetDraft, *,
     """Begin a snapshot; a job builds it. Raises Invalid, NotFound for an observation that is not the account's."""
     if (asked.query is None) == (asked.observation_ids is None):
         raise Invalid("Give either `query` or `observation_ids`.", pointer="/query")
-    for field, at in (("since", asked.query and asked.query.since), ("until", asked.query and asked.query.until)):
-        if at is not None and at.tzinfo is None:
-            raise Invalid("Times need an offset, such as Z.", pointer=f"/query/{field}")
     if asked.query is not None:
-        [ids.read("task", task) for task in asked.query.task_ids or []]
+        for field, at in (("since", asked.query.since), ("until", asked.query.until)):
+            if at is not None and at.tzinfo is None:
+                raise Invalid("Times need an offset, such as Z.", pointer=f"/query/{field}")
+        for task in asked.query.task_ids or []:
+            ids.read("task", task)
     if asked.observation_ids is not None:
         wanted = [ids.read("observation", each) for each in asked.observation_ids]
         if len(set(wanted)) < len(wanted):
@@ -85,7 +86,7 @@ async def build(conn: asyncpg.Connection, dataset: UUID) -> None:
             AND ($3::uuid[] IS NULL OR o.task_id = ANY ($3)) AND ($4::timestamptz IS NULL OR o.created_at >= $4)
             AND ($5::timestamptz IS NULL OR o.created_at < $5) AND ($6::text IS NULL OR o.outcome = $6)
             ORDER BY o.id LIMIT $7""",
-        row["account_id"], wanted and [ids.read("observation", each) for each in wanted],
+        row["account_id"], None if wanted is None else [ids.read("observation", each) for each in wanted],
         None if query.task_ids is None else [ids.read("task", each) for each in query.task_ids],
         query.since, query.until, query.outcome, MOST_ROWS + 1,
     )  # fmt: skip

@@ -41,7 +41,8 @@ async def of_person(conn: asyncpg.Connection, person: UUID, currency: str = "usd
         "SELECT coalesce(sum(amount), 0)::bigint FROM earning WHERE person_id = $1 AND currency = $2", person, currency
     )
     rows = await conn.fetch(
-        """SELECT e.*, t.title FROM earning e JOIN submission s ON s.id = e.submission_id JOIN task t ON t.id = s.task_id
+        """SELECT e.*, t.title FROM earning e JOIN submission s ON s.id = e.submission_id
+             JOIN task t ON t.id = s.task_id
            WHERE e.person_id = $1 AND e.currency = $2 ORDER BY e.submission_id DESC LIMIT $3""",
         person, currency, limit,
     )  # fmt: skip

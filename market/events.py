@@ -1,6 +1,6 @@
 """The one append-only log of what happened: audit, long-poll, webhooks and notices all read it.
 
-An event's id is `evt_` + transaction number + sequence number, both in hex of fixed width, so ids sort as they are read.
+An event's id is `evt_` + transaction number + sequence number, both in hex of fixed width: ids sort as read.
 Readers stop before the oldest transaction still running; see the table's comment.
 """
 

@@ -1,4 +1,4 @@
-"""What opens a door: `sk_` keys of agents, `wk_` sessions of people, `op_` keys of operators. Shown once, kept as hashes."""
+"""What opens a door: `sk_` keys of agents, `wk_` sessions of people, `op_` keys of operators. Only hashes are kept."""
 
 import hashlib
 import secrets
@@ -97,7 +97,8 @@ async def make(
         if held >= MOST_KEYS:
             raise OverCap(f"An account may have {MOST_KEYS} keys: revoke one first.")
     row = await conn.fetchrow(
-        f"""INSERT INTO api_key (id, kind, {owners[kind]}, hash, hint, name, scopes, max_per_task, max_per_day, expires_at)
+        f"""INSERT INTO api_key (id, kind, {owners[kind]}, hash, hint, name, scopes, max_per_task, max_per_day,
+              expires_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, market_now() + make_interval(secs => $10)) RETURNING *""",
         ids.new(), kind, owner, _digest(secret), secret[:7], draft.name,
         list(draft.scopes or ALL_SCOPES) if kind == "agent" else [],
@@ -186,7 +187,7 @@ async def spend(conn: asyncpg.Connection, actor: Actor, amount: int, *, one_task
         return
     kept = await conn.fetchval(
         """INSERT INTO key_spend AS s (key_id, day, spent)
-             SELECT $1, (market_now() AT TIME ZONE 'utc')::date, $2 WHERE $2 <= $3
+             SELECT $1, (market_now() AT TIME ZONE 'utc')::date, $2::bigint WHERE $2::bigint <= $3::bigint
            ON CONFLICT (key_id, day) DO UPDATE SET spent = s.spent + excluded.spent
              WHERE s.spent + excluded.spent <= $3 RETURNING spent""",
         actor.key, amount, actor.max_per_day,

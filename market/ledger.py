@@ -1,7 +1,7 @@
 """The sole writer of the ledger. Each posting is balanced, has a key of its own, and is posted once.
 
-Account codes are in the schema's function `ledger_open`; a debit is positive, a credit negative. Lines of one posting are
-in one currency. Lock order over the whole market: task, claim, submission, then ledger accounts by id.
+Account codes are in the schema's function `ledger_open`; a debit is positive, a credit negative. A posting is in one
+currency. Lock order over the whole market: task, claim, submission, then ledger accounts by id.
 """
 
 from typing import Any

@@ -12,7 +12,7 @@ from market.errors import Invalid, NotFound
 from market.terms import Strict
 
 
-class Inputs(Strict):
+class Inputs(Strict, frozen=True, kw_only=True):
     """What the graph's input `image` takes: float32 NCHW, 0..255."""
 
     kind: Literal["image"]
@@ -24,7 +24,7 @@ class Inputs(Strict):
     range: tuple[int, int] = (0, 255)
 
 
-class Outputs(Strict):
+class Outputs(Strict, frozen=True, kw_only=True):
     """What its output `probabilities` means: one column a label. Below `abstain_below` the model does not say."""
 
     kind: Literal["classification"]
@@ -32,7 +32,7 @@ class Outputs(Strict):
     abstain_below: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
 
 
-class ModelDraft(Strict):
+class ModelDraft(Strict, frozen=True, kw_only=True):
     """A model to be published; its files come beside."""
 
     name: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,63}$", examples=["bakery-open"])]
@@ -128,5 +128,6 @@ def _show(row: asyncpg.Record) -> Model:
         msgspec.convert(row["outputs"], Outputs), row["metrics"],
         None if row["dataset_id"] is None else ids.show("dataset", row["dataset_id"]), row["onnx_sha256"].hex(),
         row["weights_sha256"].hex(), row["created_at"],
-        {"self": f"/v1/models/{public}", "card": f"/v1/models/{public}/card", "predict": f"/v1/models/{public}/predict"},
+        {"self": f"/v1/models/{public}", "card": f"/v1/models/{public}/card",
+         "predict": f"/v1/models/{public}/predict"},
     )  # fmt: skip

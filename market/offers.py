@@ -12,7 +12,7 @@ from market.money import Money
 from market.terms import Acceptance, Evidence, Place
 
 FARTHEST_M = 100_000.0
-# What it takes beside the way: reading, finding the spot, a photo, a reading, an answer. Assumed; walking at 80 m a minute.
+# Minutes beside the way, assumed; people walk 80 m a minute.
 MINUTES = {"start": 1.0, "photo": 0.5, "reading": 2.0, "question": 0.25}
 WALK_M = 80.0
 

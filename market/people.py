@@ -99,8 +99,10 @@ async def try_code(conn: asyncpg.Connection, email: str, code: str) -> UUID | No
     )  # fmt: skip
     if row is None or not secrets.compare_digest(row["code_hash"], _digest(row["person_id"], code)):
         return None
-    used = await conn.fetchval("DELETE FROM login_code WHERE person_id = $1 RETURNING person_id", row["person_id"])
-    return used  # type: ignore[no-any-return]
+    used: list[UUID] = await conn.fetch(
+        "DELETE FROM login_code WHERE person_id = $1 RETURNING person_id", row["person_id"]
+    )
+    return row["person_id"] if used else None
 
 
 async def open_session(conn: asyncpg.Connection, person: UUID) -> str:

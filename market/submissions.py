@@ -18,7 +18,7 @@ from market.terms import Acceptance, Evidence, Strict
 REASON_CODES = ("not_what_was_asked", "unreadable", "wrong_answer", "incomplete")
 
 
-class Answering(Strict):
+class Answering(Strict, frozen=True, kw_only=True):
     """What a person submits for a claim, beside the photos uploaded before. `readings` is a SenML pack (RFC 8428)."""
 
     answers: Annotated[dict[str, Any], msgspec.Meta(max_length=50)] = {}
@@ -27,7 +27,7 @@ class Answering(Strict):
     outcome: Literal["done", "honest_negative"] = "done"
 
 
-class Rejecting(Strict):
+class Rejecting(Strict, frozen=True, kw_only=True):
     """Why a buyer rejects: a check that the task declared, or a reason code; and what to say to the person."""
 
     failed_check: str | None = None
@@ -99,7 +99,8 @@ async def submit(conn: asyncpg.Connection, person: UUID, claim: str, given: Answ
                FROM over JOIN task t ON t.id = over.task_id RETURNING *),
            told AS (
              INSERT INTO event (type, account_id, person_id, subject_type, subject_id, actor, data)
-               SELECT 'submission.received', account_id, $2, 'submission', id, 'person:' || $2::uuid, $8::jsonb FROM new)
+               SELECT 'submission.received', account_id, $2, 'submission', id, 'person:' || $2::uuid, $8::jsonb
+               FROM new)
            SELECT new.id, t.evidence, t.acceptance, (SELECT count(*) FROM photo p WHERE p.claim_id = $1) AS photos
            FROM new JOIN task t ON t.id = new.task_id""",
         claim_id, person, ids.new(), given.outcome, given.answers, given.readings, given.notes, {},
@@ -154,21 +155,23 @@ async def judge(
     row = await _lock(conn, submission)
     if row is None or row["status"] != "checking":
         return None
+    failed = verdict["outcome"] == "fail"
+    passed = verdict["outcome"] == "pass" and row["mode"] == "auto"
     done = await conn.fetchval(
         """UPDATE submission SET verdict = $2,
              status = CASE WHEN $3 THEN 'needs_review'::submission_status ELSE status END,
              review_by = CASE WHEN $3 THEN market_now() + make_interval(secs => $4) END
            WHERE id = $1 AND status = 'checking' RETURNING 1""",
-        submission, verdict, not (verdict["outcome"] == "fail" or (verdict["outcome"] == "pass" and row["mode"] == "auto")),
+        submission, verdict, not (failed or passed),
         row["review_deadline_s"],
     )  # fmt: skip
     if done is None:
         return None
-    if verdict["outcome"] == "fail":
+    if failed:
         detail = next((c["detail"] for c in verdict["checks"] if c["name"] == failed_check), "")
         await _reject(conn, row, {"failed_check": failed_check, "reason_code": None, "comment": detail}, "market")
         return "rejected"
-    if verdict["outcome"] == "pass" and row["mode"] == "auto":
+    if passed:
         await _accept(conn, row, "market", hold_s=hold_s)
         return "accepted"
     await events.append(
@@ -251,13 +254,14 @@ async def _accept(
     submission, currency = row["id"], row["currency"]
     done = await conn.fetchval(
         """WITH s AS (
-             UPDATE submission SET status = 'accepted', decided_at = market_now(), decided_by = $2, bonus = $3, rating = $4
+             UPDATE submission SET status = 'accepted', decided_at = market_now(), decided_by = $2,
+               bonus = $3, rating = $4
              WHERE id = $1 AND status IN ('checking', 'needs_review') RETURNING *),
            t AS (
-             UPDATE task SET claimed = claimed - 1, done = done + 1, version = version + 1,
-               status = CASE WHEN done + 1 = quantity THEN 'completed' ELSE status END,
-               closed_at = CASE WHEN done + 1 = quantity THEN coalesce(closed_at, market_now()) ELSE closed_at END
-             FROM s WHERE task.id = s.task_id RETURNING task.*),
+             UPDATE task AS u SET claimed = u.claimed - 1, done = u.done + 1, version = u.version + 1,
+               status = CASE WHEN u.done + 1 = u.quantity THEN 'completed' ELSE u.status END,
+               closed_at = CASE WHEN u.done + 1 = u.quantity THEN coalesce(u.closed_at, market_now()) ELSE u.closed_at END
+             FROM s WHERE u.id = s.task_id RETURNING u.*),
            o AS (
              INSERT INTO observation (id, submission_id, task_id, account_id, person_id, kind, outcome, captured_at,
                  lat, lon, loc, license, exclusive_until)
@@ -274,7 +278,8 @@ async def _accept(
              INSERT INTO event (type, account_id, person_id, subject_type, subject_id, actor, data)
                SELECT 'submission.accepted', s.account_id, s.person_id, 'submission', s.id, $2, $7::jsonb FROM s
                UNION ALL
-               SELECT 'task.completed', s.account_id, NULL, 'task', s.task_id, $2, '{}' FROM s JOIN t ON t.done = t.quantity)
+               SELECT 'task.completed', s.account_id, NULL, 'task', s.task_id, $2, '{}'
+               FROM s JOIN t ON t.done = t.quantity)
            SELECT 1 FROM s JOIN t ON true JOIN o ON true""",
         submission, actor, bonus, rating, ids.new(), hold_s, _data(row) | {"reward": row["reward"] + bonus},
     )  # fmt: skip
@@ -300,7 +305,8 @@ async def _reject(conn: asyncpg.Connection, row: asyncpg.Record, why: dict[str, 
         raise WrongState
     await events.append(
         conn, "submission.rejected", ("submission", row["id"]), actor, account=row["account_id"],
-        person=row["person_id"], data=_data(row) | {"failed_check": why["failed_check"], "reason_code": why["reason_code"]},
+        person=row["person_id"],
+        data=_data(row) | {"failed_check": why["failed_check"], "reason_code": why["reason_code"]},
     )  # fmt: skip
     await tasks.free_slot(conn, row["task_id"], because=f"reject:{row['id']}", actor=actor)
 

@@ -9,6 +9,7 @@ from market.money import Price
 
 Check = Literal["decodes", "fresh", "at_place", "live", "not_duplicate", "quality", "readings", "answers"]
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,63}$", examples=["open"])]
+Choice = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=5000)]
 
 
@@ -16,7 +17,7 @@ class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Input that refuses what it does not know."""
 
 
-class Place(Strict):
+class Place(Strict, frozen=True, kw_only=True):
     """A point (WGS 84, degrees) and how far from it an answer counts (metres)."""
 
     lat: Annotated[float, msgspec.Meta(ge=-90, le=90, examples=[52.52])]
@@ -24,7 +25,7 @@ class Place(Strict):
     radius_m: Annotated[float, msgspec.Meta(ge=5, le=100_000, examples=[80])] = 100
 
 
-class PhotosAsked(Strict):
+class PhotosAsked(Strict, frozen=True, kw_only=True):
     """How many photos, and how good."""
 
     min: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1
@@ -34,7 +35,7 @@ class PhotosAsked(Strict):
     min_height: Annotated[int, msgspec.Meta(ge=1, le=20_000)] | None = None
 
 
-class ReadingAsked(Strict):
+class ReadingAsked(Strict, frozen=True, kw_only=True):
     """A quantity to be measured, in a unit of the allow-list."""
 
     name: Name
@@ -42,22 +43,20 @@ class ReadingAsked(Strict):
     min_samples: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
 
 
-class Question(Strict):
+class Question(Strict, frozen=True, kw_only=True):
     """A question with the shape of its answer."""
 
     id: Name
     type: Literal["choice", "number", "text", "boolean"]
     text: Annotated[str, msgspec.Meta(max_length=500)] = ""
-    choices: Annotated[
-        list[Annotated[str, msgspec.Meta(min_length=1, max_length=200)]], msgspec.Meta(max_length=2000)
-    ] = []
+    choices: Annotated[list[Choice], msgspec.Meta(max_length=2000)] = []
     min: float | None = None
     max: float | None = None
     max_length: Annotated[int, msgspec.Meta(ge=1, le=5000)] = 1000
     required: bool = True
 
 
-class Evidence(Strict):
+class Evidence(Strict, frozen=True, kw_only=True):
     """What an answer must contain."""
 
     photos: PhotosAsked | None = None
@@ -65,24 +64,26 @@ class Evidence(Strict):
     questions: Annotated[list[Question], msgspec.Meta(max_length=50)] = []
 
 
-class Acceptance(Strict):
+class Acceptance(Strict, frozen=True, kw_only=True):
     """How an answer is judged. auto: accepted when its score reaches min_score; manual: the buyer decides in time."""
 
     mode: Literal["auto", "manual"] = "auto"
-    checks: Annotated[list[Check], msgspec.Meta(max_length=8)] = ["fresh", "not_duplicate"]
+    checks: Annotated[list[Check], msgspec.Meta(max_length=8)] = msgspec.field(
+        default_factory=lambda: ["fresh", "not_duplicate"]
+    )
     min_score: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.7
     review_deadline_s: Annotated[int, msgspec.Meta(ge=60, le=30 * 86_400)] = 86_400
     pay_honest_negative: bool = True
 
 
-class License(Strict):
+class License(Strict, frozen=True, kw_only=True):
     """Whether the observation may be sold again, and after how long."""
 
     exclusive_s: Annotated[int, msgspec.Meta(ge=0, le=10 * 365 * 86_400)] = 0
     resale: bool = True
 
 
-class TaskDraft(Strict):
+class TaskDraft(Strict, frozen=True, kw_only=True):
     """A task to be posted. `reward` is what the person earns for each accepted answer; the fee comes on top."""
 
     kind: Literal["photo", "reading", "action"]
@@ -102,7 +103,7 @@ class TaskDraft(Strict):
     metadata: Annotated[dict[str, Any], msgspec.Meta(max_length=50)] = {}
 
 
-class TaskChange(Strict):
+class TaskChange(Strict, frozen=True, kw_only=True):
     """What may be changed while a task is open: only to the better for whoever has claimed it."""
 
     reward: Price | None = None
