@@ -1,0 +1,56 @@
+"""Answers against their questions: strict types, declared choices and bounds, nothing that was not asked."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+from sensors.evidence import Question
+from sensors.verdict import Check, finding
+
+MAX_TEXT: Final = 2_000
+MAX_CHOICES: Final = 200
+
+
+def refuse_answer(question: Question, answer: object) -> str | None:
+    """Why an answer does not fit its question, None when it does."""
+    match question.type:
+        case "boolean":
+            return None if isinstance(answer, bool) else "must be yes or no"
+        case "choice":
+            choices = question.choices or []
+            fits = isinstance(answer, str) and answer in choices
+            return None if fits else f"must be one of: {', '.join(choices)}"
+        case "text":
+            longest = question.max_length or MAX_TEXT
+            if not isinstance(answer, str) or not answer.strip():
+                return "must be a text"
+            return None if len(answer) <= longest else f"may have at most {longest} characters"
+        case "number":
+            if isinstance(answer, bool) or not isinstance(answer, int | float) or not math.isfinite(answer):
+                return "must be a number"
+            if question.min is not None and answer < question.min:
+                return f"must be at least {question.min:g}"
+            if question.max is not None and answer > question.max:
+                return f"must be at most {question.max:g}"
+            return None
+
+
+def missing_answers(questions: list[Question], answers: dict[str, Any]) -> list[str]:
+    """Ids of required questions without an answer."""
+    return [question.id for question in questions if question.required and answers.get(question.id) is None]
+
+
+def answers(questions: list[Question], given: dict[str, Any]) -> Check:
+    """One finding over all answers that came; whether enough came is judged by `complete`."""
+    by_id = {question.id: question for question in questions}
+    surplus = [name for name in given if name not in by_id]
+    if surplus:
+        return finding("answers", "fail", f"There is no question {surplus[0][:40]!r}.", question=surplus[0][:40])
+    for name, answer in given.items():
+        reason = None if answer is None else refuse_answer(by_id[name], answer)
+        if reason is not None:
+            return finding("answers", "fail", f"The answer to {name!r} {reason}.", question=name)
+    if not questions:
+        return finding("answers", "not_applicable", "No questions were asked.")
+    return finding("answers", "pass", "The answers fit the questions.")

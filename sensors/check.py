@@ -1,0 +1,109 @@
+"""The one entry: evidence, what was asked and what is known about the claim in; a Verdict out. No clock is read."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sensors.answers import answers, missing_answers
+from sensors.duplicates import not_duplicate
+from sensors.evidence import Asked, Duplicate, Evidence, Photo, PhotosAsked, Window
+from sensors.freshness import fresh
+from sensors.place import at_place
+from sensors.quality import quality
+from sensors.readings import readings, usable
+from sensors.verdict import Check, Status, Verdict, conclude, finding
+
+__all__ = ["check"]
+
+_GRAVITY: Final[tuple[Status, ...]] = ("not_applicable", "pass", "warn", "inconclusive", "fail")
+
+
+def worst(checks: list[Check]) -> Check:
+    """Several findings of one name as one: the gravest status, with every sentence and all numbers of that status."""
+    gravest = max(checks, key=lambda each: _GRAVITY.index(each.status)).status
+    chosen = [each for each in checks if each.status == gravest]
+    sentences = list(dict.fromkeys(each.detail for each in chosen))
+    details: list[dict[str, Any]] = [each.data for each in chosen if each.data]
+    data = {} if not details else details[0] if len(details) == 1 else {"each": details}
+    return finding(chosen[0].name, gravest, " ".join(sentences), **data)
+
+
+def complete(evidence: Evidence, asked: Asked) -> Check:
+    """Whether everything required is there. An honest negative ("the shop is gone") owes one photo where photos were
+    asked, and neither answers nor readings."""
+    missing = []
+    negative = evidence.outcome == "honest_negative"
+    if asked.photos is not None:
+        least = min(1, asked.photos.max) if negative else asked.photos.min
+        if len(evidence.photos) < least:
+            missing.append(
+                f"{least} photos are asked, {len(evidence.photos)} came" if least > 1 else "A photo is missing"
+            )
+        if len(evidence.photos) > asked.photos.max:
+            missing.append(f"At most {asked.photos.max} photos are asked, {len(evidence.photos)} came")
+    if not negative:
+        for reading in asked.readings:
+            count = usable(evidence.readings, reading, evidence.submitted_at)
+            if count < reading.min_samples:
+                missing.append(f"{reading.min_samples} samples of {reading.name} are asked, {count} usable ones came")
+        unanswered = missing_answers(asked.questions, evidence.answers)
+        if unanswered:
+            missing.append(f"No answer to: {', '.join(unanswered)}")
+    if missing:
+        return finding("complete", "fail", ". ".join(missing) + ".")
+    return finding("complete", "pass", "Everything that was asked is there.")
+
+
+def decodes(photos: list[Photo]) -> list[Check]:
+    """One finding a photo: readable, readable with oddities, or refused with the reader's reason."""
+    checks = []
+    for photo in photos:
+        if photo.inspection is None:
+            reason = photo.refused or "It could not be read."
+            checks.append(finding("decodes", "fail", f"Photo {photo.n}: {reason}", photo=photo.n))
+        elif photo.inspection.problems:
+            oddities = " ".join(photo.inspection.problems)
+            checks.append(
+                finding("decodes", "warn", f"Photo {photo.n} opens, with an oddity: {oddities}", photo=photo.n)
+            )
+        else:
+            checks.append(finding("decodes", "pass", f"Photo {photo.n} opens."))
+    return checks or [finding("decodes", "not_applicable", "There is no photo.")]
+
+
+def live(asked: PhotosAsked | None, photos: list[Photo], window: Window) -> list[Check]:
+    """Whether each photo was taken in the app for this claim, shown by the claim's nonce; only where that was asked."""
+    if asked is None or not asked.live_capture or not photos:
+        return [finding("live", "not_applicable", "Photos need not be taken in the app.")]
+    checks = []
+    for photo in photos:
+        nonce = None if photo.capture is None else photo.capture.nonce
+        if nonce is None:
+            detail = f"Photo {photo.n} was not taken in the app. Take it with the app's camera."
+            checks.append(finding("live", "fail", detail, photo=photo.n))
+        elif nonce != window.nonce:
+            detail = f"Photo {photo.n} was taken for another claim. Take a new one."
+            checks.append(finding("live", "fail", detail, photo=photo.n))
+        else:
+            checks.append(finding("live", "pass", f"Photo {photo.n} was taken in the app for this claim."))
+    return checks
+
+
+def check(evidence: Evidence, asked: Asked, window: Window, duplicates: list[Duplicate]) -> Verdict:
+    """Judge one submission. duplicates: earlier photos that the market found by SHA-256 or PDQ.
+
+    Every check appears once in the verdict, in a fixed order, also when it does not apply.
+    """
+    photos = evidence.photos
+    findings = [
+        complete(evidence, asked),
+        worst(decodes(photos)),
+        worst(fresh(photos, window)),
+        worst(at_place(asked.place, photos, window)),
+        worst(live(asked.photos, photos, window)),
+        worst(not_duplicate(photos, duplicates)),
+        worst(quality(asked.photos, photos)),
+        worst(readings(asked.readings, evidence.readings, evidence.submitted_at, window)),
+        answers(asked.questions, evidence.answers),
+    ]
+    return conclude(findings, asked.checks, asked.min_score)

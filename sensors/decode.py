@@ -1,0 +1,264 @@
+"""From the bytes of a photo to numbers and pixels, safely: allow-listed formats, size checked before any decoding.
+
+Each format is opened by its own reader, never by guessing among all that Pillow knows. Memory and time are bounded by
+whoever runs this (app/decode_pool.py); here every failure becomes one Undecodable with a reason for people.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from io import BytesIO
+from typing import Final, NamedTuple, TypeVar
+
+import msgspec
+import numpy as np
+import pi_heif
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from sensors.container import examine, png_exif, refuse_foreign, sniff, webp_size
+from sensors.exif import read_exif
+from sensors.inspection import MAX_BYTES, MAX_PIXELS, ExifSummary, Inspection, Undecodable
+from sensors.pdq import pdq_hash
+from sensors.quality import exposure, sharpness
+
+__all__ = ["Inspection", "Undecodable", "inspect", "pixels", "render", "sniff"]
+
+# One thread: each thread of libheif reserves 64 MB of address space, and the worker's limit counts that.
+pi_heif.options.DECODE_THREADS = 1
+
+_FORMATS: Final = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WebP", "image/heic": "HEIC"}
+MAX_PROGRESSIVE_PIXELS: Final = 40_000_000
+"""A progressive JPEG keeps all its coefficients in memory (up to 6 bytes a pixel) whatever size it is decoded to."""
+MAX_WEBP_PIXELS: Final = 24_000_000
+MAX_ASPECT: Final = 30
+"""Longer strips are no photos; a panorama has at most 10."""
+_STUDY_SIDE: Final = 512
+DAMAGED: Final = "The photo is damaged and cannot be read. Take or send it again."
+_UPRIGHT: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+Result = TypeVar("Result")
+
+
+class _Opened(NamedTuple):
+    """A photo whose header is read: stored size in pixels, decoder not yet run."""
+
+    media_type: str
+    size: tuple[int, int]
+    exif: ExifSummary
+    problems: list[str]
+    decode: Callable[[str, int], Image.Image]
+    """decode("L" or "RGB", wanted side): the stored picture, or a cheaper smaller one with no side below the wanted."""
+
+    @property
+    def turned(self) -> bool:
+        return self.exif.orientation >= 5
+
+
+def _refuse_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise Undecodable(
+            f"The picture has {width * height / 1e6:.0f} million pixels; the limit is {MAX_PIXELS // 10**6} million."
+        )
+    if width < 1 or height < 1:
+        raise Undecodable("The picture is empty.")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise Undecodable(f"The picture is {width} by {height}: too narrow for a photo.")
+
+
+def _refuse_webp_size(data: bytes) -> None:
+    """Judge a WebP by its header, because the reader reserves 12 bytes a pixel as soon as it is opened."""
+    size = webp_size(data)
+    if size is None:
+        raise Undecodable(DAMAGED)
+    _refuse_size(*size)
+    if size[0] * size[1] > MAX_WEBP_PIXELS:
+        raise Undecodable(f"A WebP may have at most {MAX_WEBP_PIXELS // 10**6} million pixels. Send a JPEG.")
+
+
+def _flatten(image: Image.Image, mode: str) -> Image.Image:
+    """Any mode as 8-bit "L" or "RGB"; what is transparent becomes white, 16-bit values keep their upper byte."""
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+    if image.mode == "P":
+        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+    elif "transparency" in image.info and image.mode in ("1", "L", "RGB"):
+        image = image.convert("RGBA")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        image = image.convert("RGBA")
+        white = Image.new("RGB", image.size, (255, 255, 255))
+        white.paste(image, mask=image.getchannel("A"))
+        image = white
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _open_jpeg(data: bytes) -> tuple[JpegImageFile, Callable[[str, int], Image.Image]]:
+    image = JpegImageFile(BytesIO(data))
+
+    def decode(mode: str, side: int) -> Image.Image:
+        if image.info.get("progressive") and image.size[0] * image.size[1] > MAX_PROGRESSIVE_PIXELS:
+            raise Undecodable(f"A progressive JPEG may have at most {MAX_PROGRESSIVE_PIXELS // 10**6} million pixels.")
+        image.draft(mode, (side, side))
+        return _flatten(image, mode)
+
+    return image, decode
+
+
+def _open_plain(
+    data: bytes, reader: type[PngImageFile] | type[WebPImageFile]
+) -> tuple[Image.Image, Callable[[str, int], Image.Image]]:
+    image = reader(BytesIO(data))
+
+    def decode(mode: str, side: int) -> Image.Image:
+        image.load()
+        factor = min(image.size) // max(side, 1)
+        # Shrinking before the conversion keeps one large copy in memory instead of two.
+        small = (
+            image.reduce(factor)
+            if factor > 1 and image.mode in ("L", "RGB") and "transparency" not in image.info
+            else image
+        )
+        return _flatten(small, mode)
+
+    return image, decode
+
+
+def _open_heic(data: bytes) -> tuple[tuple[int, int], bytes, Callable[[str, int], Image.Image]]:
+    container = pi_heif.open_heif(BytesIO(data), convert_hdr_to_8bit=True)
+    primary = container[container.primary_index]
+
+    def decode(mode: str, side: int) -> Image.Image:
+        image = Image.frombytes(primary.mode, primary.size, primary.data, "raw", primary.mode, primary.stride)
+        return _flatten(image, mode)
+
+    return primary.size, primary.info.get("exif") or b"", decode
+
+
+def _open(data: bytes) -> _Opened:
+    """Read the header of an accepted photo and check its size; raises Undecodable, or whatever the readers raise."""
+    if len(data) > MAX_BYTES:
+        raise Undecodable(f"The file has {len(data) / 1e6:.0f} MB; at most {MAX_BYTES // 10**6} MB are accepted.")
+    media_type = sniff(data)
+    if media_type is None:
+        raise refuse_foreign(data)
+    problems = examine(data, media_type)
+    if media_type == "image/webp":
+        _refuse_webp_size(data)
+    if media_type == "image/heic":
+        size, raw_exif, decode = _open_heic(data)
+        _refuse_size(*size)
+        # libheif has already turned the picture as the container says; its EXIF orientation must not turn it again.
+        exif = msgspec.structs.replace(read_exif(raw_exif), orientation=1)
+        return _Opened(media_type, size, exif, problems, decode)
+    image: Image.Image
+    if media_type == "image/jpeg":
+        image, decode = _open_jpeg(data)
+    else:
+        image, decode = _open_plain(data, PngImageFile if media_type == "image/png" else WebPImageFile)
+    _refuse_size(*image.size)
+    found = png_exif(data) if media_type == "image/png" else image.info.get("exif")
+    return _Opened(media_type, image.size, read_exif(found if isinstance(found, bytes) else b""), problems, decode)
+
+
+def _guarded(work: Callable[[_Opened], Result], data: bytes) -> Result:
+    """Open a photo and work on it; whatever goes wrong in a reader is the file's fault, not ours."""
+    try:
+        return work(_open(data))
+    except Undecodable:
+        raise
+    except MemoryError as error:
+        raise Undecodable("The photo needs too much memory to open. Send a smaller one.") from error
+    except Exception as error:
+        # Readers meet hostile bytes with almost any exception: OSError, SyntaxError, struct.error, KeyError, …
+        reason = str(error)
+        if "truncated" in reason.lower():
+            raise Undecodable("The photo is cut short: part of it is missing. Send it again.") from error
+        raise Undecodable(DAMAGED) from error
+
+
+def _decoded(photo: _Opened, mode: str, side: int) -> Image.Image:
+    """The picture upright, in the mode, with no side below the wanted one unless the photo itself is smaller."""
+    image = photo.decode(mode, side)
+    turn = _UPRIGHT.get(photo.exif.orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def inspect(data: bytes) -> Inspection:
+    """Decode a photo once, small and in grey, and measure it; raises Undecodable(reason)."""
+
+    def study(photo: _Opened) -> Inspection:
+        grey = _decoded(photo, "L", _STUDY_SIDE)
+        grey.thumbnail((_STUDY_SIDE, _STUDY_SIDE), Image.Resampling.BOX)
+        luma = np.asarray(grey)
+        hashed = pdq_hash(luma)
+        brightness, contrast = exposure(luma)
+        width, height = photo.size[::-1] if photo.turned else photo.size
+        return Inspection(
+            width=width,
+            height=height,
+            format=_FORMATS[photo.media_type],
+            media_type=photo.media_type,
+            sha256=hashlib.sha256(data).digest(),
+            pdq=None if hashed is None else hashed[0],
+            pdq_quality=0 if hashed is None else hashed[1],
+            brightness=brightness,
+            contrast=contrast,
+            sharpness=sharpness(luma),
+            exif=photo.exif,
+            problems=photo.problems,
+        )
+
+    return _guarded(study, data)
+
+
+def pixels(data: bytes, width: int, height: int, channels: int) -> NDArray[np.uint8]:
+    """The photo as a model sees it: (height, width, channels) uint8, channels 1 (grey) or 3 (RGB).
+
+    Upright, cropped about its centre to the wanted aspect ratio, then resized by an antialiasing Lanczos filter. The
+    same bytes give the same pixels wherever the same Pillow runs. Raises Undecodable, or ValueError for a wrong size.
+    """
+    if channels not in (1, 3):
+        raise ValueError(f"channels is 1 or 3, not {channels}")
+    if not (1 <= width <= 4096 and 1 <= height <= 4096):
+        raise ValueError(f"width and height are 1 to 4096, not {width} and {height}")
+
+    def shrink(photo: _Opened) -> NDArray[np.uint8]:
+        image = _decoded(photo, "L" if channels == 1 else "RGB", 2 * max(width, height))
+        scale = min(image.width / width, image.height / height)
+        crop_width, crop_height = width * scale, height * scale
+        left, top = (image.width - crop_width) / 2, (image.height - crop_height) / 2
+        box = (max(left, 0.0), max(top, 0.0), min(left + crop_width, image.width), min(top + crop_height, image.height))
+        small = image.resize((width, height), Image.Resampling.LANCZOS, box=box)
+        return np.array(small, dtype=np.uint8).reshape(height, width, channels)
+
+    return _guarded(shrink, data)
+
+
+def render(data: bytes, max_side: int) -> bytes:
+    """A fresh JPEG of the photo for other people's eyes: upright, no side above max_side px, no metadata at all."""
+    if not 1 <= max_side <= 8192:
+        raise ValueError(f"max_side is 1 to 8192, not {max_side}")
+
+    def copy(photo: _Opened) -> bytes:
+        image = _decoded(photo, "RGB", max_side)
+        image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+        # Pillow writes a picture's own comment and profile back into the file unless they are taken off it.
+        image.info.clear()
+        written = BytesIO()
+        image.save(written, "JPEG", quality=85, exif=b"", icc_profile=None)
+        return written.getvalue()
+
+    return _guarded(copy, data)

@@ -1,0 +1,56 @@
+"""Was this photo used before: the same bytes, or the same picture by PDQ. Finding candidates is the market's work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sensors.evidence import Duplicate, Photo
+from sensors.inspection import Inspection
+from sensors.pdq import MATCH_RADIUS, MIN_QUALITY, NEAR_RADIUS
+from sensors.verdict import Check, finding
+
+
+def matchable(inspection: Inspection) -> bool:
+    """Whether a photo's PDQ hash says enough to be searched; flat pictures resemble each other by accident."""
+    return inspection.pdq is not None and inspection.pdq_quality >= MIN_QUALITY
+
+
+def _judge_earlier(duplicate: Duplicate) -> Check | None:
+    """One earlier photo, None when it does not matter: a second attempt at the same task may look like the first."""
+    what = f"Photo {duplicate.photo}"
+    when = "" if duplicate.used_at is None else f" on {duplicate.used_at.day} {duplicate.used_at:%B}"
+    data: dict[str, Any] = {"photo": duplicate.photo, "kind": duplicate.kind, "distance": duplicate.distance}
+    if duplicate.same_person:
+        data["of"] = duplicate.of
+    if duplicate.kind == "exact":
+        return finding("not_duplicate", "fail", f"{what} was already used{when}. Take a new one.", **data)
+    if duplicate.distance > NEAR_RADIUS or (duplicate.same_person and duplicate.same_task):
+        return None
+    if duplicate.distance <= MATCH_RADIUS:
+        shown = f"{what} shows the same picture as one that was already used{when}. Take a new one."
+        return finding("not_duplicate", "fail", shown, **data)
+    return finding("not_duplicate", "warn", f"{what} looks much like one that was already used{when}.", **data)
+
+
+def _repeated(photos: list[Photo]) -> list[Check]:
+    """Photos of one submission that are the same file twice."""
+    seen: dict[bytes, int] = {}
+    checks = []
+    for photo in photos:
+        if photo.inspection is None:
+            continue
+        first = seen.setdefault(photo.inspection.sha256, photo.n)
+        if first != photo.n:
+            detail = f"Photo {photo.n} is the same file as photo {first}. Take a new one."
+            checks.append(finding("not_duplicate", "fail", detail, photo=photo.n, kind="exact", distance=0))
+    return checks
+
+
+def not_duplicate(photos: list[Photo], duplicates: list[Duplicate]) -> list[Check]:
+    """Findings about reuse: failures and warnings, or one pass when nothing was found."""
+    if not photos:
+        return [finding("not_duplicate", "not_applicable", "There is no photo to compare.")]
+    numbers = {photo.n for photo in photos}
+    earlier = (_judge_earlier(duplicate) for duplicate in duplicates if duplicate.photo in numbers)
+    found = [check for check in earlier if check is not None] + _repeated(photos)
+    return found or [finding("not_duplicate", "pass", "These photos were not used before.")]

@@ -1,0 +1,135 @@
+"""What a verdict is made from: what was asked, what came, and what the market knows about the claim.
+
+Field names are those of the HTTP API, so that a task's stored evidence object converts directly.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from sensors.inspection import Inspection
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time with its zone; decoding refuses one without."""
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where to observe: degrees (WGS 84) and the radius in metres around them."""
+
+    lat: float
+    lon: float
+    radius_m: float
+
+
+class PhotosAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """How many photos, whether taken in the app during the claim, and the least size in pixels where it matters."""
+
+    min: int = 1
+    max: int = 1
+    live_capture: bool = False
+    min_width: int | None = None
+    min_height: int | None = None
+
+
+class ReadingAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """One quantity to measure: its name, the unit the buyer wants it in, and how many samples at least."""
+
+    name: str
+    unit: str
+    min_samples: int = 1
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """One question. choices for a choice; min, max, unit for a number; max_length in characters for a text."""
+
+    id: str
+    type: Literal["choice", "number", "text", "boolean"]
+    choices: list[str] | None = None
+    min: float | None = None
+    max: float | None = None
+    unit: str | None = None
+    required: bool = True
+    max_length: int | None = None
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A task as far as evidence goes. checks: the declared names; min_score: the least score that passes by itself."""
+
+    place: Place | None = None
+    photos: PhotosAsked | None = None
+    readings: list[ReadingAsked] = []
+    questions: list[Question] = []
+    checks: list[str] = []
+    min_score: float = 0.7
+
+
+class Capture(msgspec.Struct, frozen=True, kw_only=True):
+    """What the app reported with a photo: the phone's time, fix (degrees, metres), heading in degrees, claim nonce."""
+
+    taken_at: Moment | None = None
+    lat: float | None = None
+    lon: float | None = None
+    accuracy_m: float | None = None
+    heading: float | None = None
+    nonce: str | None = None
+
+
+class Photo(msgspec.Struct, frozen=True, kw_only=True):
+    """One uploaded photo: its number, then either what was read from it or why it was refused."""
+
+    n: int
+    inspection: Inspection | None = None
+    refused: str | None = None
+    capture: Capture | None = None
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """A submission. readings: a SenML pack (RFC 8428) as decoded from JSON, or None. Times carry a zone."""
+
+    submitted_at: Moment
+    photos: list[Photo] = []
+    readings: list[dict[str, Any]] | None = None
+    answers: dict[str, Any] = {}
+    outcome: Literal["done", "honest_negative"] = "done"
+
+
+class Fix(msgspec.Struct, frozen=True, kw_only=True):
+    """A position in degrees, with its accuracy in metres (68 %) and its time where they are known."""
+
+    lat: float
+    lon: float
+    accuracy_m: float | None = None
+    at: Moment | None = None
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """What the market knows about the claim, by its own clock.
+
+    claim_fix: where the person claimed from; last_fix: where their last accepted observation was, with its time.
+    """
+
+    claimed_at: Moment
+    expires_at: Moment
+    received_at: Moment
+    nonce: str
+    claim_fix: Fix | None = None
+    last_fix: Fix | None = None
+
+
+class Duplicate(msgspec.Struct, frozen=True, kw_only=True):
+    """An earlier photo like this submission's photo n, found by the market.
+
+    kind: exact (same bytes) or near (PDQ within NEAR_RADIUS bits, both of quality ≥ MIN_QUALITY). of: the market's own
+    id of the earlier one; it appears in no verdict unless the earlier one is the same person's. used_at: when that was.
+    """
+
+    photo: int
+    kind: Literal["exact", "near"]
+    distance: int = 0
+    same_person: bool = False
+    same_task: bool = False
+    of: str = ""
+    used_at: Moment | None = None
