@@ -71,7 +71,8 @@ def worker() -> None:
 @DATA_DIR
 @click.option("--to", "revision", default="head", show_default=True, help="A revision, or base for an empty database.")
 @click.option("--yes", is_flag=True, help="Confirm that going back loses data.")
-def migrate(data_dir: Path | None, revision: str, yes: bool) -> None:
+@click.option("--dump", is_flag=True, help="Print the schema afterwards, as docs/schema.sql has it.")
+def migrate(data_dir: Path | None, revision: str, yes: bool, dump: bool) -> None:
     """Bring the database's schema to this version of the program (or back, with --to)."""
     with _database(data_dir) as dsn:
         from app import migrate as migrations
@@ -84,7 +85,9 @@ def migrate(data_dir: Path | None, revision: str, yes: bool) -> None:
             migrations.downgrade(dsn, target)
         else:
             migrations.upgrade(dsn, target)
-        click.echo(f"schema: {before or 'none'} -> {migrations.current(dsn) or 'none'}")
+        click.echo(f"schema: {before or 'none'} -> {migrations.current(dsn) or 'none'}", err=dump)
+        if dump:
+            click.echo(migrations.dump_schema(dsn), nl=False)
 
 
 @commands.command()
@@ -94,9 +97,8 @@ def audit(data_dir: Path | None) -> None:
     with _database(data_dir) as dsn:
         import asyncio
 
-        from market.audit import audit as check
-
         from app.db import open_database
+        from market.audit import audit as check
 
         async def body() -> list[Any]:
             async with open_database(dsn, largest=2, name="sensorium-audit") as database, database.read() as connection:

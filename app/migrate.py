@@ -25,7 +25,7 @@ from app.config import without_password
 
 # Long enough for the traffic of a busy moment to pass, short enough that waiting for a lock never blocks the service:
 # everything that comes later queues up behind a waiting ALTER TABLE.
-LOCK_TIMEOUT_S = 5
+LOCK_TIMEOUT_S = 5.0
 ADVISORY_LOCK = 0x53454E534F52  # any number that nobody else takes
 
 
@@ -129,7 +129,7 @@ def _run(
         if lock:
             # Taken before the time-out is set: waiting for another migration is fine, waiting for a table is not.
             connection.exec_driver_sql(f"SELECT pg_advisory_lock({ADVISORY_LOCK})")
-            connection.exec_driver_sql(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'")
+            connection.exec_driver_sql(f"SET lock_timeout = {int(LOCK_TIMEOUT_S * 1000)}")
             connection.commit()
         config.attributes["connection"] = connection
         work(config)

@@ -1,0 +1,1286 @@
+CREATE TYPE public.claim_status AS ENUM (
+    'active',
+    'submitted',
+    'released',
+    'expired'
+);
+
+CREATE TYPE public.dataset_status AS ENUM (
+    'building',
+    'ready',
+    'failed'
+);
+
+CREATE TYPE public.funding_status AS ENUM (
+    'pending',
+    'succeeded',
+    'failed',
+    'expired'
+);
+
+CREATE TYPE public.payout_run_status AS ENUM (
+    'draft',
+    'frozen',
+    'submitted',
+    'approved',
+    'executing',
+    'partial',
+    'done'
+);
+
+CREATE TYPE public.payout_status AS ENUM (
+    'listed',
+    'planned',
+    'paid',
+    'returned',
+    'skipped'
+);
+
+CREATE TYPE public.pgqueuer_status AS ENUM (
+    'queued',
+    'picked',
+    'successful',
+    'exception',
+    'canceled',
+    'deleted',
+    'failed'
+);
+
+CREATE TYPE public.stripe_op_status AS ENUM (
+    'planned',
+    'sending',
+    'unknown',
+    'succeeded',
+    'rejected'
+);
+
+CREATE TYPE public.submission_status AS ENUM (
+    'checking',
+    'needs_review',
+    'accepted',
+    'rejected'
+);
+
+CREATE TYPE public.task_status AS ENUM (
+    'open',
+    'completed',
+    'expired',
+    'cancelled'
+);
+
+CREATE FUNCTION public.append_only() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'LG001'; END$$;
+
+CREATE FUNCTION public.ledger_entry_same_xact() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$BEGIN
+  IF (SELECT xid FROM ledger_tx WHERE id = NEW.tx_id) IS DISTINCT FROM pg_current_xact_id()
+  THEN RAISE EXCEPTION 'entries may only be added by the transaction that made their ledger_tx' USING ERRCODE = 'LG002';
+  END IF;
+  RETURN NEW; END$$;
+
+CREATE FUNCTION public.ledger_open(p_code text, p_currency text) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+DECLARE
+  found bigint; v_class text; v_normal smallint; v_tracked boolean := true;
+  own CONSTANT text := '[0-9a-f-]{36}';
+BEGIN
+  CASE
+    WHEN p_code ~ ('^buyer:' || own || ':(available|held)$') OR p_code ~ ('^task:' || own || ':escrow$')
+      OR p_code ~ ('^person:' || own || ':(pending|payable|held)$') OR p_code ~ ('^(payout|refund):' || own || '$')
+      THEN v_class := 'liability'; v_normal := -1;
+    WHEN p_code ~ ('^person:' || own || ':receivable$') OR p_code ~ ('^dispute:' || own || '$')
+      THEN v_class := 'asset'; v_normal := 1;
+    WHEN p_code = 'stripe:clearing' THEN v_class := 'asset'; v_normal := 1; v_tracked := false;
+    WHEN p_code IN ('stripe:fees', 'platform:bonus_expense', 'platform:losses')
+      THEN v_class := 'expense'; v_normal := 1; v_tracked := false;
+    WHEN p_code = 'platform:fee' THEN v_class := 'income'; v_normal := -1; v_tracked := false;
+    WHEN p_code = 'suspense' THEN v_class := 'liability'; v_normal := -1; v_tracked := false;
+    ELSE RAISE EXCEPTION 'no such kind of ledger account: %', p_code USING ERRCODE = 'LG006';
+  END CASE;
+  INSERT INTO ledger_account (code, class, normal, currency, floor_zero, tracked)
+    VALUES (p_code, v_class, v_normal, p_currency, v_tracked, v_tracked)
+    ON CONFLICT (code, currency) DO NOTHING RETURNING id INTO found;
+  IF found IS NULL THEN
+    SELECT id INTO found FROM ledger_account WHERE code = p_code AND currency = p_currency;
+  END IF;
+  RETURN found; END$_$;
+
+CREATE FUNCTION public.ledger_post(p_id uuid, p_kind text, p_key text, p_actor text, p_currency text, p_codes text[], p_amounts bigint[], p_subject_type text, p_subject uuid, p_meta jsonb, p_reverses uuid) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  h bytea := sha256(convert_to(concat_ws('|', p_kind, p_currency, p_codes::text, p_amounts::text, p_reverses::text), 'UTF8'));
+  ids bigint[]; v_code text; one bigint; r record; bal bigint; ver bigint; n smallint := 0;
+BEGIN
+  INSERT INTO ledger_tx (id, kind, idem_key, body_hash, reverses, subject_type, subject_id, actor, effective_at, meta)
+    VALUES (p_id, p_kind, p_key, h, p_reverses, p_subject_type, p_subject, p_actor, market_now(), p_meta)
+    ON CONFLICT (idem_key) DO NOTHING;
+  IF NOT FOUND THEN
+    IF (SELECT body_hash FROM ledger_tx WHERE idem_key = p_key) IS DISTINCT FROM h
+    THEN RAISE EXCEPTION 'ledger key % was used with other content', p_key USING ERRCODE = 'LG004'; END IF;
+    RETURN false;
+  END IF;
+  FOREACH v_code IN ARRAY p_codes LOOP
+    SELECT id INTO one FROM ledger_account WHERE code = v_code AND currency = p_currency;
+    IF one IS NULL THEN one := ledger_open(v_code, p_currency); END IF;
+    ids := ids || one;
+  END LOOP;
+  -- One global lock order, by id, so that two postings over the same accounts never wait for each other in a ring.
+  PERFORM 1 FROM ledger_account WHERE id = ANY (ids) AND tracked ORDER BY id FOR NO KEY UPDATE;
+  FOR r IN SELECT a.id, a.tracked, a.closed_at, a.code, sum(e.v)::bigint AS v
+           FROM unnest(ids, p_amounts) AS e (a, v) JOIN ledger_account a ON a.id = e.a
+           WHERE a.id = ANY (ids) GROUP BY a.id HAVING sum(e.v) <> 0 ORDER BY a.id LOOP
+    IF r.closed_at IS NOT NULL THEN RAISE EXCEPTION 'ledger account % is closed', r.code USING ERRCODE = 'LG005'; END IF;
+    bal := NULL; ver := NULL;
+    IF r.tracked THEN
+      UPDATE ledger_account SET posted = posted + r.v, version = version + 1
+        WHERE id = r.id RETURNING posted, version INTO bal, ver;
+    END IF;
+    INSERT INTO ledger_entry VALUES (p_id, n, r.id, p_currency, r.v, ver, bal);
+    n := n + 1;
+  END LOOP;
+  RETURN true; END$$;
+
+CREATE FUNCTION public.ledger_tx_balanced() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$BEGIN
+  IF (SELECT count(*) FROM ledger_entry WHERE tx_id = NEW.id) < 2
+     OR EXISTS (SELECT 1 FROM ledger_entry WHERE tx_id = NEW.id GROUP BY currency HAVING sum(amount) <> 0)
+  THEN RAISE EXCEPTION 'ledger_tx % does not balance per currency', NEW.id USING ERRCODE = 'LG003'; END IF;
+  RETURN NULL; END$$;
+
+CREATE FUNCTION public.market_now() RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    AS $$SELECT now() + (SELECT ahead FROM market_clock)$$;
+
+CREATE FUNCTION public.payout_frozen() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE state payout_run_status;
+BEGIN
+  IF TG_OP = 'UPDATE' THEN
+    IF (OLD.id, OLD.run_id, OLD.person_id, OLD.amount, OLD.currency, OLD.destination)
+      IS NOT DISTINCT FROM (NEW.id, NEW.run_id, NEW.person_id, NEW.amount, NEW.currency, NEW.destination)
+    THEN RETURN NEW; END IF;
+  END IF;
+  SELECT status INTO state FROM payout_run
+    WHERE id = CASE TG_OP WHEN 'INSERT' THEN NEW.run_id ELSE OLD.run_id END;
+  IF state <> 'draft' THEN
+    RAISE EXCEPTION 'the lines of a payout run are fixed once it is frozen' USING ERRCODE = 'PR001';
+  END IF;
+  RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END; END$$;
+
+CREATE TABLE public.account (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    email text NOT NULL,
+    currency text DEFAULT 'usd'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL
+);
+
+CREATE TABLE public.api_key (
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    account_id uuid,
+    person_id uuid,
+    operator_id uuid,
+    hash bytea NOT NULL,
+    hint text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    scopes text[] DEFAULT '{}'::text[] NOT NULL,
+    max_per_task bigint,
+    max_per_day bigint,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    rotated_to uuid,
+    CONSTRAINT api_key_check CHECK ((num_nonnulls(account_id, person_id, operator_id) = 1)),
+    CONSTRAINT api_key_check1 CHECK (((kind = 'agent'::text) = (account_id IS NOT NULL))),
+    CONSTRAINT api_key_check2 CHECK (((kind = 'person'::text) = (person_id IS NOT NULL))),
+    CONSTRAINT api_key_kind_check CHECK ((kind = ANY (ARRAY['agent'::text, 'person'::text, 'operator'::text]))),
+    CONSTRAINT api_key_max_per_day_check CHECK ((max_per_day > 0)),
+    CONSTRAINT api_key_max_per_task_check CHECK ((max_per_task > 0))
+);
+
+CREATE TABLE public.claim (
+    id uuid NOT NULL,
+    task_id uuid NOT NULL,
+    person_id uuid NOT NULL,
+    status public.claim_status DEFAULT 'active'::public.claim_status NOT NULL,
+    nonce text NOT NULL,
+    code text NOT NULL,
+    lat double precision,
+    lon double precision,
+    accuracy_m double precision,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT claim_check CHECK (((status = 'active'::public.claim_status) = (ended_at IS NULL)))
+);
+
+CREATE TABLE public.currency (
+    code text NOT NULL,
+    exponent smallint NOT NULL,
+    payout_multiple integer DEFAULT 1 NOT NULL,
+    CONSTRAINT currency_code_check CHECK ((code ~ '^[a-z]{3}$'::text)),
+    CONSTRAINT currency_exponent_check CHECK (((exponent >= 0) AND (exponent <= 4))),
+    CONSTRAINT currency_payout_multiple_check CHECK ((payout_multiple > 0))
+);
+
+CREATE TABLE public.customer (
+    account_id uuid NOT NULL,
+    stripe_id text NOT NULL
+);
+
+CREATE TABLE public.dataset (
+    id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    status public.dataset_status DEFAULT 'building'::public.dataset_status NOT NULL,
+    asked jsonb NOT NULL,
+    rows integer DEFAULT 0 NOT NULL,
+    bytes bigint DEFAULT 0 NOT NULL,
+    manifest_sha256 bytea,
+    licenses text[] DEFAULT '{}'::text[] NOT NULL,
+    failure text,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    ready_at timestamp with time zone,
+    CONSTRAINT dataset_check CHECK (((status = 'ready'::public.dataset_status) = (manifest_sha256 IS NOT NULL)))
+);
+
+CREATE TABLE public.dataset_item (
+    dataset_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    observation_id uuid NOT NULL,
+    item jsonb NOT NULL
+);
+
+CREATE TABLE public.earning (
+    submission_id uuid NOT NULL,
+    person_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    currency text NOT NULL,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    release_at timestamp with time zone NOT NULL,
+    released_at timestamp with time zone,
+    CONSTRAINT earning_amount_check CHECK ((amount > 0))
+);
+
+CREATE TABLE public.event (
+    seq bigint NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    type text NOT NULL,
+    account_id uuid,
+    person_id uuid,
+    subject_type text NOT NULL,
+    subject_id uuid NOT NULL,
+    actor text NOT NULL,
+    data jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL
+);
+
+ALTER TABLE public.event ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.event_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.funding (
+    id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    currency text NOT NULL,
+    method text,
+    status public.funding_status DEFAULT 'pending'::public.funding_status NOT NULL,
+    idem_key text NOT NULL,
+    checkout_id text,
+    checkout_url text,
+    intent_id text,
+    fee bigint,
+    failure text,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    settled_at timestamp with time zone,
+    CONSTRAINT funding_amount_check CHECK ((amount > 0)),
+    CONSTRAINT funding_check CHECK (((status = 'pending'::public.funding_status) = (settled_at IS NULL))),
+    CONSTRAINT funding_check1 CHECK (((status = 'succeeded'::public.funding_status) = (fee IS NOT NULL))),
+    CONSTRAINT funding_check2 CHECK (((status <> 'succeeded'::public.funding_status) OR (intent_id IS NOT NULL))),
+    CONSTRAINT funding_check3 CHECK (((status <> 'failed'::public.funding_status) OR (failure IS NOT NULL))),
+    CONSTRAINT funding_fee_check CHECK ((fee >= 0))
+);
+
+CREATE TABLE public.idempotency (
+    owner uuid NOT NULL,
+    key text NOT NULL,
+    body_hash bytea NOT NULL,
+    status smallint NOT NULL,
+    body bytea NOT NULL,
+    headers jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.key_spend (
+    key_id uuid NOT NULL,
+    day date NOT NULL,
+    spent bigint NOT NULL,
+    CONSTRAINT key_spend_spent_check CHECK ((spent >= 0))
+);
+
+CREATE TABLE public.ledger_account (
+    id bigint NOT NULL,
+    code text NOT NULL,
+    class text NOT NULL,
+    normal smallint NOT NULL,
+    currency text NOT NULL,
+    floor_zero boolean NOT NULL,
+    tracked boolean NOT NULL,
+    posted bigint DEFAULT 0 NOT NULL,
+    version bigint DEFAULT 0 NOT NULL,
+    closed_at timestamp with time zone,
+    CONSTRAINT ledger_account_check CHECK (((NOT floor_zero) OR tracked)),
+    CONSTRAINT ledger_account_check1 CHECK (((closed_at IS NULL) OR (posted = 0))),
+    CONSTRAINT ledger_account_class_check CHECK ((class = ANY (ARRAY['asset'::text, 'liability'::text, 'income'::text, 'expense'::text, 'equity'::text]))),
+    CONSTRAINT ledger_account_floor CHECK (((NOT floor_zero) OR ((normal * posted) >= 0))),
+    CONSTRAINT ledger_account_normal_check CHECK ((normal = ANY (ARRAY[1, '-1'::integer])))
+);
+
+ALTER TABLE public.ledger_account ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ledger_account_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.ledger_entry (
+    tx_id uuid NOT NULL,
+    line smallint NOT NULL,
+    account_id bigint NOT NULL,
+    currency text NOT NULL,
+    amount bigint NOT NULL,
+    account_version bigint,
+    balance_after bigint,
+    CONSTRAINT ledger_entry_amount_check CHECK ((amount <> 0))
+);
+
+CREATE TABLE public.ledger_tx (
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    idem_key text NOT NULL,
+    body_hash bytea NOT NULL,
+    reverses uuid,
+    subject_type text,
+    subject_id uuid,
+    actor text NOT NULL,
+    effective_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    meta jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+CREATE TABLE public.login_code (
+    person_id uuid NOT NULL,
+    code_hash bytea NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    sent_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    CONSTRAINT login_code_attempts_check CHECK ((attempts <= 5))
+);
+
+CREATE TABLE public.mail (
+    id bigint NOT NULL,
+    recipient text NOT NULL,
+    subject text NOT NULL,
+    text text NOT NULL,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    sent_at timestamp with time zone
+);
+
+ALTER TABLE public.mail ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.mail_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.market_clock (
+    one boolean DEFAULT true NOT NULL,
+    ahead interval DEFAULT '00:00:00'::interval NOT NULL,
+    CONSTRAINT market_clock_ahead_check CHECK ((ahead >= '00:00:00'::interval)),
+    CONSTRAINT market_clock_one_check CHECK (one)
+);
+
+CREATE TABLE public.model (
+    id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    name text NOT NULL,
+    version integer NOT NULL,
+    status text DEFAULT 'published'::text NOT NULL,
+    task text NOT NULL,
+    inputs jsonb NOT NULL,
+    outputs jsonb NOT NULL,
+    metrics jsonb NOT NULL,
+    dataset_id uuid,
+    onnx_sha256 bytea NOT NULL,
+    weights_sha256 bytea NOT NULL,
+    card text NOT NULL,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    CONSTRAINT model_status_check CHECK ((status = ANY (ARRAY['published'::text, 'withdrawn'::text]))),
+    CONSTRAINT model_version_check CHECK ((version > 0))
+);
+
+CREATE TABLE public.observation (
+    id uuid NOT NULL,
+    submission_id uuid NOT NULL,
+    task_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    person_id uuid NOT NULL,
+    kind text NOT NULL,
+    outcome text NOT NULL,
+    captured_at timestamp with time zone NOT NULL,
+    lat double precision,
+    lon double precision,
+    loc point,
+    license text NOT NULL,
+    exclusive_until timestamp with time zone,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    CONSTRAINT observation_license_check CHECK ((license = ANY (ARRAY['resale'::text, 'exclusive'::text])))
+);
+
+CREATE TABLE public.operator (
+    id uuid NOT NULL,
+    email text NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    disabled_at timestamp with time zone
+);
+
+CREATE TABLE public.payout (
+    id uuid NOT NULL,
+    run_id uuid CONSTRAINT payout_run_id_not_null1 NOT NULL,
+    person_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    currency text NOT NULL,
+    destination text NOT NULL,
+    status public.payout_status DEFAULT 'listed'::public.payout_status NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    transfer_id text,
+    code text,
+    message text,
+    settled_at timestamp with time zone,
+    CONSTRAINT payout_amount_check CHECK ((amount > 0)),
+    CONSTRAINT payout_attempt_check CHECK ((attempt >= 0)),
+    CONSTRAINT payout_check CHECK (((status = 'paid'::public.payout_status) = (transfer_id IS NOT NULL))),
+    CONSTRAINT payout_check1 CHECK (((status = ANY (ARRAY['paid'::public.payout_status, 'returned'::public.payout_status, 'skipped'::public.payout_status])) = (settled_at IS NOT NULL))),
+    CONSTRAINT payout_check2 CHECK (((status = ANY (ARRAY['returned'::public.payout_status, 'skipped'::public.payout_status])) = (code IS NOT NULL)))
+);
+
+CREATE TABLE public.payout_account (
+    person_id uuid NOT NULL,
+    stripe_id text NOT NULL,
+    transfers text NOT NULL,
+    requirements text[] DEFAULT '{}'::text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    checked_at timestamp with time zone DEFAULT public.market_now() NOT NULL
+);
+
+CREATE TABLE public.payout_approval (
+    run_id uuid NOT NULL,
+    made_by uuid NOT NULL,
+    submitted_by uuid NOT NULL,
+    lines_hash bytea NOT NULL,
+    approved_by uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    CONSTRAINT maker_is_not_checker CHECK (((approved_by <> made_by) AND (approved_by <> submitted_by)))
+);
+
+CREATE TABLE public.payout_exclusion (
+    run_id uuid NOT NULL,
+    person_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    reason text NOT NULL,
+    CONSTRAINT payout_exclusion_amount_check CHECK ((amount > 0)),
+    CONSTRAINT payout_exclusion_reason_check CHECK ((reason = ANY (ARRAY['held'::text, 'no_payout_account'::text, 'capability_inactive'::text, 'in_another_run'::text, 'below_minimum'::text])))
+);
+
+CREATE TABLE public.payout_hold (
+    person_id uuid NOT NULL,
+    reason text NOT NULL,
+    operator_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    expires_at timestamp with time zone,
+    CONSTRAINT payout_hold_reason_check CHECK ((reason <> ''::text))
+);
+
+CREATE TABLE public.payout_run (
+    id uuid NOT NULL,
+    currency text NOT NULL,
+    minimum bigint NOT NULL,
+    status public.payout_run_status DEFAULT 'draft'::public.payout_run_status NOT NULL,
+    lines_hash bytea,
+    made_by uuid NOT NULL,
+    submitted_by uuid,
+    approved_by uuid,
+    executed_by uuid,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    submitted_at timestamp with time zone,
+    executed_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT payout_run_check CHECK (((status = 'draft'::public.payout_run_status) = (lines_hash IS NULL))),
+    CONSTRAINT payout_run_check1 CHECK (((status = ANY (ARRAY['draft'::public.payout_run_status, 'frozen'::public.payout_run_status])) = (submitted_by IS NULL))),
+    CONSTRAINT payout_run_check2 CHECK (((submitted_by IS NULL) = (submitted_at IS NULL))),
+    CONSTRAINT payout_run_check3 CHECK (((status = ANY (ARRAY['draft'::public.payout_run_status, 'frozen'::public.payout_run_status, 'submitted'::public.payout_run_status])) = (approved_by IS NULL))),
+    CONSTRAINT payout_run_check4 CHECK (((status = ANY (ARRAY['draft'::public.payout_run_status, 'frozen'::public.payout_run_status, 'submitted'::public.payout_run_status, 'approved'::public.payout_run_status])) = (executed_by IS NULL))),
+    CONSTRAINT payout_run_check5 CHECK (((executed_by IS NULL) = (executed_at IS NULL))),
+    CONSTRAINT payout_run_check6 CHECK (((status = ANY (ARRAY['partial'::public.payout_run_status, 'done'::public.payout_run_status])) = (finished_at IS NOT NULL))),
+    CONSTRAINT payout_run_lines_hash_check CHECK ((length(lines_hash) = 32)),
+    CONSTRAINT payout_run_minimum_check CHECK ((minimum > 0))
+);
+
+CREATE TABLE public.person (
+    id uuid NOT NULL,
+    email text NOT NULL,
+    display_name text NOT NULL,
+    languages text[] DEFAULT '{}'::text[] NOT NULL,
+    accepted_terms_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    erased_at timestamp with time zone
+);
+
+CREATE TABLE public.pgqueuer (
+    id bigint NOT NULL,
+    priority integer NOT NULL,
+    queue_manager_id uuid,
+    created timestamp with time zone DEFAULT now() NOT NULL,
+    updated timestamp with time zone DEFAULT now() NOT NULL,
+    heartbeat timestamp with time zone DEFAULT now() NOT NULL,
+    execute_after timestamp with time zone DEFAULT now() NOT NULL,
+    status public.pgqueuer_status NOT NULL,
+    entrypoint text NOT NULL,
+    dedupe_key text,
+    payload bytea,
+    headers jsonb,
+    attempts integer DEFAULT 0 NOT NULL,
+    slot bigint
+)
+WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_threshold='1000', autovacuum_analyze_scale_factor='0.02', autovacuum_analyze_threshold='500', autovacuum_vacuum_cost_delay='0');
+
+CREATE SEQUENCE public.pgqueuer_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.pgqueuer_id_seq OWNED BY public.pgqueuer.id;
+
+CREATE UNLOGGED TABLE public.pgqueuer_log (
+    id bigint NOT NULL,
+    created timestamp with time zone DEFAULT now() NOT NULL,
+    job_id bigint NOT NULL,
+    status public.pgqueuer_status NOT NULL,
+    priority integer NOT NULL,
+    entrypoint text NOT NULL,
+    traceback jsonb,
+    aggregated boolean DEFAULT false
+);
+
+ALTER TABLE public.pgqueuer_log ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.pgqueuer_log_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.pgqueuer_schedules (
+    id bigint NOT NULL,
+    expression text NOT NULL,
+    entrypoint text NOT NULL,
+    heartbeat timestamp with time zone DEFAULT now() NOT NULL,
+    created timestamp with time zone DEFAULT now() NOT NULL,
+    updated timestamp with time zone DEFAULT now() NOT NULL,
+    next_run timestamp with time zone DEFAULT now() NOT NULL,
+    last_run timestamp with time zone,
+    status public.pgqueuer_status DEFAULT 'queued'::public.pgqueuer_status
+);
+
+CREATE SEQUENCE public.pgqueuer_schedules_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.pgqueuer_schedules_id_seq OWNED BY public.pgqueuer_schedules.id;
+
+CREATE UNLOGGED TABLE public.pgqueuer_statistics (
+    id bigint NOT NULL,
+    created timestamp with time zone DEFAULT date_trunc('sec'::text, now()) NOT NULL,
+    count bigint NOT NULL,
+    priority integer NOT NULL,
+    status public.pgqueuer_status NOT NULL,
+    entrypoint text NOT NULL
+);
+
+CREATE UNLOGGED SEQUENCE public.pgqueuer_statistics_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.pgqueuer_statistics_id_seq OWNED BY public.pgqueuer_statistics.id;
+
+CREATE TABLE public.photo (
+    claim_id uuid NOT NULL,
+    n smallint NOT NULL,
+    sha256 bytea NOT NULL,
+    bytes bigint NOT NULL,
+    media_type text NOT NULL,
+    capture jsonb,
+    uploaded_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    CONSTRAINT photo_bytes_check CHECK ((bytes > 0)),
+    CONSTRAINT photo_n_check CHECK (((n >= 1) AND (n <= 20))),
+    CONSTRAINT photo_sha256_check CHECK ((length(sha256) = 32))
+);
+
+CREATE TABLE public.photo_hash (
+    seq bigint NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    submission_id uuid NOT NULL,
+    n smallint NOT NULL,
+    task_id uuid NOT NULL,
+    person_id uuid NOT NULL,
+    sha256 bytea NOT NULL,
+    pdq bytea,
+    quality smallint NOT NULL,
+    submitted_at timestamp with time zone NOT NULL,
+    CONSTRAINT photo_hash_pdq_check CHECK ((length(pdq) = 32))
+);
+
+ALTER TABLE public.photo_hash ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.photo_hash_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.stripe_balance_txn (
+    id text NOT NULL,
+    type text NOT NULL,
+    source text NOT NULL,
+    currency text NOT NULL,
+    amount bigint NOT NULL,
+    fee bigint NOT NULL,
+    net bigint NOT NULL,
+    ledger_key text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT stripe_balance_txn_check CHECK ((net = (amount - fee)))
+);
+
+CREATE TABLE public.stripe_event (
+    id text NOT NULL,
+    type text NOT NULL,
+    object_type text NOT NULL,
+    object_id text NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    handled_at timestamp with time zone
+);
+
+CREATE TABLE public.stripe_op (
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    subject_id uuid NOT NULL,
+    attempt integer DEFAULT 1 NOT NULL,
+    params jsonb NOT NULL,
+    status public.stripe_op_status DEFAULT 'planned'::public.stripe_op_status NOT NULL,
+    tries integer DEFAULT 0 NOT NULL,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    lease uuid,
+    leased_until timestamp with time zone,
+    first_sent_at timestamp with time zone,
+    object_id text,
+    code text,
+    message text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    settled_at timestamp with time zone,
+    CONSTRAINT stripe_op_attempt_check CHECK ((attempt > 0)),
+    CONSTRAINT stripe_op_check CHECK (((status = 'sending'::public.stripe_op_status) = (lease IS NOT NULL))),
+    CONSTRAINT stripe_op_check1 CHECK (((lease IS NULL) = (leased_until IS NULL))),
+    CONSTRAINT stripe_op_check2 CHECK (((status = ANY (ARRAY['succeeded'::public.stripe_op_status, 'rejected'::public.stripe_op_status])) = (settled_at IS NOT NULL))),
+    CONSTRAINT stripe_op_check3 CHECK (((status <> 'succeeded'::public.stripe_op_status) OR (object_id IS NOT NULL))),
+    CONSTRAINT stripe_op_check4 CHECK (((status <> 'rejected'::public.stripe_op_status) OR (code IS NOT NULL))),
+    CONSTRAINT stripe_op_check5 CHECK (((status <> ALL (ARRAY['sending'::public.stripe_op_status, 'unknown'::public.stripe_op_status])) OR (first_sent_at IS NOT NULL))),
+    CONSTRAINT stripe_op_kind_check CHECK ((kind = ANY (ARRAY['customer'::text, 'charge'::text, 'checkout'::text, 'recipient'::text, 'transfer'::text])))
+);
+
+CREATE TABLE public.submission (
+    id uuid NOT NULL,
+    claim_id uuid NOT NULL,
+    task_id uuid NOT NULL,
+    person_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    status public.submission_status DEFAULT 'checking'::public.submission_status NOT NULL,
+    outcome text NOT NULL,
+    answers jsonb NOT NULL,
+    readings jsonb,
+    notes text DEFAULT ''::text NOT NULL,
+    submitted_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    review_by timestamp with time zone,
+    decided_at timestamp with time zone,
+    decided_by text,
+    verdict jsonb,
+    rejection jsonb,
+    bonus bigint DEFAULT 0 NOT NULL,
+    rating smallint,
+    CONSTRAINT submission_bonus_check CHECK ((bonus >= 0)),
+    CONSTRAINT submission_check CHECK (((status = ANY (ARRAY['accepted'::public.submission_status, 'rejected'::public.submission_status])) = (decided_at IS NOT NULL))),
+    CONSTRAINT submission_check1 CHECK (((status = 'rejected'::public.submission_status) = (rejection IS NOT NULL))),
+    CONSTRAINT submission_check2 CHECK (((status <> 'needs_review'::public.submission_status) OR (review_by IS NOT NULL))),
+    CONSTRAINT submission_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'honest_negative'::text]))),
+    CONSTRAINT submission_rating_check CHECK (((rating >= 1) AND (rating <= 5)))
+);
+
+CREATE TABLE public.task (
+    id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    key_id uuid,
+    kind text NOT NULL,
+    status public.task_status DEFAULT 'open'::public.task_status NOT NULL,
+    title text NOT NULL,
+    instructions text NOT NULL,
+    purpose text NOT NULL,
+    lat double precision,
+    lon double precision,
+    radius_m double precision,
+    loc point,
+    opens_at timestamp with time zone NOT NULL,
+    closes_at timestamp with time zone NOT NULL,
+    evidence jsonb NOT NULL,
+    acceptance jsonb NOT NULL,
+    license jsonb NOT NULL,
+    mode text NOT NULL,
+    reward bigint NOT NULL,
+    fee bigint NOT NULL,
+    currency text NOT NULL,
+    quantity integer NOT NULL,
+    claimed integer DEFAULT 0 NOT NULL,
+    done integer DEFAULT 0 NOT NULL,
+    claim_ttl_s integer NOT NULL,
+    review_deadline_s integer NOT NULL,
+    external_id text,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    closed_at timestamp with time zone,
+    CONSTRAINT task_check CHECK ((closes_at > opens_at)),
+    CONSTRAINT task_check1 CHECK (((claimed + done) <= quantity)),
+    CONSTRAINT task_check2 CHECK ((((lat IS NULL) = (lon IS NULL)) AND ((lat IS NULL) = (loc IS NULL)) AND ((lat IS NULL) = (radius_m IS NULL)))),
+    CONSTRAINT task_check3 CHECK (((status = 'open'::public.task_status) = (closed_at IS NULL))),
+    CONSTRAINT task_check4 CHECK (((status = 'completed'::public.task_status) = (done = quantity))),
+    CONSTRAINT task_claim_ttl_s_check CHECK ((claim_ttl_s > 0)),
+    CONSTRAINT task_claimed_check CHECK ((claimed >= 0)),
+    CONSTRAINT task_done_check CHECK ((done >= 0)),
+    CONSTRAINT task_fee_check CHECK ((fee >= 0)),
+    CONSTRAINT task_kind_check CHECK ((kind = ANY (ARRAY['photo'::text, 'reading'::text, 'action'::text]))),
+    CONSTRAINT task_lat_check CHECK (((lat >= ('-90'::integer)::double precision) AND (lat <= (90)::double precision))),
+    CONSTRAINT task_lon_check CHECK (((lon >= ('-180'::integer)::double precision) AND (lon <= (180)::double precision))),
+    CONSTRAINT task_mode_check CHECK ((mode = ANY (ARRAY['auto'::text, 'manual'::text]))),
+    CONSTRAINT task_quantity_check CHECK ((quantity > 0)),
+    CONSTRAINT task_radius_m_check CHECK ((radius_m > (0)::double precision)),
+    CONSTRAINT task_review_deadline_s_check CHECK ((review_deadline_s > 0)),
+    CONSTRAINT task_reward_check CHECK ((reward > 0))
+);
+
+ALTER TABLE ONLY public.pgqueuer ALTER COLUMN id SET DEFAULT nextval('public.pgqueuer_id_seq'::regclass);
+
+ALTER TABLE ONLY public.pgqueuer_schedules ALTER COLUMN id SET DEFAULT nextval('public.pgqueuer_schedules_id_seq'::regclass);
+
+ALTER TABLE ONLY public.pgqueuer_statistics ALTER COLUMN id SET DEFAULT nextval('public.pgqueuer_statistics_id_seq'::regclass);
+
+ALTER TABLE ONLY public.account
+    ADD CONSTRAINT account_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_hash_key UNIQUE (hash);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.claim
+    ADD CONSTRAINT claim_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.currency
+    ADD CONSTRAINT currency_pkey PRIMARY KEY (code);
+
+ALTER TABLE ONLY public.customer
+    ADD CONSTRAINT customer_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY public.customer
+    ADD CONSTRAINT customer_stripe_id_key UNIQUE (stripe_id);
+
+ALTER TABLE ONLY public.dataset_item
+    ADD CONSTRAINT dataset_item_dataset_id_observation_id_key UNIQUE (dataset_id, observation_id);
+
+ALTER TABLE ONLY public.dataset_item
+    ADD CONSTRAINT dataset_item_pkey PRIMARY KEY (dataset_id, "position");
+
+ALTER TABLE ONLY public.dataset
+    ADD CONSTRAINT dataset_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.earning
+    ADD CONSTRAINT earning_pkey PRIMARY KEY (submission_id);
+
+ALTER TABLE ONLY public.event
+    ADD CONSTRAINT event_pkey PRIMARY KEY (seq);
+
+ALTER TABLE ONLY public.funding
+    ADD CONSTRAINT funding_account_id_idem_key_key UNIQUE (account_id, idem_key);
+
+ALTER TABLE ONLY public.funding
+    ADD CONSTRAINT funding_checkout_id_key UNIQUE (checkout_id);
+
+ALTER TABLE ONLY public.funding
+    ADD CONSTRAINT funding_intent_id_key UNIQUE (intent_id);
+
+ALTER TABLE ONLY public.funding
+    ADD CONSTRAINT funding_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.idempotency
+    ADD CONSTRAINT idempotency_pkey PRIMARY KEY (owner, key);
+
+ALTER TABLE ONLY public.key_spend
+    ADD CONSTRAINT key_spend_pkey PRIMARY KEY (key_id, day);
+
+ALTER TABLE ONLY public.ledger_account
+    ADD CONSTRAINT ledger_account_code_currency_key UNIQUE (code, currency);
+
+ALTER TABLE ONLY public.ledger_account
+    ADD CONSTRAINT ledger_account_id_currency_key UNIQUE (id, currency);
+
+ALTER TABLE ONLY public.ledger_account
+    ADD CONSTRAINT ledger_account_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ledger_entry
+    ADD CONSTRAINT ledger_entry_account_id_account_version_key UNIQUE (account_id, account_version);
+
+ALTER TABLE ONLY public.ledger_entry
+    ADD CONSTRAINT ledger_entry_pkey PRIMARY KEY (tx_id, line);
+
+ALTER TABLE ONLY public.ledger_tx
+    ADD CONSTRAINT ledger_tx_idem_key_key UNIQUE (idem_key);
+
+ALTER TABLE ONLY public.ledger_tx
+    ADD CONSTRAINT ledger_tx_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ledger_tx
+    ADD CONSTRAINT ledger_tx_reverses_key UNIQUE (reverses);
+
+ALTER TABLE ONLY public.login_code
+    ADD CONSTRAINT login_code_pkey PRIMARY KEY (person_id);
+
+ALTER TABLE ONLY public.mail
+    ADD CONSTRAINT mail_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.market_clock
+    ADD CONSTRAINT market_clock_pkey PRIMARY KEY (one);
+
+ALTER TABLE ONLY public.model
+    ADD CONSTRAINT model_account_id_name_version_key UNIQUE (account_id, name, version);
+
+ALTER TABLE ONLY public.model
+    ADD CONSTRAINT model_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.observation
+    ADD CONSTRAINT observation_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.observation
+    ADD CONSTRAINT observation_submission_id_key UNIQUE (submission_id);
+
+ALTER TABLE ONLY public.operator
+    ADD CONSTRAINT operator_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.payout_account
+    ADD CONSTRAINT payout_account_pkey PRIMARY KEY (person_id);
+
+ALTER TABLE ONLY public.payout_account
+    ADD CONSTRAINT payout_account_stripe_id_key UNIQUE (stripe_id);
+
+ALTER TABLE ONLY public.payout_approval
+    ADD CONSTRAINT payout_approval_pkey PRIMARY KEY (run_id);
+
+ALTER TABLE ONLY public.payout_approval
+    ADD CONSTRAINT payout_approval_run_id_approved_by_key UNIQUE (run_id, approved_by);
+
+ALTER TABLE ONLY public.payout_exclusion
+    ADD CONSTRAINT payout_exclusion_pkey PRIMARY KEY (run_id, person_id);
+
+ALTER TABLE ONLY public.payout_hold
+    ADD CONSTRAINT payout_hold_pkey PRIMARY KEY (person_id);
+
+ALTER TABLE ONLY public.payout
+    ADD CONSTRAINT payout_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.payout_run
+    ADD CONSTRAINT payout_run_id_made_by_submitted_by_lines_hash_key UNIQUE (id, made_by, submitted_by, lines_hash);
+
+ALTER TABLE ONLY public.payout
+    ADD CONSTRAINT payout_run_id_person_id_key UNIQUE (run_id, person_id);
+
+ALTER TABLE ONLY public.payout_run
+    ADD CONSTRAINT payout_run_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.payout
+    ADD CONSTRAINT payout_transfer_id_key UNIQUE (transfer_id);
+
+ALTER TABLE ONLY public.person
+    ADD CONSTRAINT person_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.pgqueuer_log
+    ADD CONSTRAINT pgqueuer_log_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.pgqueuer
+    ADD CONSTRAINT pgqueuer_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.pgqueuer_schedules
+    ADD CONSTRAINT pgqueuer_schedules_expression_entrypoint_key UNIQUE (expression, entrypoint);
+
+ALTER TABLE ONLY public.pgqueuer_schedules
+    ADD CONSTRAINT pgqueuer_schedules_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.pgqueuer_statistics
+    ADD CONSTRAINT pgqueuer_statistics_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.photo_hash
+    ADD CONSTRAINT photo_hash_pkey PRIMARY KEY (seq);
+
+ALTER TABLE ONLY public.photo_hash
+    ADD CONSTRAINT photo_hash_submission_id_n_key UNIQUE (submission_id, n);
+
+ALTER TABLE ONLY public.photo
+    ADD CONSTRAINT photo_pkey PRIMARY KEY (claim_id, n);
+
+ALTER TABLE ONLY public.stripe_balance_txn
+    ADD CONSTRAINT stripe_balance_txn_ledger_key_key UNIQUE (ledger_key);
+
+ALTER TABLE ONLY public.stripe_balance_txn
+    ADD CONSTRAINT stripe_balance_txn_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.stripe_event
+    ADD CONSTRAINT stripe_event_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.stripe_op
+    ADD CONSTRAINT stripe_op_kind_subject_id_attempt_key UNIQUE (kind, subject_id, attempt);
+
+ALTER TABLE ONLY public.stripe_op
+    ADD CONSTRAINT stripe_op_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.submission
+    ADD CONSTRAINT submission_claim_id_key UNIQUE (claim_id);
+
+ALTER TABLE ONLY public.submission
+    ADD CONSTRAINT submission_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.task
+    ADD CONSTRAINT task_pkey PRIMARY KEY (id);
+
+CREATE INDEX api_key_account ON public.api_key USING btree (account_id, id) WHERE (account_id IS NOT NULL);
+
+CREATE INDEX api_key_person ON public.api_key USING btree (person_id) WHERE (person_id IS NOT NULL);
+
+CREATE INDEX claim_deadline ON public.claim USING btree (expires_at) WHERE (status = 'active'::public.claim_status);
+
+CREATE UNIQUE INDEX claim_once ON public.claim USING btree (task_id, person_id) WHERE (status = ANY (ARRAY['active'::public.claim_status, 'submitted'::public.claim_status]));
+
+CREATE INDEX claim_person ON public.claim USING btree (person_id, id);
+
+CREATE INDEX dataset_account ON public.dataset USING btree (account_id, id);
+
+CREATE INDEX earning_due ON public.earning USING btree (release_at) WHERE (released_at IS NULL);
+
+CREATE INDEX earning_person ON public.earning USING btree (person_id, submission_id);
+
+CREATE INDEX event_account ON public.event USING btree (account_id, xid, seq) WHERE (account_id IS NOT NULL);
+
+CREATE INDEX event_person ON public.event USING btree (person_id, xid, seq) WHERE (person_id IS NOT NULL);
+
+CREATE INDEX event_subject ON public.event USING btree (subject_id, seq);
+
+CREATE INDEX funding_account ON public.funding USING btree (account_id, id);
+
+CREATE INDEX idempotency_age ON public.idempotency USING btree (created_at);
+
+CREATE INDEX ledger_account_payable ON public.ledger_account USING btree (currency, id) WHERE (code ~~ 'person:%:payable'::text);
+
+CREATE INDEX ledger_entry_account ON public.ledger_entry USING btree (account_id, tx_id);
+
+CREATE INDEX ledger_tx_subject ON public.ledger_tx USING btree (subject_id) WHERE (subject_id IS NOT NULL);
+
+CREATE INDEX mail_recipient ON public.mail USING btree (lower(recipient), id);
+
+CREATE INDEX model_account ON public.model USING btree (account_id, id);
+
+CREATE INDEX observation_account ON public.observation USING btree (account_id, id);
+
+CREATE INDEX observation_near ON public.observation USING gist (loc);
+
+CREATE INDEX observation_task ON public.observation USING btree (task_id, id);
+
+CREATE UNIQUE INDEX operator_email ON public.operator USING btree (lower(email));
+
+CREATE INDEX payout_open ON public.payout USING btree (run_id, id) WHERE (status <> 'paid'::public.payout_status);
+
+CREATE INDEX payout_person ON public.payout USING btree (person_id, id);
+
+CREATE UNIQUE INDEX person_email ON public.person USING btree (lower(email)) WHERE (erased_at IS NULL);
+
+CREATE INDEX pgqueuer_ep_ea_idx ON public.pgqueuer USING btree (entrypoint, execute_after) WHERE (status = 'queued'::public.pgqueuer_status);
+
+CREATE INDEX pgqueuer_ep_prio_id_idx ON public.pgqueuer USING btree (entrypoint, priority DESC, id) WHERE (status = 'queued'::public.pgqueuer_status);
+
+CREATE INDEX pgqueuer_log_created ON public.pgqueuer_log USING btree (created);
+
+CREATE INDEX pgqueuer_log_job_id_status ON public.pgqueuer_log USING btree (job_id, created DESC);
+
+CREATE INDEX pgqueuer_log_not_aggregated ON public.pgqueuer_log USING btree ((1)) WHERE (NOT aggregated);
+
+CREATE INDEX pgqueuer_picked_heartbeat_idx ON public.pgqueuer USING btree (heartbeat) WHERE (status = 'picked'::public.pgqueuer_status);
+
+CREATE UNIQUE INDEX pgqueuer_picked_slot_idx ON public.pgqueuer USING btree (entrypoint, slot) WHERE ((status = 'picked'::public.pgqueuer_status) AND (slot IS NOT NULL));
+
+CREATE INDEX pgqueuer_queue_manager_id_idx ON public.pgqueuer USING btree (queue_manager_id) WHERE (queue_manager_id IS NOT NULL);
+
+CREATE UNIQUE INDEX pgqueuer_statistics_unique_count ON public.pgqueuer_statistics USING btree (priority, date_trunc('sec'::text, timezone('UTC'::text, created)), status, entrypoint);
+
+CREATE UNIQUE INDEX pgqueuer_unique_dedupe_key ON public.pgqueuer USING btree (dedupe_key) WHERE ((status = ANY (ARRAY['queued'::public.pgqueuer_status, 'picked'::public.pgqueuer_status])) AND (dedupe_key IS NOT NULL));
+
+CREATE INDEX photo_hash_log ON public.photo_hash USING btree (xid, seq);
+
+CREATE INDEX photo_hash_sha256 ON public.photo_hash USING btree (sha256);
+
+CREATE INDEX photo_sha256 ON public.photo USING btree (sha256);
+
+CREATE INDEX stripe_event_waiting ON public.stripe_event USING btree (received_at) WHERE (handled_at IS NULL);
+
+CREATE INDEX stripe_op_due ON public.stripe_op USING btree (due_at) WHERE (status = ANY (ARRAY['planned'::public.stripe_op_status, 'unknown'::public.stripe_op_status]));
+
+CREATE INDEX stripe_op_leased ON public.stripe_op USING btree (leased_until) WHERE (status = 'sending'::public.stripe_op_status);
+
+CREATE UNIQUE INDEX stripe_op_one ON public.stripe_op USING btree (kind, subject_id) WHERE (status <> 'rejected'::public.stripe_op_status);
+
+CREATE INDEX submission_account ON public.submission USING btree (account_id, id);
+
+CREATE INDEX submission_checking ON public.submission USING btree (submitted_at) WHERE (status = 'checking'::public.submission_status);
+
+CREATE INDEX submission_person ON public.submission USING btree (person_id, id);
+
+CREATE INDEX submission_review ON public.submission USING btree (review_by) WHERE (status = 'needs_review'::public.submission_status);
+
+CREATE INDEX submission_task ON public.submission USING btree (task_id, id);
+
+CREATE INDEX task_account ON public.task USING btree (account_id, id);
+
+CREATE INDEX task_anywhere ON public.task USING btree (id) WHERE ((status = 'open'::public.task_status) AND (loc IS NULL));
+
+CREATE INDEX task_deadline ON public.task USING btree (closes_at) WHERE (status = 'open'::public.task_status);
+
+CREATE INDEX task_external ON public.task USING btree (account_id, external_id) WHERE (external_id IS NOT NULL);
+
+CREATE INDEX task_near ON public.task USING gist (loc) WHERE ((status = 'open'::public.task_status) AND (loc IS NOT NULL));
+
+CREATE TRIGGER dataset_item_keep BEFORE DELETE OR UPDATE ON public.dataset_item FOR EACH ROW EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER event_keep BEFORE DELETE OR UPDATE ON public.event FOR EACH ROW EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER event_whole BEFORE TRUNCATE ON public.event FOR EACH STATEMENT EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER ledger_entry_keep BEFORE DELETE OR UPDATE ON public.ledger_entry FOR EACH ROW EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER ledger_entry_whole BEFORE TRUNCATE ON public.ledger_entry FOR EACH STATEMENT EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER ledger_entry_with_tx BEFORE INSERT ON public.ledger_entry FOR EACH ROW EXECUTE FUNCTION public.ledger_entry_same_xact();
+
+CREATE CONSTRAINT TRIGGER ledger_tx_balance AFTER INSERT ON public.ledger_tx DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.ledger_tx_balanced();
+
+CREATE TRIGGER ledger_tx_keep BEFORE DELETE OR UPDATE ON public.ledger_tx FOR EACH ROW EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER ledger_tx_whole BEFORE TRUNCATE ON public.ledger_tx FOR EACH STATEMENT EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER payout_fixed BEFORE INSERT OR DELETE OR UPDATE ON public.payout FOR EACH ROW EXECUTE FUNCTION public.payout_frozen();
+
+ALTER TABLE ONLY public.account
+    ADD CONSTRAINT account_currency_fkey FOREIGN KEY (currency) REFERENCES public.currency(code);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_operator_id_fkey FOREIGN KEY (operator_id) REFERENCES public.operator(id);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
+
+ALTER TABLE ONLY public.api_key
+    ADD CONSTRAINT api_key_rotated_to_fkey FOREIGN KEY (rotated_to) REFERENCES public.api_key(id);
+
+ALTER TABLE ONLY public.claim
+    ADD CONSTRAINT claim_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
+
+ALTER TABLE ONLY public.claim
+    ADD CONSTRAINT claim_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.task(id);
+
+ALTER TABLE ONLY public.customer
+    ADD CONSTRAINT customer_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.dataset
+    ADD CONSTRAINT dataset_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.dataset_item
+    ADD CONSTRAINT dataset_item_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);
+
+ALTER TABLE ONLY public.dataset_item
+    ADD CONSTRAINT dataset_item_observation_id_fkey FOREIGN KEY (observation_id) REFERENCES public.observation(id);
+
+ALTER TABLE ONLY public.earning
+    ADD CONSTRAINT earning_currency_fkey FOREIGN KEY (currency) REFERENCES public.currency(code);
+
+ALTER TABLE ONLY public.earning
+    ADD CONSTRAINT earning_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
+
+ALTER TABLE ONLY public.earning
+    ADD CONSTRAINT earning_submission_id_fkey FOREIGN KEY (submission_id) REFERENCES public.submission(id);
+
+ALTER TABLE ONLY public.funding
+    ADD CONSTRAINT funding_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.funding
+    ADD CONSTRAINT funding_currency_fkey FOREIGN KEY (currency) REFERENCES public.currency(code);
+
+ALTER TABLE ONLY public.key_spend
+    ADD CONSTRAINT key_spend_key_id_fkey FOREIGN KEY (key_id) REFERENCES public.api_key(id);
+
+ALTER TABLE ONLY public.ledger_account
+    ADD CONSTRAINT ledger_account_currency_fkey FOREIGN KEY (currency) REFERENCES public.currency(code);
+
+ALTER TABLE ONLY public.ledger_entry
+    ADD CONSTRAINT ledger_entry_account_id_currency_fkey FOREIGN KEY (account_id, currency) REFERENCES public.ledger_account(id, currency);
+
+ALTER TABLE ONLY public.ledger_entry
+    ADD CONSTRAINT ledger_entry_tx_id_fkey FOREIGN KEY (tx_id) REFERENCES public.ledger_tx(id);
+
+ALTER TABLE ONLY public.ledger_tx
+    ADD CONSTRAINT ledger_tx_reverses_fkey FOREIGN KEY (reverses) REFERENCES public.ledger_tx(id);
+
+ALTER TABLE ONLY public.login_code
+    ADD CONSTRAINT login_code_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
+
+ALTER TABLE ONLY public.model
+    ADD CONSTRAINT model_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.model
+    ADD CONSTRAINT model_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);
+
+ALTER TABLE ONLY public.observation
+    ADD CONSTRAINT observation_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.observation
+    ADD CONSTRAINT observation_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
+
+ALTER TABLE ONLY public.observation
+    ADD CONSTRAINT observation_submission_id_fkey FOREIGN KEY (submission_id) REFERENCES public.submission(id);
+
+ALTER TABLE ONLY public.observation
+    ADD CONSTRAINT observation_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.task(id);
+
+ALTER TABLE ONLY public.payout_account
+    ADD CONSTRAINT payout_account_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
+
+ALTER TABLE ONLY public.payout_approval
+    ADD CONSTRAINT payout_approval_approved_by_fkey FOREIGN KEY (approved_by) REFERENCES public.operator(id);
+
+ALTER TABLE ONLY public.payout_approval
+    ADD CONSTRAINT payout_approval_run_id_made_by_submitted_by_lines_hash_fkey FOREIGN KEY (run_id, made_by, submitted_by, lines_hash) REFERENCES public.payout_run(id, made_by, submitted_by, lines_hash);
+
+ALTER TABLE ONLY public.payout
+    ADD CONSTRAINT payout_currency_fkey FOREIGN KEY (currency) REFERENCES public.currency(code);
+
+ALTER TABLE ONLY public.payout_exclusion
+    ADD CONSTRAINT payout_exclusion_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
+
+ALTER TABLE ONLY public.payout_exclusion
+    ADD CONSTRAINT payout_exclusion_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.payout_run(id);
+
+ALTER TABLE ONLY public.payout_hold
+    ADD CONSTRAINT payout_hold_operator_id_fkey FOREIGN KEY (operator_id) REFERENCES public.operator(id);
+
+ALTER TABLE ONLY public.payout_hold
+    ADD CONSTRAINT payout_hold_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
+
+ALTER TABLE ONLY public.payout
+    ADD CONSTRAINT payout_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
+
+ALTER TABLE ONLY public.payout_run
+    ADD CONSTRAINT payout_run_approval FOREIGN KEY (id, approved_by) REFERENCES public.payout_approval(run_id, approved_by) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.payout_run
+    ADD CONSTRAINT payout_run_approved_by_fkey FOREIGN KEY (approved_by) REFERENCES public.operator(id);
+
+ALTER TABLE ONLY public.payout_run
+    ADD CONSTRAINT payout_run_currency_fkey FOREIGN KEY (currency) REFERENCES public.currency(code);
+
+ALTER TABLE ONLY public.payout_run
+    ADD CONSTRAINT payout_run_executed_by_fkey FOREIGN KEY (executed_by) REFERENCES public.operator(id);
+
+ALTER TABLE ONLY public.payout
+    ADD CONSTRAINT payout_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.payout_run(id);
+
+ALTER TABLE ONLY public.payout_run
+    ADD CONSTRAINT payout_run_made_by_fkey FOREIGN KEY (made_by) REFERENCES public.operator(id);
+
+ALTER TABLE ONLY public.payout_run
+    ADD CONSTRAINT payout_run_submitted_by_fkey FOREIGN KEY (submitted_by) REFERENCES public.operator(id);
+
+ALTER TABLE ONLY public.photo
+    ADD CONSTRAINT photo_claim_id_fkey FOREIGN KEY (claim_id) REFERENCES public.claim(id);
+
+ALTER TABLE ONLY public.photo_hash
+    ADD CONSTRAINT photo_hash_submission_id_fkey FOREIGN KEY (submission_id) REFERENCES public.submission(id);
+
+ALTER TABLE ONLY public.stripe_balance_txn
+    ADD CONSTRAINT stripe_balance_txn_currency_fkey FOREIGN KEY (currency) REFERENCES public.currency(code);
+
+ALTER TABLE ONLY public.stripe_balance_txn
+    ADD CONSTRAINT stripe_balance_txn_ledger_key_fkey FOREIGN KEY (ledger_key) REFERENCES public.ledger_tx(idem_key);
+
+ALTER TABLE ONLY public.submission
+    ADD CONSTRAINT submission_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.submission
+    ADD CONSTRAINT submission_claim_id_fkey FOREIGN KEY (claim_id) REFERENCES public.claim(id);
+
+ALTER TABLE ONLY public.submission
+    ADD CONSTRAINT submission_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
+
+ALTER TABLE ONLY public.submission
+    ADD CONSTRAINT submission_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.task(id);
+
+ALTER TABLE ONLY public.task
+    ADD CONSTRAINT task_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.task
+    ADD CONSTRAINT task_currency_fkey FOREIGN KEY (currency) REFERENCES public.currency(code);
+
+ALTER TABLE ONLY public.task
+    ADD CONSTRAINT task_key_id_fkey FOREIGN KEY (key_id) REFERENCES public.api_key(id);
