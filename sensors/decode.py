@@ -39,6 +39,7 @@ MAX_ASPECT: Final = 30
 """Longer strips are no photos; a panorama has at most 10."""
 _STUDY_SIDE: Final = 512
 DAMAGED: Final = "The photo is damaged and cannot be read. Take or send it again."
+TOO_MUCH_MEMORY: Final = "The photo needs too much memory to open. Send a smaller one."
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -180,7 +181,7 @@ def _guarded(work: Callable[[_Opened], Result], data: bytes) -> Result:
     except Undecodable:
         raise
     except MemoryError as error:
-        raise Undecodable("The photo needs too much memory to open. Send a smaller one.") from error
+        raise Undecodable(TOO_MUCH_MEMORY) from error
     except Exception as error:
         # Readers meet hostile bytes with almost any exception: OSError, SyntaxError, struct.error, KeyError, …
         reason = str(error)

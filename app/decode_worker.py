@@ -1,0 +1,130 @@
+"""The child that opens strangers' photos: one job at a time from standard input, answers on standard output.
+
+Started by app/decode_pool.py with a bare environment, so that a hole in an image library finds no secret, no database
+and no file that it may write. It ends when its input does, and on Linux with its parent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import struct
+import sys
+from typing import BinaryIO, Literal
+
+import msgspec
+
+from app.child import die_with_parent
+from sensors.inspection import Inspection, Undecodable
+
+FRAME = struct.Struct(">I")
+MAX_FRAME = 64_000_000
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do with the photo in the next frame. Sizes in pixels; those that an operation does not use stay 0."""
+
+    operation: Literal["inspect", "render", "pixels"]
+    max_side: int = 0
+    width: int = 0
+    height: int = 0
+    channels: int = 0
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer; bytes follow in the next frame (empty unless rendered or pixels).
+
+    refused: the reason for people · error: a fault of ours, for the log · spent: this child should be replaced.
+    """
+
+    inspection: Inspection | None = None
+    refused: str | None = None
+    error: str | None = None
+    spent: bool = False
+
+
+READY = msgspec.msgpack.encode(Reply())
+
+
+def read_frame(source: BinaryIO) -> bytes | None:
+    """One length-prefixed frame, None at the end of input."""
+    head = source.read(FRAME.size)
+    if len(head) < FRAME.size:
+        return None
+    (length,) = FRAME.unpack(head)
+    if length > MAX_FRAME:
+        return None
+    body = source.read(length)
+    return body if len(body) == length else None
+
+
+def write_frame(sink: BinaryIO, body: bytes) -> None:
+    sink.write(FRAME.pack(len(body)))
+    sink.write(body)
+
+
+def limit_resources(memory_bytes: int) -> None:
+    """Cap address space, and forbid writing files and dumping core. No-op where the system has no such limits."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    for kind, value in (
+        (resource.RLIMIT_AS, memory_bytes),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        with contextlib.suppress(ValueError, OSError):  # macOS refuses RLIMIT_AS
+            resource.setrlimit(kind, (value, value))
+
+
+def perform(job: Job, data: bytes) -> tuple[Reply, bytes]:
+    """Do one job; a refusal is an answer, not a failure."""
+    from sensors import decode
+
+    try:
+        if job.operation == "inspect":
+            return Reply(inspection=decode.inspect(data)), b""
+        if job.operation == "render":
+            return Reply(), decode.render(data, job.max_side)
+        return Reply(), decode.pixels(data, job.width, job.height, job.channels).tobytes()
+    except Undecodable as refusal:
+        return Reply(refused=refusal.reason, spent=isinstance(refusal.__cause__, MemoryError)), b""
+    except MemoryError:
+        return Reply(refused=decode.TOO_MUCH_MEMORY, spent=True), b""
+    except Exception as error:
+        return Reply(error=f"{type(error).__name__}: {error}", spent=True), b""
+
+
+def serve(source: BinaryIO, sink: BinaryIO) -> None:
+    """Answer jobs until the input ends."""
+    decoder = msgspec.msgpack.Decoder(Job)
+    while (head := read_frame(source)) is not None and (data := read_frame(source)) is not None:
+        reply, result = perform(decoder.decode(head), data)
+        del data
+        write_frame(sink, msgspec.msgpack.encode(reply))
+        write_frame(sink, result)
+        sink.flush()
+
+
+def main() -> None:
+    """argv: the memory limit in bytes, the parent's process id."""
+    memory_bytes, parent_pid = int(sys.argv[1]), int(sys.argv[2])
+    die_with_parent(signal.SIGKILL, parent_pid)
+    # Answers go out on a descriptor of their own: what a library prints must not end up among them.
+    sink = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    import sensors.decode  # noqa: F401  before the limit: an import that fails for want of memory would be our own fault
+
+    limit_resources(memory_bytes)
+    # What the imports left is here to stay; the collector need not look at it again.
+    gc.freeze()
+    write_frame(sink, READY)
+    sink.flush()
+    serve(sys.stdin.buffer, sink)
+
+
+if __name__ == "__main__":
+    main()
