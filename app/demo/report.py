@@ -1,0 +1,165 @@
+"""The demo's report: one HTML file with pictures of everything that happened."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from app.demo import charts
+from app.demo.agent import Agent
+from app.demo.market import Outcome
+from app.demo.photos import Collection, Labelled
+
+STYLE = """
+:root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--line:#d5dbe3;--paper:#fff;--card:#f5f7fa;--good:#0b7a4b;--bad:#b3261e;--key:#2457c5}
+@media (prefers-color-scheme:dark){:root{--ink:#e8edf4;--soft:#9daabb;--line:#364152;--paper:#12171f;--card:#1b222d;--good:#4cc38a;--bad:#ff8a80;--key:#8ab4ff}}
+*{box-sizing:border-box}body{font:16px/1.55 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:60rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.9rem;margin-bottom:.2rem}h2{margin-top:2.4rem;font-size:1.3rem}.lead{color:var(--soft);margin-top:0}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}td,th{border-bottom:1px solid var(--line);padding:.4rem .6rem;text-align:left;vertical-align:top}
+td.n,th.n{text-align:right}figure{margin:1rem 0;background:var(--card);border-radius:10px;padding:1rem}figcaption{color:var(--soft);font-size:.9rem}
+svg{width:100%;height:auto}svg text{fill:var(--ink);font:13px system-ui,sans-serif}.axis{stroke:var(--line);fill:none}.bar{fill:var(--key)}
+polyline{fill:none;stroke:var(--key);stroke-width:2.5}polyline.best{stroke:var(--good)}circle.dots{fill:var(--soft)}circle.dots-kept{fill:var(--good)}
+.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(92px,1fr));gap:.7rem}.grid figure{margin:0;padding:.5rem;text-align:center;font-size:.85rem}
+.grid img{width:100%;border-radius:6px}.good{color:var(--good)}.bad{color:var(--bad)}
+"""
+
+
+@dataclass
+class Learned:
+    """What the research half leaves behind."""
+
+    experiments: list[dict[str, str]] = field(default_factory=list)  # rows of results.tsv
+    curve: list[tuple[int, float]] = field(default_factory=list)  # training photos, accuracy on unseen ones
+    model: dict[str, Any] = field(default_factory=dict)
+    first: float = 0.0  # of the first experiment's model, on photos that nobody trained on
+    final: float = 0.0
+    unseen: int = 0
+    samples: list[tuple[Labelled, dict[str, Any]]] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def money(amount: float, currency: str = "usd") -> str:
+    """Minor units of a currency with two digits, for people."""
+    return f"{amount / 100:,.2f} {currency.upper()}"
+
+
+def summary(collection: Collection, outcome: Outcome, learned: Learned, account: dict[str, Any], clean: bool,
+            seconds: float) -> list[tuple[str, str]]:  # fmt: skip
+    """The few lines that say whether it worked."""
+    refused = sum(row["check"] == row["failed_check"] or row["failed_check"] == "unsupported-media"
+                  for row in outcome.refused)  # fmt: skip
+    kept = sum(row["status"] == "keep" for row in learned.experiments)
+    return [
+        ("questions asked", f"{len(outcome.tasks)} tasks, {sum(t['quantity'] for t in outcome.tasks)} photos wanted"),
+        ("observations bought", f"{outcome.accepted} in {outcome.seconds:.0f} s from {len(outcome.people)} people"),
+        ("cheats refused", f"{refused} of {len(outcome.refused)}, each with its reason"),
+        ("balance left", f"{money(account['balance']['available']['amount'])} available, "
+                         f"{money(account['balance']['held']['amount'])} held"),
+        ("paid out", f"{money(outcome.run['total']['amount'])} to {outcome.run['lines']} people through Stripe's sandbox"),
+        ("experiments", f"{len(learned.experiments)} runs, {kept} kept, {learned.seconds:.0f} s"),
+        ("accuracy on unseen photos", f"{learned.final:.4f} over {learned.unseen} "
+                                      f"(first experiment's model: {learned.first:.4f})"),
+        ("model", f"{learned.model['name']} version {learned.model['version']}, answering at /v1/models/…/predict"),
+        ("audit", "clean" if clean else "BROKEN"),
+        ("time in all", f"{seconds:.0f} s"),
+    ]  # fmt: skip
+
+
+def write(path: Path, title: str, rows: list[tuple[str, str]], agent: Agent, outcome: Outcome, learned: Learned) -> None:
+    """Write the page."""
+    parts = [
+        f"<h1>Sensorium: {escape(title)}</h1>",
+        '<p class="lead">Ask, observe, verify, pay, learn: one run of the whole loop.</p>',
+        _table(("", ""), rows),
+        "<h2>From question to observation</h2>", _figure(_funnel(agent, outcome)),
+        _figure(charts.lines([("line", agent.bought)], "Observations bought over time", "s", "observations", y_from=0)),
+        "<h2>What was refused, and why</h2>",
+        _table(("trick", "check that failed", "what the person was told"),
+               [(row["trick"], row["failed_check"], row["detail"]) for row in outcome.refused]),
+        "<h2>Where the money went</h2>", _figure(_flow(outcome)),
+        "<h2>Experiments</h2>", _figure(_progress(learned.experiments)),
+        _figure(charts.lines([("line", learned.curve), ("dots", learned.curve)],
+                             "What more photos teach: accuracy on unseen photos by training photos", "photos",
+                             "accuracy")),
+        "<h2>Predictions on photos nobody trained on</h2>", _samples(learned),
+    ]  # fmt: skip
+    path.write_text(
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>Sensorium demo</title><style>{STYLE}</style><body>{''.join(parts)}</body></html>"
+    )
+
+
+def _figure(body: str) -> str:
+    return f"<figure>{body}</figure>"
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in head) if any(head) else ""
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table>{'<tr>' + top + '</tr>' if top else ''}{body}</table>"
+
+
+def _funnel(agent: Agent, outcome: Outcome) -> str:
+    names = (
+        ("claimed", "task.claimed"), ("submitted", "submission.received"), ("accepted", "submission.accepted"),
+        ("rejected", "submission.rejected"), ("left to the buyer", "submission.needs_review"),
+    )  # fmt: skip
+    wanted = sum(task["quantity"] for task in outcome.tasks)
+    rows = [("wanted", float(wanted), str(wanted))]
+    rows += [(label, float(agent.counts[event]), str(agent.counts[event])) for label, event in names]
+    return charts.bars(rows, "The funnel, counted from the event log")
+
+
+def _flow(outcome: Outcome) -> str:
+    fee, reward = outcome.tasks[0]["fee"]["amount"], outcome.tasks[0]["reward"]["amount"]
+    earned, fees = reward * outcome.accepted, fee * outcome.accepted
+    paid = outcome.run["total"]["amount"]
+    return charts.bars(
+        [
+            ("topped up by the agent", 100_000.0, money(100_000)),
+            ("spent on observations", float(earned + fees), money(earned + fees)),
+            ("earned by people", float(earned), money(earned)),
+            ("the market's fee", float(fees), money(fees)),
+            ("paid out", float(paid), money(paid)),
+            ("waiting for bank details", float(earned - paid), money(earned - paid)),
+        ],
+        "Money, from the ledger",
+    )
+
+
+def _progress(experiments: list[dict[str, str]]) -> str:
+    scored = [(i, float(row["metric"]), row["status"]) for i, row in enumerate(experiments, 1) if row["metric"]]
+    best: list[tuple[float, float]] = []
+    for i, metric, status in scored:
+        if status in ("keep", "baseline") or not best:
+            best.append((i, metric))
+        else:
+            best.append((i, best[-1][1]))
+    return charts.lines(
+        [
+            ("dots", [(i, metric) for i, metric, status in scored if status != "keep"]),
+            ("dots-kept", [(i, metric) for i, metric, status in scored if status == "keep"]),
+            ("best", best),
+        ],
+        "Each experiment's validation score; green: kept, by paired seeds",
+        "experiments",
+        "score",
+    )
+
+
+def _samples(learned: Learned) -> str:
+    cells = []
+    for photo, output in learned.samples:
+        right = output["label"] == photo.label
+        image = base64.b64encode(photo.data).decode()
+        kind = "image/png" if photo.data.startswith(b"\x89PNG") else "image/jpeg"
+        cells.append(
+            f'<figure><img alt="photo labelled {escape(photo.label)}" src="data:{kind};base64,{image}">'
+            f'<span class="{"good" if right else "bad"}">{escape(str(output["label"]))} '
+            f"{output['confidence']:.2f}</span><br>truly {escape(photo.label)}</figure>"
+        )
+    return f'<div class="grid">{"".join(cells)}</div>'
