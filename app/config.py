@@ -108,8 +108,7 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
     if not values["media_url"]:
         values["media_url"] = f"file://{data_dir / 'media'}"
     if not values["public_url"]:
-        shown_host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(values["host"], values["host"])
-        values["public_url"] = f"http://{shown_host}:{values['port']}"
+        values["public_url"] = f"http://{host_in_url(values['host'])}:{values['port']}"
     if not values["secret_key"]:
         if not values["sandbox"]:
             raise BadSetting(
@@ -121,6 +120,12 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
         digest = hmac.digest(values["secret_key"].encode(), b"stripe sandbox webhooks", hashlib.sha256).hex()
         values["stripe_webhook_secret"] = f"whsec_{digest}"
     return Config(**values)
+
+
+def host_in_url(host: str) -> str:
+    """How a URL names a server on this machine that listens on `host`."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{reachable}]" if ":" in reachable else reachable
 
 
 def without_password(url: str) -> str:

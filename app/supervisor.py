@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 from app import config as configuration
 from app.child import Child
-from app.config import Config
+from app.config import Config, host_in_url
 from app.embedded_postgres import EmbeddedPostgres
 from app.folder_lock import FolderLock
 from app.serve import PortBusy, free_port, require_free
@@ -87,7 +87,7 @@ class System:
         """Where people see the bundled Stripe sandbox's pages; "" when it does not run."""
         if self._stripe_port == 0:
             return ""
-        return f"http://{urlsplit(self.url).hostname}:{self._stripe_port}"
+        return f"http://{host_in_url(urlsplit(self.url).hostname or '')}:{self._stripe_port}"
 
     @property
     def url(self) -> str:
@@ -183,7 +183,7 @@ class System:
         bundled = config.stripe_api_key == configuration.SANDBOX_STRIPE_KEY
         if bundled and not self._outer.get("SENSORIUM_STRIPE_API_BASE"):
             self._stripe_port = _sandbox_port(config)
-            chosen["SENSORIUM_STRIPE_API_BASE"] = f"http://{_reachable(config.host)}:{self._stripe_port}"
+            chosen["SENSORIUM_STRIPE_API_BASE"] = f"http://{host_in_url(config.host)}:{self._stripe_port}"
         return configuration.load({**self._outer, **chosen})
 
     def _take_lock(self, data_dir: Path) -> None:
@@ -200,7 +200,7 @@ class System:
         command = [sys.executable, "-P", "-m", "app.sandbox.stripe", "--host", config.host]
         command += ["--port", str(self._stripe_port), "--public-url", self.stripe_url]
         command += ["--state", str(config.data_dir / "stripe-sandbox.sqlite")]
-        command += ["--webhook-url", f"http://{_reachable(config.host)}:{config.port}/stripe/webhooks"]
+        command += ["--webhook-url", f"http://{host_in_url(config.host)}:{config.port}/stripe/webhooks"]
         return [*command, "--webhook-secret", config.stripe_webhook_secret]
 
     def _launch(self, part: Part) -> None:
@@ -209,7 +209,7 @@ class System:
 
     def _wait_until_ready(self, config: Config) -> None:
         deadline = time.monotonic() + READY_WITHIN_S
-        while not _ready(_reachable(config.host), config.port):
+        while not _ready(host_in_url(config.host), config.port):
             for part in self._parts:
                 if part.deaths >= DEATHS_BEFORE_READY:
                     raise CannotRun(f"the {part.name} process keeps ending before it is ready; what it wrote says why")
@@ -301,10 +301,6 @@ def _sandbox_port(config: Config) -> int:
     except PortBusy:
         return free_port(config.host)
     return usual
-
-
-def _reachable(host: str) -> str:
-    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
 
 
 def _ready(host: str, port: int) -> bool:
