@@ -156,7 +156,12 @@ def endpoint(
         handle.__doc__ = handler.__doc__
         typed = "".join(_litestar_path(part, spec.parameters) for part in path.split("{"))
         return HTTPRouteHandler(
-            typed, http_method=[method], opt={"endpoint": spec}, request_max_body_size=limit, name=handler.__name__
+            typed,
+            http_method=[method],
+            name=handler.__name__,
+            opt={"endpoint": spec},
+            request_max_body_size=limit,
+            status_code=200,  # the framework's idea; an Answer has its own
         )(handle)
 
     return decorate

@@ -10,11 +10,11 @@ from litestar.openapi.config import OpenAPIConfig
 from app import config as configuration
 from app.config import Config
 from app.problems import handle
-from app.routes import accounts, events, health, people, tasks
+from app.routes import accounts, claims, datasets, events, health, observations, people, submissions, tasks
 from app.sandbox import clock, outbox
 from app.services import open_services
 
-ALWAYS = (accounts, tasks, events, people, health)
+ALWAYS = (accounts, tasks, submissions, observations, datasets, events, people, claims, health)
 SANDBOX_ONLY = (outbox, clock)
 
 

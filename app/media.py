@@ -18,18 +18,12 @@ from obstore.exceptions import AlreadyExistsError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from app.errors import Problem
+from sensors.container import sniff
 
 PHOTO_LIMIT = 25_000_000
 IN_MEMORY = 1_000_000
 PUTS_AT_ONCE = 8
-
-# (offset, magic bytes, media type); HEIC brands from ISO/IEC 23008-12, section 10.2.
-_MAGIC = [
-    (0, b"\xff\xd8\xff", "image/jpeg"),
-    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
-    (8, b"WEBP", "image/webp"),
-]
-_HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
+HEAD = 256  # bytes that tell the type
 
 
 class Stored(NamedTuple):
@@ -38,16 +32,6 @@ class Stored(NamedTuple):
     sha256: bytes
     size: int
     media_type: str | None
-
-
-def media_type_of(head: bytes) -> str | None:
-    """The photo type that the first 16 bytes announce; None for anything else."""
-    for offset, magic, media_type in _MAGIC:
-        if head[offset : offset + len(magic)] == magic:
-            return media_type
-    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
-        return "image/heic"
-    return None
 
 
 def original_path(sha256: bytes) -> str:
@@ -106,8 +90,8 @@ class Media:
         head = b""
         try:
             async for piece in pieces:
-                if len(head) < 16:
-                    head = (head + piece)[:16]
+                if len(head) < HEAD:
+                    head = (head + piece)[:HEAD]
                 digest.update(piece)
                 spool.write(piece)
                 if spool.size > limit:
@@ -115,7 +99,7 @@ class Media:
         except BaseException:
             spool.close()
             raise
-        return Stored(digest.digest(), spool.size, media_type_of(head)), spool
+        return Stored(digest.digest(), spool.size, sniff(head)), spool
 
     async def keep(self, stored: Stored, spool: "Spool") -> None:
         """Store what was received, at its digest."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from app.config import Config
 from app.db import Database, open_database
+from app.decode_pool import DecodePool
+from app.duplicates import PhotoIndex
 from app.media import Media
 
 
@@ -16,10 +18,15 @@ class Services:
     config: Config
     database: Database
     media: Media
+    decode_pool: DecodePool
+    photo_index: PhotoIndex
 
 
 @asynccontextmanager
 async def open_services(config: Config, *, name: str) -> AsyncIterator[Services]:
     """Open all of it, and close it in the reverse order."""
-    async with open_database(config.database_url, largest=config.db_pool_size, name=name) as database:
-        yield Services(config, database, Media(config.media_url))
+    async with (
+        open_database(config.database_url, largest=config.db_pool_size, name=name) as database,
+        DecodePool(workers=config.decode_workers) as decode_pool,
+    ):
+        yield Services(config, database, Media(config.media_url), decode_pool, PhotoIndex(database))

@@ -5,8 +5,10 @@ They act over HTTP on the real application and a database of the test's own. `wo
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,14 +110,37 @@ def config(database_url: str, tmp_path: Path) -> Config:
     return configuration.load({"DATABASE_URL": database_url, "SENSORIUM_DATA_DIR": str(tmp_path / "data")})
 
 
-@pytest.fixture
-async def world(config: Config) -> AsyncIterator[World]:
-    """The application, started, with a client that talks to it as over the network."""
+@asynccontextmanager
+async def running(config: Config) -> AsyncIterator[World]:
+    """The application between its start and its stop, both in one task, as its task groups want it."""
     app = create_app(config)
-    async with app.lifespan():
+    started, stop = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:
+        async with app.lifespan():
+            started.set()
+            await stop.wait()
+
+    living = asyncio.create_task(live())
+    starting = asyncio.create_task(started.wait())
+    await asyncio.wait({living, starting}, return_when=asyncio.FIRST_COMPLETED)
+    if living.done():
+        starting.cancel()
+        living.result()
+    try:
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url=config.public_url) as client:
             yield World(app, client)
+    finally:
+        stop.set()
+        await living
+
+
+@pytest.fixture
+async def world(config: Config) -> AsyncIterator[World]:
+    """The application, started, with a client that talks to it as over the network."""
+    async with running(config) as found:
+        yield found
 
 
 async def agent(world: World, name: str) -> Caller:

@@ -1,0 +1,112 @@
+"""Judging: what a submission's photos and answers are worth, decided by `sensors`, applied by `market`."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from app.db import EVENTS, Connection, wake
+from app.duplicates import Seen
+from app.jobs import Payload, enqueue, handler
+from app.media import original_path
+from app.services import Services
+from market import claims, submissions
+from sensors import check as checking
+from sensors.evidence import Asked, Capture, Evidence, Fix, Photo, Window
+from sensors.inspection import Inspection, Undecodable
+from sensors.verdict import ALWAYS_DECLARED, Verdict
+
+
+class LostPhoto(Exception):
+    """A photo that is on record is not in the object storage."""
+
+
+async def ask_for(connection: Connection, submission: UUID) -> None:
+    """Have a submission judged, if the transaction of `connection` commits."""
+    await enqueue(connection, "judge", {"submission_id": str(submission)})
+
+
+@handler("judge")
+async def judge(services: Services, payload: Payload) -> None:
+    """Look at one submission and apply the verdict. Running it again changes nothing once there is one."""
+    async with services.database.read() as connection:
+        todo = await submissions.to_judge(connection, UUID(payload["submission_id"]))
+    if todo is None:
+        return
+    photos, seen = await _look(services, todo.photos)
+    index = services.photo_index
+    numbers = await index.record(todo.id, todo.task_id, todo.person_id, seen) if seen else {}
+    duplicates = await index.earlier(todo.id, todo.task_id, todo.person_id, seen, numbers) if seen else []
+    verdict = checking.check(_evidence(todo, photos), _asked(todo), _window(todo), duplicates)
+    async with services.database.transaction() as connection:
+        status = await submissions.judge(
+            connection,
+            todo.id,
+            msgspec.to_builtins(verdict),
+            failed_check=_reason(verdict, todo.acceptance.checks),
+            hold_s=services.config.hold_window_s,
+        )
+        if status is not None:
+            wake(EVENTS)
+
+
+async def _look(services: Services, stored: list[claims.Photo]) -> tuple[list[Photo], list[Seen]]:
+    found = await asyncio.gather(*(_inspect(services, each) for each in stored))
+    photos = [
+        Photo(n=each.n, inspection=inspection, refused=refused, capture=_capture(each.capture))
+        for each, (inspection, refused) in zip(stored, found, strict=True)
+    ]
+    seen = [Seen(each.n, each.sha256, inspection) for each, (inspection, _) in zip(stored, found, strict=True)]
+    return photos, seen
+
+
+async def _inspect(services: Services, stored: claims.Photo) -> tuple[Inspection | None, str | None]:
+    content = await services.media.get(original_path(stored.sha256))
+    if content is None:
+        raise LostPhoto(stored.sha256.hex())
+    try:
+        return await services.decode_pool.inspect(content), None
+    except Undecodable as error:
+        return None, error.reason
+
+
+def _capture(given: dict[str, Any] | None) -> Capture | None:
+    return None if given is None else msgspec.convert(given, Capture)
+
+
+def _evidence(todo: submissions.ToJudge, photos: list[Photo]) -> Evidence:
+    return msgspec.convert(
+        {
+            "submitted_at": todo.submitted_at,
+            "photos": photos,
+            "readings": todo.readings,
+            "answers": todo.answers,
+            "outcome": todo.outcome,
+        },
+        Evidence,
+    )
+
+
+def _asked(todo: submissions.ToJudge) -> Asked:
+    asked = msgspec.to_builtins(todo.evidence)
+    accepted = {"checks": list(todo.acceptance.checks), "min_score": todo.acceptance.min_score}
+    return msgspec.convert({**asked, **accepted, "place": todo.place}, Asked)
+
+
+def _window(todo: submissions.ToJudge) -> Window:
+    fix = None if todo.claim_fix is None else Fix(**todo.claim_fix, at=todo.claimed_at)
+    return Window(
+        claimed_at=todo.claimed_at,
+        expires_at=todo.expires_at,
+        received_at=todo.submitted_at,
+        nonce=todo.nonce,
+        claim_fix=fix,
+        last_fix=None if todo.last_fix is None else Fix(**todo.last_fix),
+    )
+
+
+def _reason(verdict: Verdict, declared: list[Any]) -> str | None:
+    """The check that a rejection cites: one that the task declared, or that holds for every task."""
+    binding = {*declared, *ALWAYS_DECLARED}
+    return next((check.name for check in verdict.reasons if check.name in binding), None)

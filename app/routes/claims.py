@@ -1,0 +1,243 @@
+"""A person's work: tasks near by, claims, photos, what was handed in, what it has earned."""
+
+from base64 import b64decode
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from litestar.handlers import HTTPRouteHandler
+
+from app import judging
+from app.auth import PERSON
+from app.db import EVENTS, wake
+from app.edge import Call, endpoint
+from app.errors import FieldError, Problem
+from app.media import PHOTO_LIMIT, Spool, Stored
+from app.paging import Limit, Page, Window, page, read_number, read_text, write_cursor
+from app.strict import decode_body
+from market import claims, earnings, ids, offers, submissions
+from market.terms import Strict
+from sensors.inspection import ACCEPTED_MEDIA_TYPES
+
+Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90, description="Degrees, WGS 84.", examples=[52.52])]
+Longitude = Annotated[float, msgspec.Meta(ge=-180, le=180, description="Degrees, WGS 84.", examples=[13.405])]
+MOST_OFFERS = 2000
+
+
+class Reach(Window, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the person is, and what they look for."""
+
+    lat: Latitude
+    lon: Longitude
+    radius_m: Annotated[float, msgspec.Meta(gt=0, le=offers.FARTHEST_M, examples=[5000])] = 5000
+    kind: Literal["photo", "reading", "action"] | None = None
+    min_reward: Annotated[int, msgspec.Meta(ge=0, le=10**9, description="Minor units.", examples=[200])] | None = None
+    limit: Limit = 50
+
+
+class From(Strict, frozen=True, kw_only=True):
+    """Where the person is, for the distance."""
+
+    lat: Latitude | None = None
+    lon: Longitude | None = None
+
+
+class CaptureGiven(Strict, frozen=True, kw_only=True):
+    """The Capture header: what the phone says of a photo. Times with an offset, degrees, metres."""
+
+    taken_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    lat: Latitude | None = None
+    lon: Longitude | None = None
+    accuracy_m: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] | None = None
+    heading: Annotated[float, msgspec.Meta(ge=-360, le=360)] | None = None
+    nonce: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+    signature: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
+
+
+class Uploaded(msgspec.Struct, frozen=True):
+    """A photo that is stored: the digest is over the bytes as they lie there."""
+
+    n: int
+    sha256: str
+    bytes: int
+    media_type: str
+
+
+@endpoint("GET", "/v1/people/tasks", by=PERSON, optional=True)
+async def list_offers(call: Call, query: Reach) -> Page[offers.Offer]:
+    """Tasks near by, nearest first.
+
+    Each says what it pays, what is wanted and why, and how it will be checked. Those that may be done anywhere come
+    last.
+    """
+    offset = read_number(query.cursor) or 0
+    if not 0 <= offset <= MOST_OFFERS:
+        raise Problem("validation", "That is the end of the list.", errors=[FieldError("/cursor", "Too far.")])
+    found = await offers.near_by(
+        call.connection,
+        None if call.actor_or_none is None else call.actor.owner,
+        lat=query.lat,
+        lon=query.lon,
+        radius_m=query.radius_m,
+        kind=query.kind,
+        min_reward=query.min_reward,
+        offset=offset,
+        limit=query.limit + 1,
+    )
+    more = write_cursor(offset + query.limit) if len(found) > query.limit else None
+    return Page(found[: query.limit], more)
+
+
+@endpoint("GET", "/v1/people/tasks/{task_id}", by=PERSON, optional=True)
+async def get_offer(call: Call, task_id: str, query: From) -> offers.Offer:
+    """One task as people see it."""
+    return await offers.get(call.connection, task_id, lat=query.lat, lon=query.lon)
+
+
+@endpoint(
+    "POST", "/v1/people/tasks/{task_id}/claims", by=PERSON, once=True, status=201,
+    problems=("task-not-open", "slot-taken", "already-answered", "too-many-claims"),
+)  # fmt: skip
+async def claim_task(call: Call, task_id: str, data: claims.Position) -> claims.Claim:
+    """Claim a task: one of its slots is yours for a while.
+
+    The answer holds a challenge: send its nonce with each photo taken in the app.
+    """
+    claim = await claims.claim(call.connection, call.actor.owner, task_id, data)
+    wake(EVENTS)
+    return claim
+
+
+@endpoint("GET", "/v1/people/claims", by=PERSON)
+async def list_claims(call: Call) -> Page[claims.Claim]:
+    """Your claims in progress, the most urgent first."""
+    return Page(await claims.active(call.connection, call.actor.owner), None)
+
+
+@endpoint("GET", "/v1/people/claims/{claim_id}", by=PERSON)
+async def get_claim(call: Call, claim_id: str) -> claims.Claim:
+    """One of your claims."""
+    return await claims.get(call.connection, call.actor.owner, claim_id)
+
+
+@endpoint("DELETE", "/v1/people/claims/{claim_id}", by=PERSON, status=204, problems=("claim-expired",))
+async def release_claim(call: Call, claim_id: str) -> None:
+    """Give a slot back before its time is over."""
+    await claims.release(call.connection, call.actor.owner, claim_id)
+    wake(EVENTS)
+
+
+@endpoint(
+    "PUT", "/v1/people/claims/{claim_id}/photos/{n}", by=PERSON, uses="own", limit=PHOTO_LIMIT,
+    consumes=", ".join(ACCEPTED_MEDIA_TYPES), problems=("claim-expired", "digest-mismatch", "validation"),
+)  # fmt: skip
+async def put_photo(call: Call, claim_id: str, n: int) -> Uploaded:
+    """Upload photo `n` of a claim: the bytes as the body.
+
+    `Content-Digest: sha-256=:…:` (RFC 9530) has them checked. `Capture` is what the phone knows of the photo, as JSON:
+    taken_at, lat, lon, accuracy_m, heading, nonce. The same number again replaces the photo. Once this is answered, the
+    photo is safe.
+    """
+    database, owner = call.services.database, call.actor.owner
+    capture = _capture(call)
+    async with database.read() as connection:
+        await claims.photo_slot(connection, owner, claim_id, n)
+    stored, spool = await call.services.media.receive(call.request.stream())
+    try:
+        kind = await _keep(call, stored, spool)
+    finally:
+        spool.close()
+    async with database.transaction() as connection:
+        photo = claims.Photo(n, stored.sha256, stored.size, kind, capture)
+        await claims.put_photo(connection, owner, claim_id, photo)
+    return Uploaded(n, stored.sha256.hex(), stored.size, kind)
+
+
+async def _keep(call: Call, stored: Stored, spool: Spool) -> str:
+    """Store the bytes if they are what they should be; their media type."""
+    if stored.size == 0:
+        raise Problem("validation", "The body is empty; the bytes of a photo are expected.", status=400)
+    if stored.media_type is None:
+        raise Problem("unsupported-media", f"This is no photo of a type taken here: {', '.join(ACCEPTED_MEDIA_TYPES)}.")
+    announced = _digest(call)
+    if announced is not None and announced != stored.sha256:
+        raise Problem("digest-mismatch", "The SHA-256 of what arrived is not the one in Content-Digest.")
+    await call.services.media.keep(stored, spool)
+    return stored.media_type
+
+
+def _capture(call: Call) -> dict[str, object] | None:
+    header = call.request.headers.get("capture")
+    if header is None:
+        return None
+    try:
+        given = decode_body(header.encode("latin-1"), CaptureGiven)
+    except Problem as problem:
+        problem.detail = f"The Capture header: {problem.detail}"
+        raise
+    kept: dict[str, object] = msgspec.to_builtins(given)
+    return {name: value for name, value in kept.items() if value is not None}
+
+
+def _digest(call: Call) -> bytes | None:
+    """The SHA-256 that Content-Digest (RFC 9530) announces; other algorithms are passed over."""
+    for part in call.request.headers.get("content-digest", "").split(","):
+        name, _, value = part.strip().partition("=")
+        if name.lower() == "sha-256":
+            try:
+                return b64decode(value.strip().strip(":"), validate=True)
+            except ValueError:
+                raise Problem("validation", "Content-Digest must read `sha-256=:<base64>:`.", status=400) from None
+    return None
+
+
+@endpoint(
+    "POST", "/v1/people/claims/{claim_id}/submission", by=PERSON, once=True, status=201,
+    problems=("claim-expired", "evidence-missing"),
+)  # fmt: skip
+async def submit(call: Call, claim_id: str, data: submissions.Answering) -> submissions.Submission:
+    """Hand in the evidence of a claim.
+
+    It is checked at once, in the background; the submission then has a verdict. `outcome: honest_negative` says that
+    what was asked for is not there, with a photo that shows it.
+    """
+    submission = await submissions.submit(call.connection, call.actor.owner, claim_id, data)
+    await judging.ask_for(call.connection, submission)
+    wake(EVENTS)
+    return await submissions.get(call.connection, ids.show("submission", submission), person=call.actor.owner)
+
+
+@endpoint("GET", "/v1/people/submissions", by=PERSON)
+async def list_own_submissions(call: Call, query: Window) -> Page[submissions.Submission]:
+    """What you have handed in, newest first, each with its verdict in plain words."""
+    found = await submissions.of_person(
+        call.connection, call.actor.owner, before=read_text(query.cursor), limit=query.limit + 1
+    )
+    return page(found, query.limit, lambda each: each.id, lambda each: each)
+
+
+@endpoint("GET", "/v1/people/submissions/{submission_id}", by=PERSON)
+async def get_own_submission(call: Call, submission_id: str) -> submissions.Submission:
+    """One thing that you have handed in."""
+    return await submissions.get(call.connection, submission_id, person=call.actor.owner)
+
+
+@endpoint("GET", "/v1/people/earnings", by=PERSON)
+async def get_earnings(call: Call) -> earnings.Earnings:
+    """What you have earned: pending for the hold window, then payable, then paid."""
+    return await earnings.of_person(call.connection, call.actor.owner)
+
+
+ROUTES: list[HTTPRouteHandler] = [
+    list_offers,
+    get_offer,
+    claim_task,
+    list_claims,
+    get_claim,
+    release_claim,
+    put_photo,
+    submit,
+    list_own_submissions,
+    get_own_submission,
+    get_earnings,
+]

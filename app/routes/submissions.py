@@ -1,0 +1,98 @@
+"""What came in for an agent's tasks, and the agent's decision on it."""
+
+from typing import Annotated
+
+import msgspec
+from litestar.handlers import HTTPRouteHandler
+
+from app import photos
+from app.answers import Answer
+from app.auth import AGENT, PERSON
+from app.db import EVENTS, wake
+from app.edge import Call, endpoint
+from app.paging import Page, Window, page, read_text
+from market import keys, submissions
+from market.errors import Invalid
+from market.money import Price
+from market.terms import Strict
+
+
+class Accepting(Strict, frozen=True, kw_only=True):
+    """With thanks."""
+
+    bonus: Price | None = None
+    rating: Annotated[int, msgspec.Meta(ge=1, le=5, examples=[5])] | None = None
+
+
+@endpoint("GET", "/v1/tasks/{task_id}/submissions", by=AGENT, scope="tasks:read")
+async def list_submissions(call: Call, task_id: str, query: Window) -> Page[submissions.Submission]:
+    """What came in for a task, newest first."""
+    found = await submissions.of_task(
+        call.connection, call.actor.owner, task_id, before=read_text(query.cursor), limit=query.limit + 1
+    )
+    return page(found, query.limit, lambda each: each.id, lambda each: each)
+
+
+@endpoint("GET", "/v1/submissions/{submission_id}", by=AGENT, scope="tasks:read")
+async def get_submission(call: Call, submission_id: str) -> submissions.Submission:
+    """One submission: answers, readings, links to photos, and the verdict with its checks."""
+    return await submissions.get(call.connection, submission_id, account=call.actor.owner)
+
+
+@endpoint(
+    "POST", "/v1/submissions/{submission_id}/accept", by=AGENT, scope="tasks:write", once=True,
+    problems=("wrong-state", "insufficient-funds", "over-cap"),
+)  # fmt: skip
+async def accept_submission(call: Call, submission_id: str, data: Accepting) -> submissions.Submission:
+    """Accept a submission that awaits review.
+
+    The person is paid, with a bonus if you give one, and the evidence becomes your observation.
+    """
+    bonus = 0 if data.bonus is None else data.bonus.amount
+    if data.bonus is not None:
+        if data.bonus.currency != call.actor.currency:
+            raise Invalid(f"This account trades in {call.actor.currency}.", pointer="/bonus/currency")
+        await keys.spend(call.connection, call.actor, bonus, one_task=bonus)
+    await submissions.accept(
+        call.connection,
+        call.actor.owner,
+        submission_id,
+        hold_s=call.services.config.hold_window_s,
+        bonus=bonus,
+        rating=data.rating,
+        actor=call.actor.name,
+    )
+    wake(EVENTS)
+    return await submissions.get(call.connection, submission_id, account=call.actor.owner)
+
+
+@endpoint(
+    "POST", "/v1/submissions/{submission_id}/reject", by=AGENT, scope="tasks:write", once=True,
+    problems=("wrong-state", "reason-required"),
+)  # fmt: skip
+async def reject_submission(call: Call, submission_id: str, data: submissions.Rejecting) -> submissions.Submission:
+    """Reject a submission that awaits review.
+
+    For a check that the task declared or a reason code, and with a comment that the person can learn from.
+    """
+    await submissions.reject(call.connection, call.actor.owner, submission_id, data, actor=call.actor.name)
+    wake(EVENTS)
+    return await submissions.get(call.connection, submission_id, account=call.actor.owner)
+
+
+@endpoint("GET", "/v1/submissions/{submission_id}/photos/{n}", by=AGENT | PERSON, uses="own", produces="image/jpeg")
+async def get_submitted_photo(call: Call, submission_id: str, n: int, query: photos.CopyVariant) -> Answer:
+    """A photo of a submission, re-encoded: for the buyer who reviews it, and for whoever took it."""
+    whose = {"account" if call.actor.kind == "agent" else "person": call.actor.owner}
+    async with call.services.database.read() as connection:
+        sha256, media_type = await submissions.photo(connection, submission_id, n, **whose)
+    return await photos.send(call.services, call.request, sha256, media_type, query.variant)
+
+
+ROUTES: list[HTTPRouteHandler] = [
+    list_submissions,
+    get_submission,
+    accept_submission,
+    reject_submission,
+    get_submitted_photo,
+]
