@@ -24,12 +24,14 @@ class FundingDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class Funding(msgspec.Struct, frozen=True):
-    """pending | succeeded | failed | expired. `failure` is the card's answer when it was declined."""
+    """pending | succeeded | failed | expired. `failure` is the card's answer when it was declined; `by_checkout`:
+    somebody pays on a page of Stripe's, which exists once `stripe_url` is there."""
 
     id: str
     status: str
     amount: Money
-    checkout_url: str | None
+    by_checkout: bool
+    stripe_url: str | None
     failure: str | None
     created_at: datetime
     settled_at: datetime | None
@@ -39,14 +41,14 @@ class Mismatch(Exception):
     """What arrived is not what was asked for; nothing is posted until somebody has looked."""
 
 
-async def begin(conn: asyncpg.Connection, actor: Actor, draft: FundingDraft, idem_key: str) -> tuple[UUID, UUID]:
+async def begin(conn: asyncpg.Connection, actor: Actor, draft: FundingDraft) -> tuple[UUID, UUID]:
     """A pending funding and the operation that asks Stripe for it: (funding, operation). The balance does not move."""
     if draft.amount.currency != actor.currency:
         raise Invalid(f"This account keeps {actor.currency}.", pointer="/amount/currency")
     funding = ids.new()
     await conn.execute(
-        "INSERT INTO funding (id, account_id, amount, currency, method, idem_key) VALUES ($1, $2, $3, $4, $5, $6)",
-        funding, actor.owner, draft.amount.amount, draft.amount.currency, draft.payment_method, idem_key,
+        "INSERT INTO funding (id, account_id, amount, currency, method) VALUES ($1, $2, $3, $4, $5)",
+        funding, actor.owner, draft.amount.amount, draft.amount.currency, draft.payment_method,
     )  # fmt: skip
     params = {"account": str(actor.owner), "amount": draft.amount.amount, "currency": draft.amount.currency}
     if draft.payment_method is not None:
@@ -81,7 +83,8 @@ def _shown(row: asyncpg.Record) -> Funding:
         ids.show("funding", row["id"]),
         row["status"],
         Money(row["amount"], row["currency"]),
-        row["checkout_url"] if row["status"] == "pending" else None,
+        row["method"] is None,
+        row["checkout_url"],
         row["failure"],
         row["created_at"],
         row["settled_at"],

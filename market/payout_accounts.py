@@ -51,6 +51,12 @@ async def plan(conn: asyncpg.Connection, person: UUID, country: str) -> UUID:
     return await stripe_ops.plan(conn, "recipient", person, params)
 
 
+async def refusal(conn: asyncpg.Connection, op: UUID) -> str | None:
+    """Why Stripe does not open the account that `op` asks for; None unless it has refused."""
+    refused = await stripe_ops.refusal(conn, op)
+    return None if refused is None else refused[1]
+
+
 async def keep(
     conn: asyncpg.Connection, person: UUID, stripe_id: str, transfers: str, requirements: tuple[str, ...]
 ) -> None:

@@ -1,8 +1,8 @@
 """What Stripe shall do (outbox) and what it says has happened (inbox): rows only, nothing is sent from here.
 
-An operation is planned in the transaction of its cause. Whoever takes it holds a lease; only the holder may settle it, so
-a worker that wakes up late writes nothing. Its key at Stripe is `<kind>:<subject>:<attempt>`, the same at every try; a
-new attempt exists only after a definite refusal.
+An operation is planned in the transaction of its cause. Whoever takes it holds a lease; only the holder may settle it,
+so a worker that wakes up late writes nothing. Its key at Stripe is `<kind>:<subject>:<attempt>`, the same at every try;
+a new attempt exists only after a definite refusal.
 """
 
 from datetime import datetime
@@ -14,7 +14,7 @@ import msgspec
 
 LEASE_S = 90  # longer than any call to Stripe may take
 LONGEST_WAIT_S = 300
-# Stripe forgets keys after 24 hours: from here on, what an operation has done must be looked up before it is sent again.
+# Stripe forgets keys after 24 hours: from here on, what an operation has done is looked up before it is sent again.
 KEY_LIFE_S = 23 * 3600
 
 
@@ -79,9 +79,11 @@ async def take(conn: asyncpg.Connection, op: UUID) -> Op | None:
 async def due(conn: asyncpg.Connection, limit: int) -> list[UUID]:
     """Operations that somebody should take now: due, or left behind by a worker that died."""
     rows = await conn.fetch(
-        """(SELECT id FROM stripe_op WHERE status IN ('planned', 'unknown') AND due_at <= now() ORDER BY due_at LIMIT $1)
+        """(SELECT id FROM stripe_op WHERE status IN ('planned', 'unknown') AND due_at <= now()
+            ORDER BY due_at LIMIT $1)
            UNION ALL
-           (SELECT id FROM stripe_op WHERE status = 'sending' AND leased_until < now() ORDER BY leased_until LIMIT $1)""",
+           (SELECT id FROM stripe_op WHERE status = 'sending' AND leased_until < now()
+            ORDER BY leased_until LIMIT $1)""",
         limit,
     )
     return [row["id"] for row in rows]
@@ -125,6 +127,12 @@ async def found(conn: asyncpg.Connection, kind: str, subject: UUID, object_id: s
         kind, subject, object_id,
     )  # fmt: skip
     return settled is not None
+
+
+async def refusal(conn: asyncpg.Connection, op: UUID) -> tuple[str, str] | None:
+    """(code, message) of an operation that was rejected."""
+    row = await conn.fetchrow("SELECT code, message FROM stripe_op WHERE id = $1 AND status = 'rejected'", op)
+    return None if row is None else (row["code"], row["message"])
 
 
 def wait_s(tries: int) -> float:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 import httpx
 import msgspec
@@ -90,14 +91,14 @@ class Recipient(msgspec.Struct, frozen=True):
 
 
 class Transfer(msgspec.Struct, frozen=True):
-    """Money sent to a recipient. `txn_id` is its line of the platform's balance."""
+    """Money sent to a recipient, with its line of the platform's balance."""
 
     id: str
     amount: int
     currency: str
     destination: str
     reversed: bool
-    txn_id: str
+    txn: BalanceTxn
     metadata: dict[str, str]
 
 
@@ -227,18 +228,22 @@ class StripeGateway:
             "destination": destination,
             "transfer_group": group,
             "metadata": metadata,
+            "expand": ["balance_transaction"],
         }
         return _transfer(await self._ask(self._client.v1.transfers.create_async, params, key))
 
     async def retrieve_transfer(self, transfer_id: str) -> Transfer:
-        return _transfer(await self._ask(self._client.v1.transfers.retrieve_async, {}, None, transfer_id))
+        params = {"expand": ["balance_transaction"]}
+        return _transfer(await self._ask(self._client.v1.transfers.retrieve_async, params, None, transfer_id))
 
     async def find_transfer(self, group: str, metadata: dict[str, str]) -> Transfer | None:
         """The transfer of a group that carries all of `metadata`. Listing reads its own writes, searching does not."""
         after: dict[str, str] = {}
         while True:
             page = await self._ask(
-                self._client.v1.transfers.list_async, {"transfer_group": group, "limit": 100, **after}, None
+                self._client.v1.transfers.list_async,
+                {"transfer_group": group, "limit": 100, "expand": ["data.balance_transaction"], **after},
+                None,
             )
             for one in page["data"]:
                 if metadata.items() <= one["metadata"].items():
@@ -355,14 +360,16 @@ def _recipient(found: Any) -> Recipient:
 
 
 def _transfer(found: Any) -> Transfer:
-    txn = found["balance_transaction"]
+    if not isinstance(found["balance_transaction"], dict):
+        # The transfer stands; only its line is missing. Asking again under the same key brings it.
+        raise Ambiguous(f"{found['id']} came without its balance transaction")
     return Transfer(
         found["id"],
         found["amount"],
         found["currency"],
         found["destination"],
         found["reversed"],
-        txn["id"] if isinstance(txn, dict) else txn or "",
+        _txn(found["balance_transaction"]),
         dict(found["metadata"]),
     )
 
@@ -379,3 +386,15 @@ def _webhook(payload: bytes) -> Webhook:
         return Webhook(event["id"], event["type"], kind, cast("str", about.get("id", "")), bool(event["livemode"]))
     except (ValueError, KeyError, TypeError) as error:
         raise BadSignature("The signed content is not an event.") from error
+
+
+_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str, str], StripeGateway]] = WeakKeyDictionary()
+
+
+def gateway_for(api_key: str, webhook_secrets: str, api_base: str) -> StripeGateway:
+    """The process's gateway with these settings. Connections belong to an event loop, so each loop has its own."""
+    gateways = _shared.setdefault(asyncio.get_running_loop(), {})
+    settings = (api_key, webhook_secrets, api_base)
+    if settings not in gateways:
+        gateways[settings] = StripeGateway(*settings)
+    return gateways[settings]

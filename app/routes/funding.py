@@ -1,0 +1,118 @@
+"""Funding: money for an agent's account, by a card or by a page where somebody pays."""
+
+import asyncio
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from litestar.handlers import HTTPRouteHandler
+
+from app import money_jobs
+from app.answers import Answer, html_answer, redirect
+from app.auth import AGENT, EVERYONE
+from app.edge import Call, endpoint
+from app.paging import Page, Window, page, read_uuid
+from app.problems import page as html_page
+from market import funding, ids
+from market.errors import NotFound
+from market.funding import FundingDraft
+from market.money import Money
+
+LOOKS = 40
+PAUSE_S = 0.1
+
+
+class FundingView(msgspec.Struct, frozen=True):
+    """pending | succeeded | failed | expired. The balance moves when the status is `succeeded`, not before."""
+
+    id: str
+    status: str
+    amount: Money
+    checkout_url: str | None
+    failure: str | None
+    created_at: datetime
+    settled_at: datetime | None
+
+
+def _view(call: Call, found: funding.Funding) -> FundingView:
+    number = ids.read("funding", found.id).hex
+    payable = found.by_checkout and found.status == "pending"
+    return FundingView(
+        found.id,
+        found.status,
+        found.amount,
+        f"{call.services.config.public_url}/checkout/{number}" if payable else None,
+        found.failure,
+        found.created_at,
+        found.settled_at,
+    )
+
+
+@endpoint("POST", "/v1/funding", by=AGENT, scope="funding:write", once=True, status=201)
+async def fund_account(call: Call, data: FundingDraft) -> FundingView:
+    """Add funds.
+
+    With `payment_method`, a saved or test card, that card is charged. Without, open `checkout_url` and pay there. In
+    both cases the balance moves when Stripe says that the money has arrived: see the event `funding.succeeded`.
+    """
+    begun, op = await funding.begin(call.connection, call.actor, data)
+    await money_jobs.queue_op(call.connection, op)
+    return _view(call, await funding.get(call.connection, begun))
+
+
+@endpoint("GET", "/v1/funding", by=AGENT)
+async def list_funding(call: Call, query: Window) -> Page[FundingView]:
+    """The account's fundings, newest first."""
+    before = read_uuid(query.cursor)
+    rows = await funding.listed(call.connection, call.actor.owner, before=before, limit=query.limit + 1)
+    return page(rows, query.limit, lambda row: ids.read("funding", row.id), lambda row: _view(call, row))
+
+
+@endpoint("GET", "/v1/funding/{funding_id}", by=AGENT)
+async def get_funding(call: Call, funding_id: str) -> FundingView:
+    """One funding: whether it has arrived, and why not."""
+    return _view(call, await funding.get(call.connection, ids.read("funding", funding_id), call.actor.owner))
+
+
+# ---- where somebody pays: whoever has the address may
+
+
+@endpoint("GET", "/checkout/{number}", by=EVERYONE, uses="own", hidden=True)
+async def open_checkout(call: Call, number: str) -> Answer:
+    """Send a browser to Stripe's page, as soon as the worker has made one."""
+    for _ in range(LOOKS):
+        async with call.services.database.read() as connection:
+            found = await funding.get(connection, _number(number))
+        if not found.by_checkout:
+            raise NotFound("There is no such page.")
+        if found.status != "pending":
+            return _told(found.status)
+        if found.stripe_url is not None:
+            return redirect(found.stripe_url)
+        await asyncio.sleep(PAUSE_S)
+    body = "<p>The payment page is being prepared. This page looks again by itself.</p>"
+    return html_answer(html_page("One moment", body), status=503, headers={"retry-after": "2", "refresh": "2"})
+
+
+@endpoint("GET", "/checkout/{number}/done", by=EVERYONE, hidden=True)
+async def close_checkout(call: Call, number: str) -> Answer:
+    """Where Stripe sends a browser back to, whether it has paid or not."""
+    found = await funding.get(call.connection, _number(number))
+    if not found.by_checkout:
+        raise NotFound("There is no such page.")
+    return _told(found.status, f'<p><a href="/checkout/{_number(number).hex}">Pay</a></p>')
+
+
+def _number(text: str) -> UUID:
+    return ids.read("funding", f"{ids.PREFIXES['funding']}_{text}")
+
+
+def _told(status: str, more: str = "") -> Answer:
+    if status == "pending":
+        body = f"<p>The payment has not arrived yet. This page looks again by itself.</p>{more}"
+        return html_answer(html_page("Waiting for the payment", body), headers={"refresh": "3"})
+    titles = {"succeeded": "Paid", "failed": "The payment failed", "expired": "This page has expired"}
+    return html_answer(html_page(titles[status], "<p>You can close this page.</p>"))
+
+
+ROUTES: list[HTTPRouteHandler] = [fund_account, list_funding, get_funding, open_checkout, close_checkout]
