@@ -10,11 +10,39 @@ from litestar.openapi.config import OpenAPIConfig
 from app import config as configuration
 from app.config import Config
 from app.problems import handle
-from app.routes import accounts, claims, datasets, events, health, observations, people, submissions, tasks
+from app.routes import (
+    accounts,
+    claims,
+    datasets,
+    events,
+    funding,
+    health,
+    observations,
+    operator,
+    payout_account,
+    people,
+    stripe_webhooks,
+    submissions,
+    tasks,
+)
 from app.sandbox import clock, outbox
 from app.services import open_services
 
-ALWAYS = (accounts, tasks, submissions, observations, datasets, events, people, claims, health)
+ALWAYS = (
+    accounts,
+    funding,
+    tasks,
+    submissions,
+    observations,
+    datasets,
+    events,
+    people,
+    claims,
+    payout_account,
+    operator,
+    stripe_webhooks,
+    health,
+)
 SANDBOX_ONLY = (outbox, clock)
 
 
