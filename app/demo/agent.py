@@ -48,7 +48,7 @@ async def open_account(client: httpx.AsyncClient) -> Agent:
 
 
 def drafts(what: str, labels: list[str], quantities: list[int]) -> list[dict[str, Any]]:
-    """One task a place, spread over a city, each for so many photos with a question."""
+    """One task a spot, all around one square, each for so many photos with a question."""
     closes = (datetime.now(UTC) + timedelta(days=2)).isoformat()
     return [
         {
@@ -57,8 +57,9 @@ def drafts(what: str, labels: list[str], quantities: list[int]) -> list[dict[str
             "instructions": f"One {what}, filling the frame. Then say which it is.",
             "purpose": f"Training data for a small model that tells each {what} from the others.",
             "place": {
-                "lat": CENTRE[0] + 0.02 * (i % 7 - 3),
-                "lon": CENTRE[1] + 0.03 * (i // 7 - 2),
+                # Some steps apart: the simulated people hurry, and nobody is believed at the speed of an aeroplane.
+                "lat": CENTRE[0] + 0.0001 * (i % 7 - 3),
+                "lon": CENTRE[1] + 0.0001 * (i // 7 - 2),
                 "radius_m": 150,
             },
             "closes_at": closes,

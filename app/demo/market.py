@@ -117,7 +117,7 @@ async def settle(client: httpx.AsyncClient, outcome: Outcome, olu: str, pia: str
         return all(each["pending"]["amount"] == 0 and each["payable"]["amount"] > 0 for each in earned)
 
     await until(released, "the release of what was earned")
-    run = await maker.post("/v1/operator/payout-runs", {"currency": "usd"})
+    run = await maker.post("/v1/operator/payout-runs", {"currency": "usd", "minimum": 100})
     path = f"/v1/operator/payout-runs/{run['id']}"
     await maker.post(f"{path}/submit")
     try:

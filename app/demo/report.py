@@ -58,7 +58,8 @@ def summary(collection: Collection, outcome: Outcome, learned: Learned, account:
         ("cheats refused", f"{refused} of {len(outcome.refused)}, each with its reason"),
         ("balance left", f"{money(account['balance']['available']['amount'])} available, "
                          f"{money(account['balance']['held']['amount'])} held"),
-        ("paid out", f"{money(outcome.run['total']['amount'])} to {outcome.run['lines']} people through Stripe's sandbox"),
+        ("paid out", f"{money(outcome.run['total']['amount']['amount'])} to {outcome.run['total']['count']} people "
+                     f"through Stripe's sandbox"),
         ("experiments", f"{len(learned.experiments)} runs, {kept} kept, {learned.seconds:.0f} s"),
         ("accuracy on unseen photos", f"{learned.final:.4f} over {learned.unseen} "
                                       f"(first experiment's model: {learned.first:.4f})"),
@@ -117,7 +118,7 @@ def _funnel(agent: Agent, outcome: Outcome) -> str:
 def _flow(outcome: Outcome) -> str:
     fee, reward = outcome.tasks[0]["fee"]["amount"], outcome.tasks[0]["reward"]["amount"]
     earned, fees = reward * outcome.accepted, fee * outcome.accepted
-    paid = outcome.run["total"]["amount"]
+    paid = outcome.run["total"]["amount"]["amount"]
     return charts.bars(
         [
             ("topped up by the agent", 100_000.0, money(100_000)),

@@ -1,0 +1,111 @@
+"""`sensorium demo`: a fresh system on free ports, the whole loop on it, a report, and nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from app.demo import agent as agents
+from app.demo import learning, market, photos, report
+from app.demo.photos import BadData, Collection
+from app.supervisor import System
+
+SEED = 20
+PEOPLE = 22
+WANTED = 440
+
+Say = Callable[[str], None]
+
+
+def main(data: Path | None, out: Path, *, buy: int = WANTED, experiments: int = 12) -> int:
+    """Run the demo; the process's exit status. data: a folder with labels.csv; out: where the report goes."""
+    console = Console(highlight=False)
+    began = time.monotonic()
+
+    def say(line: str) -> None:
+        console.print(f"[dim]{time.monotonic() - began:6.1f} s[/dim]  {line}")
+
+    try:
+        collection = photos.folder(data, SEED) if data else photos.digits(SEED)
+    except BadData as problem:
+        console.print(f"[red]{problem}[/red]")
+        return 2
+    out.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix="sensorium-demo-"))
+    try:
+        with (out / "system.log").open("wb") as log, System(
+            scratch / "data", host="127.0.0.1", port=0, environment=_clean(), say=say, output=log
+        ) as system:
+            say(f"the system runs at {system.url}")
+            rows, clean = asyncio.run(_tell(system, collection, scratch, out, say, began, buy, experiments))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    table = Table(title="Sensorium demo", show_header=False)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    console.print(f"report: {out / 'report.html'}")
+    return 0 if clean else 1
+
+
+def _clean() -> dict[str, str]:
+    """The environment without anything that would point the demo at a real database or a real Stripe."""
+    import os
+
+    from app import config
+
+    return config.without_settings(os.environ)
+
+
+async def _tell(
+    system: System, collection: Collection, scratch: Path, out: Path, say: Say, began: float, buy: int, experiments: int
+) -> tuple[list[tuple[str, str]], bool]:
+    hands, unseen = photos.divide(collection, buy, PEOPLE)
+    quantities = [sum(len(hand) > j for hand in hands) for j in range(max(map(len, hands)))]
+    async with httpx.AsyncClient(base_url=system.url, timeout=60) as client:
+        agent = await agents.open_account(client)
+        say("an agent has signed up and is funded through Stripe's flow")
+        drafts = agents.drafts(collection.name, collection.labels, quantities)
+        results = (await agent.caller.post("/v1/tasks/batch", {"tasks": drafts}))["results"]
+        tasks: list[dict[str, Any]] = [each["task"] for each in results]
+        say(f"{len(tasks)} priced tasks for {sum(quantities)} photos are posted")
+        outcome = await market.buy(client, agent, tasks, hands, unseen)
+        say(f"{outcome.accepted} observations are bought, {len(outcome.refused)} cheats were refused")
+        olu, pia = [await asyncio.to_thread(_operator, system, name) for name in ("Olu", "Pia")]
+        await market.settle(client, outcome, olu, pia)
+        say("the hold window is over; Olu's payout run, approved by Pia, is paid")
+        learned = await learning.learn(client, agent, collection, unseen, scratch, out, say, experiments)
+        account = await agent.caller.get("/v1/account")
+    clean = await asyncio.to_thread(_audit, system, say)
+    rows = report.summary(collection, outcome, learned, account, clean, time.monotonic() - began)
+    report.write(out / "report.html", f"learning to tell one {collection.name} from another", rows, agent, outcome,
+                 learned)  # fmt: skip
+    return rows, clean and learned.final >= learned.first
+
+
+def _operator(system: System, name: str) -> str:
+    """An operator's key, made as an administrator makes it: on the command line."""
+    said = subprocess.run(
+        [sys.executable, "-m", "app.cli", "operator", "add", "--email", f"{name.lower()}@ops.example", "--name", name],
+        env=system.environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return next(word for word in said.stdout.split() if word.startswith("op_"))
+
+
+def _audit(system: System, say: Say) -> bool:
+    said = subprocess.run(
+        [sys.executable, "-m", "app.cli", "audit"], env=system.environment, capture_output=True, text=True, check=False
+    )
+    say(f"audit: {said.stdout.strip().splitlines()[-1] if said.stdout.strip() else said.stderr.strip()}")
+    return said.returncode == 0
