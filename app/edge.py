@@ -86,6 +86,7 @@ class Endpoint:
     query: type | None
     data: type | None
     answer: Any
+    example: Any
     hidden: bool
 
     @property
@@ -109,15 +110,16 @@ def endpoint(
     consumes: str | None = None,
     produces: str = "application/json",
     problems: tuple[str, ...] = (),
+    example: Any = None,
     hidden: bool = False,
 ) -> Callable[[Handler], HTTPRouteHandler]:
     """Make a handler a route.
 
     by: kinds of actor that may call (empty: everyone, credentials are not looked at) · scope: what the key must allow
-    · optional: also without credentials · once: an Idempotency-Key is required · sealed: its
-    answer holds a secret · uses: default `read` for GET, else
-    `write` · limit: bytes of body · consumes, produces: media types other than JSON · problems: slugs of its own
-    refusals, for the description · hidden: a page, no part of the API description.
+    · optional: also without credentials · once: an Idempotency-Key is required · sealed: its answer holds a secret
+    · uses: default `read` for GET, else `write` · limit: bytes of body · consumes, produces: media types other than JSON
+    · problems: slugs of its own refusals, for the description · example: of a body, where the fields' own do not make a
+    sensible one · hidden: a page, no part of the API description.
     """
 
     def decorate(handler: Handler) -> HTTPRouteHandler:
@@ -145,6 +147,7 @@ def endpoint(
             query=hints.get("query"),
             data=hints.get("data"),
             answer=hints.get("return"),
+            example=example,
             hidden=hidden,
         )
         _check(spec, signature(handler).parameters)

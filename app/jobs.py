@@ -35,6 +35,7 @@ Sweep = Callable[[Services], Awaitable[object]]
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=6)
 POLL = timedelta(seconds=2)  # for what no wake-up announces: retries that are due, jobs of the dead
+DRAIN_POLL = timedelta(seconds=0.02)
 BATCH = 10
 AT_ONCE = 20
 FIRST_RETRY = timedelta(seconds=1)
@@ -139,7 +140,7 @@ async def _run_queue(services: Services, mode: QueueExecutionMode, stop: asyncio
         stopping = asyncio.create_task(pass_on_stop())
         try:
             await manager.run(
-                dequeue_timeout=POLL,
+                dequeue_timeout=POLL if mode is QueueExecutionMode.continuous else DRAIN_POLL,
                 batch_size=BATCH,
                 max_concurrent_tasks=AT_ONCE,
                 mode=mode,

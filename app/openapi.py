@@ -3,6 +3,7 @@
 Every operation has an id, a description, an example, and each refusal that can meet it with its problem type.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, get_args, get_origin
@@ -14,6 +15,8 @@ from app.edge import Endpoint
 from app.errors import PROBLEMS, FieldError
 
 Json = dict[str, Any]
+
+DEEPEST = 8
 
 _REF = "#/components/schemas/{name}"
 
@@ -49,7 +52,9 @@ def describe(endpoints: Iterable[Endpoint], base: str, version: str) -> Json:
     """The whole document. base: the public URL without a slash at the end."""
     shown = [each for each in endpoints if not each.hidden]
     types = [kind for each in shown for kind in (each.data, each.query, _answer_type(each)) if kind is not None]
-    schemas, components = msgspec.json.schema_components([*types, ProblemDetails], ref_template=_REF)
+    schemas, components = msgspec.json.schema_components(
+        [*types, ProblemDetails], ref_template=_REF, schema_hook=_anything
+    )
     by_type = dict(zip(map(_hashable, types), schemas, strict=False))
     paths: dict[str, Json] = defaultdict(dict)
     for each in shown:
@@ -76,6 +81,11 @@ def describe(endpoints: Iterable[Endpoint], base: str, version: str) -> Json:
             },
         },
     }
+
+
+def _anything(kind: type) -> Json:
+    """The schema of what is checked elsewhere, such as the drafts of a batch, each judged alone."""
+    return {"description": "An object, checked by itself." if kind is msgspec.Raw else "Any value."}
 
 
 def _operation(each: Endpoint, by_type: dict[Any, Json], components: Json, base: str) -> Json:
@@ -164,8 +174,8 @@ def _headers(each: Endpoint) -> list[Json]:
 def _body(each: Endpoint, by_type: dict[Any, Json], components: Json) -> Json | None:
     if each.data is not None:
         schema = by_type[_hashable(each.data)]
-        content = {"application/json": {"schema": schema, "example": example_of(schema, components)}}
-        return {"required": True, "content": content}
+        example = each.example if each.example is not None else example_of(schema, components)
+        return {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}
     if each.consumes is None:
         return None
     if each.consumes == "multipart/form-data":
@@ -248,38 +258,48 @@ def _resolve(schema: Json, components: Json) -> Json:
     return schema
 
 
-def example_of(schema: Json, components: Json, depth: int = 0) -> Any:
+def example_of(schema: Json, components: Json, depth: int = 0, name: str = "") -> Any:
     """A value that fits `schema`: the fields' own examples where they have some, else defaults, else the least."""
-    if "examples" in schema:
-        return schema["examples"][0]
-    schema = _resolve(schema, components)
-    if "examples" in schema:
-        return schema["examples"][0]
+    for known in (schema, schema := _resolve(schema, components)):
+        if "examples" in known:
+            return known["examples"][0]
     for several in ("anyOf", "oneOf"):
         if several in schema:
-            return example_of(schema[several][0], components, depth + 1)
+            return example_of(schema[several][0], components, depth + 1, name)
     if "enum" in schema:
         return schema["enum"][0]
     if schema.get("type") == "object":
-        if depth > 8:
-            return {}
-        inside = schema.get("properties", {})
-        return {name: example_of(inner, components, depth + 1) for name, inner in inside.items()}
+        required = schema.get("required", ())
+        # What may be left out and is nothing by default is left out.
+        return {
+            field: example_of(inner, components, depth + 1, field)
+            for field, inner in schema.get("properties", {}).items()
+            if depth < DEEPEST and (field in required or "examples" in inner or inner.get("default", 0) is not None)
+        }
     if "default" in schema:
         return schema["default"]
-    return _least(schema, components, depth)
+    return _least(schema, components, depth, name)
 
 
-def _least(schema: Json, components: Json, depth: int) -> Any:
+def _least(schema: Json, components: Json, depth: int, name: str) -> Any:
     match schema.get("type"):
         case "array":
             inner = schema.get("items")
-            return [example_of(inner, components, depth + 1)] if isinstance(inner, dict) and depth < 8 else []
+            return (
+                [example_of(inner, components, depth + 1, name)] if isinstance(inner, dict) and depth < DEEPEST else []
+            )
         case "integer" | "number":
             return schema.get("minimum", schema.get("exclusiveMinimum", 0))
         case "boolean":
             return True
         case "string":
-            return "2026-12-01T18:00:00Z" if schema.get("format") == "date-time" else "text"
+            return _text(schema, name)
         case _:
             return None
+
+
+def _text(schema: Json, name: str) -> str:
+    if schema.get("format") == "date-time" or name.endswith("_at") or name in ("since", "until", "now"):
+        return "2026-12-01T18:00:00Z"
+    alternatives = re.match(r"\^\((\w+)\|", schema.get("pattern", ""))
+    return alternatives[1] if alternatives else name or "text"

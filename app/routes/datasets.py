@@ -14,7 +14,10 @@ from app.services import Services
 from market import datasets, ids
 
 
-@endpoint("POST", "/v1/datasets", by=AGENT, scope="data:read", once=True, status=202, limit=5_000_000)
+@endpoint(
+    "POST", "/v1/datasets", by=AGENT, scope="data:read", once=True, status=202, limit=5_000_000,
+    example={"query": {"outcome": "done"}},
+)  # fmt: skip
 async def make_dataset(call: Call, data: datasets.DatasetDraft) -> datasets.Dataset:
     """Take a snapshot of observations, by a query or by their ids.
 

@@ -45,11 +45,12 @@ async def send_code(call: Call, email: str) -> None:
     if code is None:
         return
     minutes = people.CODE_S // 60
-    await mail.post(
+    await mail.write(
         call.connection,
-        to=email,
-        subject=f"{code} is your Sensorium code",
-        text=f"Your code is {code}. It is valid for {minutes} minutes.\n\n"
+        call.services,
+        email,
+        f"{code} is your Sensorium code",
+        f"Your code is {code}. It is valid for {minutes} minutes.\n\n"
         "If you have not asked for it, somebody has mistyped an address: nothing happens without the code.\n",
     )
 

@@ -1,6 +1,6 @@
 """An agent's tasks: post, list, change, end."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar.handlers import HTTPRouteHandler
@@ -39,7 +39,7 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
 
     status: int
     task: tasks.Task | None = None
-    problem: dict[str, object] | None = None
+    problem: dict[str, Any] | None = None
 
 
 class Outcomes(msgspec.Struct, frozen=True):
@@ -48,9 +48,26 @@ class Outcomes(msgspec.Struct, frozen=True):
     results: list[Outcome]
 
 
+EXAMPLE = {
+    "kind": "photo",
+    "title": "Is the bakery at 12 Main St open?",
+    "instructions": "Stand across the street; the whole shop front in frame.",
+    "purpose": "Opening-hours check for a delivery planner.",
+    "place": {"lat": 52.52, "lon": 13.405, "radius_m": 80},
+    "evidence": {
+        "photos": {"min": 1, "max": 3, "live_capture": True},
+        "questions": [{"id": "open", "type": "choice", "choices": ["open", "closed", "gone"]}],
+    },
+    "reward": {"amount": 300, "currency": "usd"},
+    "quantity": 1,
+    "acceptance": {"mode": "auto", "checks": ["fresh", "at_place", "not_duplicate", "live"], "min_score": 0.7},
+    "external_id": "t-1",
+}
+
+
 @endpoint(
     "POST", "/v1/tasks", by=AGENT, scope="tasks:write", once=True, status=201,
-    problems=("insufficient-funds", "over-cap"),
+    problems=("insufficient-funds", "over-cap"), example=EXAMPLE,
 )  # fmt: skip
 async def post_task(call: Call, data: TaskDraft) -> tasks.Task:
     """Post a task.
@@ -62,7 +79,9 @@ async def post_task(call: Call, data: TaskDraft) -> tasks.Task:
     return _with_etag(call, task)
 
 
-@endpoint("POST", "/v1/tasks/batch", by=AGENT, scope="tasks:write", once=True, limit=BATCH_LIMIT)
+@endpoint(
+    "POST", "/v1/tasks/batch", by=AGENT, scope="tasks:write", once=True, limit=BATCH_LIMIT, example={"tasks": [EXAMPLE]}
+)
 async def post_tasks(call: Call, data: Batch) -> Outcomes:
     """Post up to 500 tasks.
 
