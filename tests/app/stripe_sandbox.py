@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import pytest
 
+from app import config as configuration
 from app.gateways.stripe import StripeGateway
+from app.money_jobs import take_up_what_waits
+from app.reconciliation import reconcile
+from market import audit, settlement_audit
+from tests.app.conftest import Caller, World, ok, running
 
 SECRET = "whsec_" + "5a" * 32
 ROOT = Path(__file__).parents[2]
@@ -141,3 +147,89 @@ async def webhook_receiver(port: int = 0) -> AsyncIterator[Receiver]:
         yield receiver
     finally:
         server.close()
+
+
+class Desk:
+    """The service beside a real sandbox: brings Stripe's webhooks to it and lets everything come to rest."""
+
+    def __init__(self, world: World, sandbox: Sandbox, receiver: Receiver) -> None:
+        self.world, self.sandbox, self.receiver = world, sandbox, receiver
+        self.brought = 0
+
+    async def bring(self, webhook: tuple[bytes, str]) -> httpx.Response:
+        body, signature = webhook
+        headers = {"stripe-signature": signature, "content-type": "application/json"}
+        return await self.world.client.post("/stripe/webhooks", content=body, headers=headers)
+
+    async def rest(self, *, deliver: bool = True) -> None:
+        """Jobs, sweeps and webhooks, until none is left; without `deliver` the webhooks wait at the receiver."""
+        for _ in range(50):
+            await take_up_what_waits(self.world.services)
+            await self.world.jobs()
+            await self._arrived()
+            if not deliver or self.brought == len(self.receiver.received):
+                return
+            for webhook in self.receiver.received[self.brought :]:
+                assert (await self.bring(webhook)).status_code == 200
+                self.brought += 1
+        raise AssertionError("the service does not come to rest")
+
+    async def _arrived(self) -> None:
+        with closing(sqlite3.connect(self.sandbox.state)) as state:
+            while state.execute("SELECT count(*) FROM delivery").fetchone()[0]:  # noqa: ASYNC110  another process
+                await asyncio.sleep(0.01)
+
+    async def press(self, url: str, **fields: str) -> httpx.Response:
+        return await asyncio.to_thread(self.sandbox.press, url, **fields)
+
+    async def fund(self, caller: Caller, amount: int) -> str:
+        """Fund an account by a card, up to the credit."""
+        body = {"amount": {"amount": amount, "currency": "usd"}, "payment_method": "pm_card_visa"}
+        funding: str = ok(await caller.post("/v1/funding", body), 201)["id"]
+        await self.rest()
+        return funding
+
+    async def onboard(self, caller: Caller) -> None:
+        """Open a payout account and finish Stripe's form."""
+        link = ok(await caller.post("/v1/people/payout-account"), 201)
+        assert (await self.press(link["onboarding_url"], action="finish")).status_code == 303
+        await self.rest()
+
+    async def agrees(self) -> None:
+        """The ledger holds what Stripe holds, each line of Stripe's is posted, and every invariant stands."""
+        found = await reconcile(self.world.services.database, self.sandbox.gateway())
+        assert found.agrees, found
+        async with self.world.services.database.read() as connection:
+            assert await audit.audit(connection) == []
+            assert await settlement_audit.audit(connection) == []
+
+
+@asynccontextmanager
+async def open_desk(database_url: str, folder: Path) -> AsyncIterator[Desk]:
+    async with webhook_receiver() as receiver:
+        manager = running_sandbox(receiver.url)
+        sandbox = await asyncio.to_thread(manager.__enter__)
+        try:
+            settings = {
+                "DATABASE_URL": database_url,
+                "SENSORIUM_DATA_DIR": str(folder / "data"),
+                "SENSORIUM_STRIPE_API_BASE": sandbox.url,
+                "STRIPE_WEBHOOK_SECRET": SECRET,
+                "SENSORIUM_SANDBOX": "true",
+            }
+            async with running(configuration.load(settings)) as world:
+                yield Desk(world, sandbox, receiver)
+        finally:
+            await asyncio.to_thread(manager.__exit__, None, None, None)
+
+
+@pytest.fixture
+async def desk(database_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
+    async with open_desk(database_url, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def world(desk: Desk) -> World:
+    """So that the cast of conftest lives at this desk."""
+    return desk.world
