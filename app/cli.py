@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -76,18 +76,28 @@ def migrate(data_dir: Path | None, revision: str, yes: bool, dump: bool) -> None
     """Bring the database's schema to this version of the program (or back, with --to)."""
     with _database(data_dir) as dsn:
         from app import migrate as migrations
+        from app import revisions
 
-        before = migrations.current(dsn)
-        target = migrations.newest() if revision == "head" else revision
-        if migrations.is_older(target, than=before):
+        before = revisions.current(dsn)
+        target = revisions.newest() if revision == "head" else revision
+        if revisions.is_older(target, than=before):
             if not yes:
                 _fail(f"from {before} back to {target} loses data; say --yes if that is meant")
             migrations.downgrade(dsn, target)
         else:
             migrations.upgrade(dsn, target)
-        click.echo(f"schema: {before or 'none'} -> {migrations.current(dsn) or 'none'}", err=dump)
+        click.echo(f"schema: {before or 'none'} -> {revisions.current(dsn) or 'none'}", err=dump)
         if dump:
             click.echo(migrations.dump_schema(dsn), nl=False)
+
+
+@commands.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def demo(arguments: tuple[str, ...]) -> None:
+    """The main job end to end on real images, from a priced task to a trained model, with a report."""
+    from app import demo as show
+
+    show.main(list(arguments), prog_name="sensorium demo")
 
 
 @commands.command()
@@ -97,18 +107,23 @@ def audit(data_dir: Path | None) -> None:
     with _database(data_dir) as dsn:
         import asyncio
 
+        from app import revisions
         from app.db import open_database
+        from market.audit import CHECKS, Finding
         from market.audit import audit as check
 
-        async def body() -> list[Any]:
+        revisions.require(dsn)
+
+        async def body() -> list[Finding]:
             async with open_database(dsn, largest=2, name="sensorium-audit") as database, database.read() as connection:
-                return list(await check(connection))
+                return await check(connection)
 
         findings = asyncio.run(body())
     for finding in findings:
-        click.echo(finding)
-    if any(not finding.ok for finding in findings):
+        click.echo(f"broken: {finding.rule}: {finding.count} times, such as {', '.join(finding.examples)}")
+    if findings:
         sys.exit(1)
+    click.echo(f"clean: {len(CHECKS)} invariants hold")
 
 
 @commands.group()
@@ -125,12 +140,12 @@ def operator_add(data_dir: Path | None, email: str, name: str) -> None:
     with _database(data_dir) as dsn:
         import asyncio
 
-        from app import migrate as migrations
+        from app import supervisor
         from app.db import open_database
         from market import operators
         from market.errors import Refusal
 
-        migrations.upgrade(dsn)
+        supervisor.bring_up_to_date(dsn)
 
         async def body() -> str:
             async with (
@@ -186,7 +201,7 @@ def _is_explained(error: Exception) -> bool:
         "app.postgres_binaries": "EmbeddedPostgresError",
         "app.serve": "PortBusy",
         "app.supervisor": "CannotRun",
-        "app.migrate": "DatabaseProblem",
+        "app.revisions": "DatabaseProblem",
         "alembic.util": "CommandError",
     }
     kinds = tuple(getattr(sys.modules[module], name) for module, name in explained.items() if module in sys.modules)
@@ -214,6 +229,9 @@ def _config_with_database() -> Config:
     found = _config(None)
     if not found.database_url:
         _fail("DATABASE_URL is missing; `sensorium run` brings a database of its own")
+    from app import revisions
+
+    revisions.require(found.database_url)
     return found
 
 

@@ -107,7 +107,7 @@ def database(config: Config) -> Iterator[Finding]:
     """Version, schema, and settings on which the ledger's promises rest."""
     if not config.database_url:
         return
-    from app import migrate
+    from app import revisions
     from app.db import open_database
     from app.embedded_postgres import EmbeddedPostgres
 
@@ -133,7 +133,7 @@ def database(config: Config) -> Iterator[Finding]:
     if fsync != "on" or synchronous == "off":
         yield Finding("broken", "database", "fsync or synchronous_commit is off: a crash would lose acknowledged money")
     yield _skew("database", clock)
-    current, newest = migrate.current(config.database_url), migrate.newest()
+    current, newest = revisions.current(config.database_url), revisions.newest()
     if current == newest:
         yield Finding("ok", "schema", current)
     elif config.database_url == EmbeddedPostgres(config.data_dir).dsn:

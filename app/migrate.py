@@ -14,30 +14,17 @@ from typing import Any
 
 from alembic.config import Config as AlembicConfig
 from alembic.operations import Operations
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from alembic import command
 from app import postgres_binaries
-from app.config import without_password
+from app.revisions import cannot_connect, folder
 
 # Long enough for the traffic of a busy moment to pass, short enough that waiting for a lock never blocks the service:
 # everything that comes later queues up behind a waiting ALTER TABLE.
 LOCK_TIMEOUT_S = 5.0
 ADVISORY_LOCK = 0x53454E534F52  # any number that nobody else takes
-
-
-class DatabaseProblem(Exception):
-    """The database cannot be reached, or not be migrated; the message says why."""
-
-
-def folder() -> Path:
-    """Where the migrations are: beside the packages in a checkout, inside `app` in an installed wheel."""
-    here = Path(__file__).resolve().parent
-    installed = here / "migrations"
-    return installed if installed.is_dir() else here.parent / "alembic"
 
 
 def upgrade(dsn: str, revision: str = "head", migrations: Path | None = None) -> None:
@@ -48,33 +35,6 @@ def upgrade(dsn: str, revision: str = "head", migrations: Path | None = None) ->
 def downgrade(dsn: str, revision: str, migrations: Path | None = None) -> None:
     """Take the database back to `revision` ("base": empty)."""
     _run(dsn, lambda config: command.downgrade(config, revision), migrations)
-
-
-def current(dsn: str) -> str | None:
-    """The revision that the database is at; None when no migration was ever applied."""
-    found: list[str | None] = []
-
-    def look(config: AlembicConfig) -> None:
-        found.append(MigrationContext.configure(config.attributes["connection"]).get_current_revision())
-
-    _run(dsn, look, None, lock=False)
-    return found[0]
-
-
-def newest() -> str:
-    """The revision that this version of the program wants."""
-    revision = ScriptDirectory(str(folder())).get_current_head()
-    if revision is None:
-        raise DatabaseProblem(f"there are no migrations in {folder()}")
-    return revision
-
-
-def is_older(revision: str, *, than: str | None) -> bool:
-    """Whether going to `revision` from `than` means undoing migrations."""
-    if than is None:
-        return False
-    before = {each.revision for each in ScriptDirectory(str(folder())).iterate_revisions(than, "base")} - {than}
-    return revision == "base" or revision in before
 
 
 def run_script(op: Operations, sql: str) -> None:
@@ -117,20 +77,17 @@ def _without_noise(dump: str) -> str:
     return "\n".join(kept).strip() + "\n"
 
 
-def _run(
-    dsn: str, work: Callable[[AlembicConfig], object], migrations: Path | None = None, *, lock: bool = True
-) -> None:
+def _run(dsn: str, work: Callable[[AlembicConfig], object], migrations: Path | None) -> None:
     """Call Alembic with a connection of ours. Must not be called from inside an event loop."""
     config = AlembicConfig()
     config.set_main_option("script_location", str(migrations or folder()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
 
     def on_connection(connection: Connection) -> None:
-        if lock:
-            # Taken before the time-out is set: waiting for another migration is fine, waiting for a table is not.
-            connection.exec_driver_sql(f"SELECT pg_advisory_lock({ADVISORY_LOCK})")
-            connection.exec_driver_sql(f"SET lock_timeout = {int(LOCK_TIMEOUT_S * 1000)}")
-            connection.commit()
+        # Taken before the time-out is set: waiting for another migration is fine, waiting for a table is not.
+        connection.exec_driver_sql(f"SELECT pg_advisory_lock({ADVISORY_LOCK})")
+        connection.exec_driver_sql(f"SET lock_timeout = {int(LOCK_TIMEOUT_S * 1000)}")
+        connection.commit()
         config.attributes["connection"] = connection
         work(config)
 
@@ -140,7 +97,7 @@ def _run(
         try:
             connection = await engine.connect()
         except Exception as error:  # of the driver, of SQLAlchemy, of the network
-            raise DatabaseProblem(f"cannot connect to {without_password(dsn)}: {error}") from error
+            raise cannot_connect(dsn, error) from error
         try:
             await connection.run_sync(on_connection)
         finally:

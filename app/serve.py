@@ -44,6 +44,7 @@ def serve(config: Config) -> None:
         respawn_failed_workers=True,
         respawn_interval=0.5,
         workers_kill_timeout=SHUTDOWN_S,
+        process_name="sensorium serve",
         log_level=LogLevels.warn,
         metrics_enabled=config.metrics_port != 0,
         metrics_address=address,

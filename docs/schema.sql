@@ -298,7 +298,6 @@ CREATE TABLE public.funding (
     currency text NOT NULL,
     method text,
     status public.funding_status DEFAULT 'pending'::public.funding_status NOT NULL,
-    idem_key text NOT NULL,
     checkout_id text,
     checkout_url text,
     intent_id text,
@@ -845,9 +844,6 @@ ALTER TABLE ONLY public.earning
 
 ALTER TABLE ONLY public.event
     ADD CONSTRAINT event_pkey PRIMARY KEY (seq);
-
-ALTER TABLE ONLY public.funding
-    ADD CONSTRAINT funding_account_id_idem_key_key UNIQUE (account_id, idem_key);
 
 ALTER TABLE ONLY public.funding
     ADD CONSTRAINT funding_checkout_id_key UNIQUE (checkout_id);

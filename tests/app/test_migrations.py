@@ -10,7 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from app import migrate
+from app import migrate, revisions
 from app.embedded_postgres import EmbeddedPostgres
 from tests.conftest import named, run_sql
 
@@ -69,28 +69,25 @@ def test_the_schema_is_the_one_that_is_checked_in(empty_database: str) -> None:
 
 
 def test_every_migration_goes_up_down_and_up_again_to_the_same_schema(empty_database: str) -> None:
-    from alembic.script import ScriptDirectory
-
-    revisions = [each.revision for each in ScriptDirectory(str(migrate.folder())).walk_revisions()][::-1]
-    assert revisions
+    line = revisions.known()
     schemas = {"base": migrate.dump_schema(empty_database)}
-    for revision in revisions:
+    for revision in line:
         migrate.upgrade(empty_database, revision)
         schemas[revision] = migrate.dump_schema(empty_database)
-    for revision in [*revisions[-2::-1], "base"]:
+    for revision in [*line[-2::-1], "base"]:
         migrate.downgrade(empty_database, revision)
         assert migrate.dump_schema(empty_database) == schemas[revision], f"going back to {revision} leaves something"
     migrate.upgrade(empty_database)
-    assert migrate.dump_schema(empty_database) == schemas[revisions[-1]]
+    assert migrate.dump_schema(empty_database) == schemas[line[-1]]
 
 
 def test_going_up_twice_changes_nothing_and_the_revision_can_be_asked_for(empty_database: str) -> None:
-    assert migrate.current(empty_database) is None
+    assert revisions.current(empty_database) is None
     migrate.upgrade(empty_database)
     before = migrate.dump_schema(empty_database)
     migrate.upgrade(empty_database)
     assert migrate.dump_schema(empty_database) == before
-    assert migrate.current(empty_database) == migrate.newest()
+    assert revisions.current(empty_database) == revisions.newest()
 
 
 def test_a_failing_migration_leaves_nothing_of_itself_and_all_of_those_before(
@@ -99,7 +96,7 @@ def test_a_failing_migration_leaves_nothing_of_itself_and_all_of_those_before(
     (folder / "versions" / "two.py").write_text(HEADER + FAILING)
     with pytest.raises(asyncpg.DivisionByZeroError):
         migrate.upgrade(empty_database, migrations=folder)
-    assert migrate.current(empty_database) == "one"
+    assert revisions.current(empty_database) == "one"
     assert value(empty_database, "SELECT to_regclass('second')::text") is None
     assert value(empty_database, "SELECT x FROM first") == 1
 
@@ -122,23 +119,30 @@ def test_a_migration_gives_up_on_a_table_that_stays_locked(
             await connection.close()
 
     asyncio.run(hold_while_migrating())
-    assert migrate.current(empty_database) == "one"
+    assert revisions.current(empty_database) == "one"
     assert value(empty_database, "SELECT to_regclass('second')::text") is None
 
 
 def test_two_that_migrate_at_once_wait_for_each_other(empty_database: str) -> None:
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(migrate.upgrade, [empty_database] * 3))
-    assert migrate.current(empty_database) == migrate.newest()
+    assert revisions.current(empty_database) == revisions.newest()
+
+
+def test_files_are_named_after_their_revisions_which_form_one_line() -> None:
+    from alembic.script import ScriptDirectory
+
+    found = [each.revision for each in ScriptDirectory(str(revisions.folder())).walk_revisions()]
+    assert found[::-1] == revisions.known()
 
 
 def test_an_older_revision_is_recognised() -> None:
-    assert migrate.is_older("base", than=migrate.newest())
-    assert not migrate.is_older(migrate.newest(), than=migrate.newest())
-    assert not migrate.is_older(migrate.newest(), than=None)
+    assert revisions.is_older("base", than=revisions.newest())
+    assert not revisions.is_older(revisions.newest(), than=revisions.newest())
+    assert not revisions.is_older(revisions.newest(), than=None)
 
 
 def test_a_database_out_of_reach_is_named_without_its_password() -> None:
-    with pytest.raises(migrate.DatabaseProblem, match=r"postgresql://ada:\*\*\*@127\.0\.0\.1:1/x") as caught:
+    with pytest.raises(revisions.DatabaseProblem, match=r"postgresql://ada:\*\*\*@127\.0\.0\.1:1/x") as caught:
         migrate.upgrade("postgresql://ada:secret@127.0.0.1:1/x")
     assert "secret" not in str(caught.value)
