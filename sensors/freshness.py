@@ -7,7 +7,7 @@ from typing import Final
 
 from sensors.evidence import Photo, Window
 from sensors.inspection import ExifSummary
-from sensors.verdict import Check, finding
+from sensors.verdict import Check, Status, finding
 
 SLACK: Final = timedelta(minutes=5)
 """How far an honest phone's clock may be off."""
@@ -49,14 +49,21 @@ def exif_gap(exif: ExifSummary, window: Window) -> timedelta:
     return timedelta(0)
 
 
-def _judge_photo(photo: Photo, window: Window) -> Check:
+def _judge_exif(photo: Photo, window: Window) -> Check | None:
+    """A finding when the file's own date lies outside the claim, in whichever zone it may be; absence says nothing."""
+    gap = timedelta(0) if photo.inspection is None else exif_gap(photo.inspection.exif, window)
+    if abs(gap) <= SLACK:
+        return None
+    side = "before you claimed the task" if gap > timedelta(0) else "after it reached us"
+    detail = f"Photo {photo.n} says in its own data that it was taken {spoken(gap)} {side}."
+    status: Status = "fail" if abs(gap) > CONTRADICTION else "warn"
+    return finding("fresh", status, detail, exif_gap_s=round(gap.total_seconds()))
+
+
+def _judge_capture(photo: Photo, window: Window) -> Check:
+    """One photo by the time that the app noted when taking it."""
     what = f"Photo {photo.n}"
     taken_at = None if photo.capture is None else photo.capture.taken_at
-    gap = timedelta(0) if photo.inspection is None else exif_gap(photo.inspection.exif, window)
-    if abs(gap) > CONTRADICTION:
-        side = "before you claimed the task" if gap > timedelta(0) else "after it reached us"
-        detail = f"{what} says in its own data that it was taken {spoken(gap)} {side}. Take a new one."
-        return finding("fresh", "fail", detail, exif_gap_s=round(gap.total_seconds()))
     if taken_at is None:
         return finding("fresh", "warn", f"{what} came without the time it was taken.")
     data = {"after_claim_s": round((taken_at - window.claimed_at).total_seconds())}
@@ -75,7 +82,8 @@ def _judge_photo(photo: Photo, window: Window) -> Check:
 
 
 def fresh(photos: list[Photo], window: Window) -> list[Check]:
-    """One finding a photo; without photos the claim itself is the only witness of time and nothing is judged."""
+    """One or two findings a photo; without photos nothing bears a time of its own and nothing is judged."""
     if not photos:
         return [finding("fresh", "not_applicable", "There is no photo to date.")]
-    return [_judge_photo(photo, window) for photo in photos]
+    noted = [_judge_capture(photo, window) for photo in photos]
+    return noted + [check for photo in photos if (check := _judge_exif(photo, window)) is not None]

@@ -129,8 +129,13 @@ DIMENSION_LIMITS: Final = {
 the pressure wave reaches vacuum), nothing negative that cannot be."""
 
 
-def find_quantity(name: str, dimension: str) -> Quantity | None:
-    """The quantity that a reading's name means, None when no row fits both the name and the unit's dimension."""
+def find_named(name: str) -> Quantity | None:
+    """The quantity that a reading's name means, by its own name or a common one; None for any other."""
     key = name.strip().lower().replace("-", "_").replace(" ", "_")
-    found = QUANTITIES.get(_NAMES.get(key, key))
+    return QUANTITIES.get(_NAMES.get(key, key))
+
+
+def find_quantity(name: str, dimension: str) -> Quantity | None:
+    """The same, None also when the name's quantity is not of that dimension."""
+    found = find_named(name)
     return found if found is not None and UNITS[found.unit].dimension == dimension else None

@@ -134,7 +134,7 @@ def _judge_unit(sample: Sample, asked: ReadingAsked) -> str | None:
 
 def _hard_range(asked: ReadingAsked) -> tuple[float, float, str]:
     """The hard range of what is asked, in the canonical unit, with that unit."""
-    dimension = UNITS[asked.unit.strip()].dimension
+    dimension = UNITS[asked.unit.strip()].dimension  # _judge_unit saw to it that it is known
     quantity = find_quantity(asked.name, dimension)
     if quantity is not None:
         return quantity.low, quantity.high, quantity.unit

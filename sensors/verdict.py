@@ -42,7 +42,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def reasons(self) -> list[Check]:
-        """The failed checks that this verdict rests on, empty unless its outcome is fail."""
+        """The failed checks of a failed verdict; those that the task did not declare are no ground to reject it."""
         return [check for check in self.checks if check.status == "fail"] if self.outcome == "fail" else []
 
 

@@ -29,7 +29,7 @@ WEIGHTS: Final[dict[str, dict[str, Weight]]] = {
     "not_duplicate": {
         "pass": Weight(0.4, ASSUMED),
         "warn": Weight(-1.0, ASSUMED),
-        "fail": Weight(-5.0, "PDQ at radius 31: fewer than one false match in 1e6 pairs of natural photos, see docs"),
+        "fail": Weight(-5.0, "PDQ at radius 31: no false match in 17.9 million pairs of photos, docs/evidence.md"),
     },
     "quality": {"pass": Weight(0.1, ASSUMED), "warn": Weight(-0.2, ASSUMED), "fail": Weight(-0.5, ASSUMED)},
     "readings": {"pass": Weight(0.4, ASSUMED), "warn": Weight(-0.6, ASSUMED), "fail": Weight(-3.0, ASSUMED)},

@@ -1,0 +1,50 @@
+"""Whether a task asks for something that can be checked at all; judged when it is posted, before anyone claims it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sensors.evidence import Asked, ReadingAsked
+from sensors.limits import find_named
+from sensors.units import UNITS, find_unit
+from sensors.verdict import ALWAYS_DECLARED, DECLARABLE
+
+
+class Fault(NamedTuple):
+    """pointer: JSON pointer into the task as posted; detail: what is wrong, in words."""
+
+    pointer: str
+    detail: str
+
+
+def _refuse_reading(reading: ReadingAsked, pointer: str) -> Fault | None:
+    unit = find_unit(reading.unit)
+    if unit is None:
+        known = ", ".join(sorted({each.symbol for each in UNITS.values()}))
+        return Fault(f"{pointer}/unit", f"The unit {reading.unit[:20]!r} is not known. Known are: {known}.")
+    quantity = find_named(reading.name)
+    if quantity is not None and UNITS[quantity.unit].dimension != unit.dimension:
+        return Fault(f"{pointer}/unit", f"{reading.name} is measured in {quantity.unit}, not in {reading.unit}.")
+    return None
+
+
+def refuse_asked(asked: Asked) -> list[Fault]:
+    """Everything in a task that the checks could not honour: unknown units and checks, `live` without live capture."""
+    faults = []
+    for index, reading in enumerate(asked.readings):
+        fault = _refuse_reading(reading, f"/evidence/readings/{index}")
+        if fault is not None:
+            faults.append(fault)
+    for index, question in enumerate(asked.questions):
+        if question.unit is not None and find_unit(question.unit) is None:
+            unit = question.unit[:20]
+            faults.append(Fault(f"/evidence/questions/{index}/unit", f"The unit {unit!r} is not known."))
+    for index, name in enumerate(asked.checks):
+        if name not in DECLARABLE and name not in ALWAYS_DECLARED:
+            checks = ", ".join(DECLARABLE)
+            faults.append(
+                Fault(f"/acceptance/checks/{index}", f"There is no check {name[:40]!r}. There are: {checks}.")
+            )
+    if "live" in asked.checks and (asked.photos is None or not asked.photos.live_capture):
+        faults.append(Fault("/evidence/photos/live_capture", "The check live needs photos with live_capture."))
+    return faults
