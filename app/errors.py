@@ -83,6 +83,9 @@ PROBLEMS: dict[str, Kind] = {
     "evidence-missing": Kind(
         422, "The evidence that the task asks for is not complete", "`detail` says what is missing."
     ),
+    "model-failed": Kind(
+        422, "The model does not run on this", "It crashed, took too long, or gave what are no probabilities."
+    ),
     "unsupported-media": Kind(415, "This type of content is not taken here", "`detail` says what is taken."),
     "too-large": Kind(413, "The content is too large", "`detail` says the limit."),
     "digest-mismatch": Kind(

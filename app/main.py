@@ -17,6 +17,7 @@ from app.routes import (
     events,
     funding,
     health,
+    models,
     observations,
     operator,
     payout_account,
@@ -42,6 +43,7 @@ ALWAYS = (
     operator,
     stripe_webhooks,
     health,
+    models,
 )
 SANDBOX_ONLY = (outbox, clock)
 

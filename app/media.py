@@ -46,6 +46,12 @@ def copy_path(sha256: bytes, variant: str) -> str:
     return f"copies/{name[:2]}/{name[2:4]}/{name}.{variant}.jpg"
 
 
+def model_path(sha256: bytes, kind: str) -> str:
+    """Where a model's file lies; kind: `onnx` or `weights`."""
+    name = sha256.hex()
+    return f"models/{name[:2]}/{name[2:4]}/{name}.{kind}"
+
+
 class Media:
     """One object store. `url`: a folder, `file:///folder`, `s3://bucket/prefix`, … as obstore reads it."""
 

@@ -243,6 +243,8 @@ def _refusal(status: int, slugs: list[str], base: str) -> Json:
 def _answer_type(each: Endpoint) -> Any:
     """What the handler returns as JSON; None when it answers with bytes, a page or nothing."""
     kind = each.answer
+    if Answer in get_args(kind):  # a kept answer may go out instead of a new one
+        kind = next(option for option in get_args(kind) if option is not Answer)
     if kind in (None, type(None)) or (isinstance(kind, type) and issubclass(kind, Answer)):
         return None
     return kind

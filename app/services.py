@@ -9,6 +9,7 @@ from app.db import Database, open_database
 from app.decode_pool import DecodePool
 from app.duplicates import PhotoIndex
 from app.media import Media
+from app.predict import ModelPool
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Services:
     database: Database
     media: Media
     decode_pool: DecodePool
+    model_pool: ModelPool
     photo_index: PhotoIndex
 
 
@@ -28,5 +30,6 @@ async def open_services(config: Config, *, name: str) -> AsyncIterator[Services]
     async with (
         open_database(config.database_url, largest=config.db_pool_size, name=name) as database,
         DecodePool(workers=config.decode_workers) as decode_pool,
+        ModelPool() as model_pool,
     ):
-        yield Services(config, database, Media(config.media_url), decode_pool, PhotoIndex(database))
+        yield Services(config, database, Media(config.media_url), decode_pool, model_pool, PhotoIndex(database))

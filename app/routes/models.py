@@ -1,0 +1,220 @@
+"""Models: published with their files, tried out before they are taken, then asked about photos."""
+
+import asyncio
+import hashlib
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from litestar.datastructures import UploadFile
+from litestar.handlers import HTTPRouteHandler
+
+from app import idempotency
+from app.answers import Answer, json_answer
+from app.auth import AGENT
+from app.db import EVENTS, wake
+from app.edge import Call, endpoint
+from app.errors import FieldError, Problem
+from app.media import model_path, original_path
+from app.paging import Page, Window, page, read_text
+from app.predict import ONNX_LIMIT, BadModel, Prediction
+from app.safetensors import check_weights
+from app.strict import decode_body
+from market import models, observations
+from market.errors import Invalid
+from market.terms import Strict
+from sensors.inspection import Undecodable
+
+WEIGHTS_LIMIT = 100_000_000
+CARD_LIMIT = 200_000
+MOST_PHOTOS = 200
+PREDICT_LIMIT = 100_000_000
+PHOTOS_AT_ONCE = 4
+
+
+class PhotosAsked(Strict, frozen=True, kw_only=True):
+    """Photos that the account owns already: the first of each observation."""
+
+    observation_ids: Annotated[list[str], msgspec.Meta(min_length=1, max_length=MOST_PHOTOS)]
+
+
+class Predicted(msgspec.Struct, frozen=True):
+    """What the model says, in the order of the photos."""
+
+    model: str
+    outputs: list[Prediction]
+
+
+@endpoint(
+    "POST", "/v1/models", by=AGENT, scope="models:write", once=True, uses="own", status=201,
+    limit=ONNX_LIMIT + WEIGHTS_LIMIT + 1_000_000, consumes="multipart/form-data", problems=("validation", "not-found"),
+)  # fmt: skip
+async def publish_model(call: Call) -> models.Model | Answer:
+    """Publish a model.
+
+    As multipart/form-data with the parts `model` (JSON: name, task, inputs, outputs, metrics, dataset_id), `onnx`,
+    `weights` (safetensors) and `card` (Markdown). The graph takes `image`, float32 NCHW from 0 to 255, and gives
+    `probabilities`. It is loaded and run once before it is taken; the version is the next of its name.
+    """
+    key = idempotency.key_of(call.request)
+    form = await _form(call)
+    parts = {name: await _part(form, name) for name in ("model", "onnx", "weights", "card")}
+    digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts.values())).digest()
+    asked = idempotency.asked(call.actor, key, call.request, digest)
+    database = call.services.database
+    async with database.transaction() as connection:
+        kept = await idempotency.begin(connection, asked, seal=None)
+    if kept is not None:
+        return kept
+    draft = decode_body(parts["model"], models.ModelDraft)
+    card = _card(parts["card"])
+    await _try_out(call, draft, parts["onnx"], parts["weights"])
+    names = {kind: hashlib.sha256(parts[kind]).digest() for kind in ("onnx", "weights")}
+    for kind, name in names.items():
+        await call.services.media.put(model_path(name, kind), parts[kind])
+    async with database.transaction() as connection:
+        kept = await idempotency.begin(connection, asked, seal=None)
+        if kept is not None:
+            return kept
+        model = await models.publish(
+            connection,
+            call.actor.owner,
+            draft,
+            onnx=names["onnx"],
+            weights=names["weights"],
+            card=card,
+            actor=call.actor.name,
+        )
+        answer = json_answer(model, status=201)
+        await idempotency.keep(connection, asked, answer, seal=None)
+        wake(EVENTS)
+    return answer
+
+
+async def _form(call: Call) -> dict[str, Any]:
+    kind = call.request.content_type[0]
+    if kind != "multipart/form-data":
+        raise Problem("unsupported-media", "This takes multipart/form-data.")
+    try:
+        return dict((await call.request.form()).dict())
+    except UnicodeDecodeError:
+        raise Problem("validation", "A part that is text is not UTF-8.", status=400) from None
+
+
+async def _part(form: dict[str, Any], name: str) -> bytes:
+    found = form.get(name, [])
+    if len(found) != 1:
+        wrong = FieldError(f"/{name}", "This part is required, once.")
+        raise Problem("validation", "One field is not as it must be.", errors=[wrong])
+    limit = {"onnx": ONNX_LIMIT, "weights": WEIGHTS_LIMIT}.get(name, CARD_LIMIT)
+    content = await _bytes(found[0])
+    if len(content) > limit:
+        raise Problem("too-large", f"`{name}` may have at most {limit} bytes.")
+    return content
+
+
+async def _bytes(part: Any) -> bytes:
+    return await part.read() if isinstance(part, UploadFile) else str(part).encode()
+
+
+def _card(content: bytes) -> str:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise Invalid("The card is Markdown in UTF-8.", pointer="/card") from None
+    if not text.strip() or "\x00" in text:
+        raise Invalid("The card is empty or holds NUL characters.", pointer="/card")
+    return text
+
+
+async def _try_out(call: Call, draft: models.ModelDraft, onnx: bytes, weights: bytes) -> None:
+    try:
+        check_weights(weights)
+    except ValueError as error:
+        raise Invalid(f"This is no safetensors file: {error}.", pointer="/weights") from None
+    try:
+        await call.services.model_pool.try_out(onnx, draft.inputs, draft.outputs)
+    except BadModel as error:
+        raise Invalid(str(error), pointer="/onnx") from None
+
+
+@endpoint("GET", "/v1/models", by=AGENT, scope="data:read")
+async def list_models(call: Call, query: Window) -> Page[models.Model]:
+    """The account's models, newest first."""
+    found = await models.listed(
+        call.connection, call.actor.owner, before=read_text(query.cursor), limit=query.limit + 1
+    )
+    return page(found, query.limit, lambda each: each.id, lambda each: each)
+
+
+@endpoint("GET", "/v1/models/{model_id}", by=AGENT, scope="data:read")
+async def get_model(call: Call, model_id: str) -> models.Model:
+    """One model: what it takes and gives, how good it is, what it learned from."""
+    return await models.get(call.connection, call.actor.owner, model_id)
+
+
+@endpoint("GET", "/v1/models/{model_id}/card", by=AGENT, scope="data:read", produces="text/markdown")
+async def get_card(call: Call, model_id: str) -> Answer:
+    """The model's card, Markdown."""
+    card = await models.card(call.connection, call.actor.owner, model_id)
+    return Answer(card.encode(), media_type="text/markdown; charset=utf-8")
+
+
+@endpoint(
+    "POST", "/v1/models/{model_id}/predict", by=AGENT, scope="data:read", uses="own", limit=PREDICT_LIMIT,
+    consumes="multipart/form-data", problems=("validation",),
+)  # fmt: skip
+async def predict(call: Call, model_id: str) -> Predicted:
+    """Ask a model about photos.
+
+    Either multipart/form-data with one or more parts `files`, or JSON `{"observation_ids": […]}`; at most 200 photos.
+    """
+    async with call.services.database.read() as connection:
+        model = await models.get(connection, call.actor.owner, model_id)
+    photos = await _photos(call, model.inputs)
+    onnx = await call.services.media.get(model_path(bytes.fromhex(model.onnx_sha256), "onnx"))
+    if onnx is None:
+        raise Problem("not-found", "The model's file is gone.")
+    try:
+        said = await call.services.model_pool.predict(onnx, model.inputs, model.outputs, photos)
+    except BadModel as error:
+        raise Problem("model-failed", str(error)) from None
+    return Predicted(model.id, said)
+
+
+async def _photos(call: Call, inputs: models.Inputs) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """The photos asked about as (n, height, width, channels)."""
+    if call.request.content_type[0] == "multipart/form-data":
+        files = (await _form(call)).get("files", [])
+        if not 1 <= len(files) <= MOST_PHOTOS:
+            wrong = FieldError("/files", f"1 to {MOST_PHOTOS} parts of this name.")
+            raise Problem("validation", "One field is not as it must be.", errors=[wrong])
+        sources, field = [_bytes(each) for each in files], "files"
+    elif call.request.content_type[0] == "application/json":
+        asked = decode_body(await call.request.body(), PhotosAsked)
+        sources, field = [_owned(call, each) for each in asked.observation_ids], "observation_ids"
+    else:
+        raise Problem("unsupported-media", "This takes multipart/form-data or application/json.")
+    few = asyncio.Semaphore(PHOTOS_AT_ONCE)
+
+    async def read(index: int, source: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        async with few:
+            try:
+                content = await source
+                return await call.services.decode_pool.pixels(content, inputs.width, inputs.height, inputs.channels)
+            except Undecodable as error:
+                raise Invalid(error.reason, pointer=f"/{field}/{index}") from None
+
+    return np.stack(await asyncio.gather(*(read(index, source) for index, source in enumerate(sources))))
+
+
+async def _owned(call: Call, observation: str) -> bytes:
+    async with call.services.database.read() as connection:
+        sha256, _ = await observations.photo(connection, call.actor.owner, observation, 1)
+    content = await call.services.media.get(original_path(sha256))
+    if content is None:
+        raise Problem("not-found", "The photo's bytes are gone.")
+    return content
+
+
+ROUTES: list[HTTPRouteHandler] = [publish_model, list_models, get_model, get_card, predict]
