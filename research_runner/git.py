@@ -59,7 +59,8 @@ class Repository:
         return self.git("show", f"{commit}:{name}").decode()
 
     def parent(self, commit: str) -> str:
-        return self.text("rev-parse", f"{commit}^")
+        """The commit it stands on, or "" for the first one."""
+        return self.text("show", "-s", "--format=%P", commit)
 
     def message(self, commit: str) -> str:
         return self.text("show", "-s", "--format=%B", commit)
@@ -87,10 +88,14 @@ class Repository:
         self.settle()
 
     def settle(self) -> None:
-        """Bring index and working tree to the branch's commit (needed after an advance that was interrupted)."""
+        """Bring the index and train.py to the branch's commit (needed after an advance that was interrupted).
+
+        Other files are left alone: program.md belongs to people, who may be editing it.
+        """
         lock = self.root / ".git" / "index.lock"
         lock.unlink(missing_ok=True)  # the runner holds the workspace's lock, so a left-over is from a killed run
-        self.git("reset", "--quiet", "--hard", BRANCH)
+        self.git("read-tree", BRANCH)
+        self.git("checkout-index", "--force", "--quiet", "--", "train.py")
 
     def changed_files(self) -> list[str]:
         """Tracked files that differ from the branch's commit."""

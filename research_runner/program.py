@@ -24,9 +24,9 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     min_effect: Annotated[float, msgspec.Meta(ge=0)] | Auto = "auto"
     proposer: Literal["search"] = "search"
     fixed: list[str] = []  # constants that experiments leave alone
-    # steps of one training run; auto: as many as fit into seconds_per_run, measured once and then fixed
+    # steps of one training run; auto: as many as fit into seconds_per_run of CPU, measured once and then fixed
     steps: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | Auto = "auto"
-    seconds_per_run: Annotated[float, msgspec.Meta(gt=0)] = 4.0
+    seconds_per_run: Annotated[float, msgspec.Meta(gt=0)] = 3.0
     memory_mb: Annotated[int, msgspec.Meta(ge=100)] = 3000  # of one run
     threads: Count = 1  # of one run; changes the weights, so it is recorded
     workers: Count | Auto = "auto"  # runs at the same time; auto: cores / threads
@@ -45,7 +45,7 @@ min_effect: auto          # smallest improvement of the metric worth keeping
 proposer: search          # Optuna over the ALL_CAPS constants of train.py
 fixed: []                 # constants to leave alone, as in [FLIP, DIAL]
 steps: auto               # of one training run; auto fits seconds_per_run, measured once
-seconds_per_run: 4
+seconds_per_run: 3        # CPU seconds
 ensemble: 4               # members of the published model
 ---
 
