@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import pkgutil
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from app.config import Config
 from app.services import open_services
 
 log = structlog.get_logger()
+
+GRACE_S = 5.0  # below that of the supervisor
 
 
 def run(config: Config) -> None:
@@ -42,9 +46,18 @@ def modules_with_work() -> Iterator[str]:
 
 async def _work(config: Config) -> None:
     stop = asyncio.Event()
+
+    def begin_to_stop() -> None:
+        stop.set()
+        # When the database went away at the same moment, what runs may wait for it for ever. Jobs are durable: another
+        # worker takes up what is cut off here.
+        cut_off = threading.Timer(GRACE_S, os._exit, [1])
+        cut_off.daemon = True
+        cut_off.start()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, begin_to_stop)
     async with open_services(config, name="sensorium-worker") as services:
         log.info("worker ready")
         await jobs.work(services, stop)
