@@ -234,6 +234,11 @@ async def act_on_event(services: Services, payload: Payload) -> None:
     async with services.database.transaction() as connection:
         await write(connection)
         await stripe_ops.handled(connection, notice.id)
+    if notice.object_type == "transfer":
+        async with services.database.read() as connection:
+            under_way = await payouts.executing(connection)
+        for run in under_way:  # it may have been the last line of one
+            await _finish(services, run)
 
 
 async def _look_at_intent(services: Services, intent_id: str) -> Write:

@@ -57,6 +57,7 @@ def create_app(settings: Settings) -> Litestar:
         [serve_api, health, show_checkout, send_checkout, show_onboarding, send_onboarding],
         lifespan=[lifespan],
         openapi_config=None,
+        logging_config=None,
         request_max_body_size=MAX_BODY_BYTES,
         exception_handlers={StripeRefusal: _refusal_page, HTTPException: _problem},
     )
