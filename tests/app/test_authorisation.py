@@ -1,0 +1,291 @@
+"""Who sees what: nobody's, a revoked, a wrong and another's key get 401, 403 or 404 on every route, and never data.
+
+The routes come from the router, so a new one without a case here fails.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from app.docs import endpoints
+from app.edge import Endpoint
+from market import funding, ids, keys
+from market.funding import FundingDraft
+from market.money import Price
+from tests.app.conftest import (
+    BAKERY,
+    Caller,
+    World,
+    a_task,
+    agent,
+    answer,
+    claim,
+    is_problem,
+    ok,
+    operator,
+    person,
+    photo,
+    picture,
+    post_task,
+    submit,
+)
+from tests.app.test_models import files
+
+# What must never reach a stranger; every private text in the tests' world holds it.
+SECRET = "zebra-4711"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A valid request to one route, but for whose things it names.
+
+    body: its JSON · own: what a stranger with the right kind of key gets when no id of another stands in the path
+    (`nothing`: an answer about themselves) · refused: the slug for a path with another's ids.
+    """
+
+    body: Any = None
+    content: bytes | None = None
+    multipart: bool = False
+    query: str = ""
+    refused: str = "not-found"
+
+
+OPEN = Case()  # for everyone
+SELF = Case()  # about whoever asks
+CASES: dict[str, Case] = {
+    "POST /v1/accounts": OPEN,
+    "GET /v1/account": SELF,
+    "GET /v1/ledger": SELF,
+    "GET /v1/keys": SELF,
+    "POST /v1/keys": Case({"name": "x"}),
+    "DELETE /v1/keys/{key_id}": Case(),
+    "POST /v1/keys/{key_id}/rotate": Case(),
+    "GET /v1/funding": SELF,
+    "POST /v1/funding": Case({"amount": {"amount": 500, "currency": "usd"}}),
+    "GET /v1/funding/{funding_id}": Case(),
+    "GET /checkout/{number}": OPEN,
+    "GET /checkout/{number}/done": OPEN,
+    "GET /v1/tasks": SELF,
+    "POST /v1/tasks": Case(a_task()),
+    "POST /v1/tasks/batch": Case({"tasks": [a_task()]}),
+    "GET /v1/tasks/{task_id}": Case(),
+    "PATCH /v1/tasks/{task_id}": Case({"add_quantity": 1}),
+    "POST /v1/tasks/{task_id}/cancel": Case(),
+    "GET /v1/tasks/{task_id}/submissions": Case(),
+    "GET /v1/submissions/{submission_id}": Case(),
+    "POST /v1/submissions/{submission_id}/accept": Case({}),
+    "POST /v1/submissions/{submission_id}/reject": Case({"reason_code": "unreadable", "comment": "blurred"}),
+    "GET /v1/submissions/{submission_id}/photos/{n}": Case(),
+    "GET /v1/observations": SELF,
+    "GET /v1/observations/{observation_id}": Case(),
+    "GET /v1/observations/{observation_id}/photos/{n}": Case(query="?variant=original"),
+    "POST /v1/datasets": Case({"query": {}}),
+    "GET /v1/datasets/{dataset_id}": Case(),
+    "GET /v1/datasets/{dataset_id}/files": Case(),
+    "GET /v1/events": SELF,
+    "POST /v1/models": Case(multipart=True),
+    "GET /v1/models": SELF,
+    "GET /v1/models/{model_id}": Case(),
+    "GET /v1/models/{model_id}/card": Case(),
+    "POST /v1/models/{model_id}/predict": Case({"observation_ids": ["{observation_id}"]}),
+    "POST /v1/people": OPEN,
+    "POST /v1/people/session": OPEN,
+    "DELETE /v1/people/session": SELF,
+    "GET /v1/people/me": SELF,
+    "PATCH /v1/people/me": Case({"display_name": "Dee"}),
+    "GET /v1/people/tasks": Case(query=f"?lat={BAKERY['lat']}&lon={BAKERY['lon']}"),
+    "GET /v1/people/tasks/{task_id}": OPEN,  # an open task is for everyone to see
+    "POST /v1/people/tasks/{task_id}/claims": Case({**BAKERY, "accuracy_m": 5}),
+    "GET /v1/people/claims": SELF,
+    "GET /v1/people/claims/{claim_id}": Case(),
+    "DELETE /v1/people/claims/{claim_id}": Case(),
+    "PUT /v1/people/claims/{claim_id}/photos/{n}": Case(content=picture(3)),
+    "POST /v1/people/claims/{claim_id}/submission": Case({"answers": {"open": "open"}}),
+    "GET /v1/people/submissions": SELF,
+    "GET /v1/people/submissions/{submission_id}": Case(),
+    "GET /v1/people/earnings": SELF,
+    "GET /v1/people/payout-account": SELF,
+    "POST /v1/people/payout-account": SELF,
+    "GET /v1/operator/payout-runs": SELF,
+    "POST /v1/operator/payout-runs": Case({}),
+    "GET /v1/operator/payout-runs/{run_id}": Case(),
+    "GET /v1/operator/payout-runs/{run_id}/lines": Case(),
+    "POST /v1/operator/payout-runs/{run_id}/submit": Case(),
+    "POST /v1/operator/payout-runs/{run_id}/approve": Case(),
+    "POST /v1/operator/payout-runs/{run_id}/execute": Case(),
+    "PUT /v1/operator/people/{person_id}/hold": Case({"reason": "identity under review"}),
+    "DELETE /v1/operator/people/{person_id}/hold": Case(),
+    "GET /v1/operator/reconciliation": SELF,
+    "POST /stripe/webhooks": OPEN,  # signed instead
+    "GET /health/live": OPEN,
+    "GET /health/ready": OPEN,
+    "GET /openapi.json": OPEN,
+    "GET /docs": OPEN,
+    "GET /problems": OPEN,
+    "GET /problems/{slug}": OPEN,
+    "GET /sandbox": OPEN,
+    "GET /sandbox/outbox": OPEN,
+    "GET /sandbox/clock": OPEN,
+    "POST /sandbox/clock": OPEN,
+}
+
+
+def name(spec: Endpoint) -> str:
+    return f"{spec.method} {spec.path}"
+
+
+@dataclass
+class Things:
+    """Ada's and Bo's things, by the names that paths use."""
+
+    ada: Caller
+    bo: Caller
+    names: dict[str, str]
+
+    def path(self, spec: Endpoint, case: Case) -> str:
+        return spec.path.format(**self.names) + case.query
+
+
+async def a_busy_market(world: World, ada: Caller, bo: Caller) -> Things:
+    """One of everything, each with a text that no stranger may see."""
+    sold = await post_task(ada, instructions=SECRET)
+    observed = await answer(bo, sold, picture(1))
+    assert observed["status"] == "accepted"
+    open_task = await post_task(ada, quantity=3, metadata={"note": SECRET})
+    reviewed = await post_task(ada, acceptance={"mode": "manual", "checks": ["fresh"]}, quantity=3)
+    claimed = await claim(bo, reviewed)
+    ok(await photo(bo, claimed, picture(2)))
+    submitted = await submit(bo, claimed, notes=SECRET)
+    await world.jobs()
+    active = await claim(bo, open_task)
+    dataset = ok(await ada.post("/v1/datasets", {"query": {}}), 202)
+    await world.jobs()
+    model = ok(await ada.post("/v1/models", files=files(card=SECRET.encode())), 201)
+    key = ok(await ada.post("/v1/keys", {"name": SECRET}), 201)["key"]
+    async with world.services.database.transaction() as connection:
+        actor = await keys.find(connection, ada.secret)
+        asked = FundingDraft(amount=Price(amount=500, currency="usd"), payment_method="pm_card_visa")
+        paid, _ = await funding.begin(connection, actor, asked)
+    observation = ok(await ada.get("/v1/observations"))["items"][0]["id"]
+    names = {
+        "task_id": open_task["id"], "submission_id": submitted["id"], "claim_id": active["id"], "n": "1",
+        "observation_id": observation, "dataset_id": dataset["id"], "model_id": model["id"], "key_id": key["id"],
+        "funding_id": ids.show("funding", paid), "run_id": ids.show("payout_run", ids.new()), "person_id": bo.id,
+        "number": "1", "slug": "validation",
+    }  # fmt: skip
+    return Things(ada, bo, names)
+
+
+@pytest.fixture
+async def things(world: World, ada: Caller, bo: Caller) -> Things:
+    return await a_busy_market(world, ada, bo)
+
+
+async def request(caller: Caller, spec: Endpoint, case: Case, things: Things) -> Any:
+    options: dict[str, Any] = {}
+    if case.body is not None:
+        options["content"] = json.dumps(case.body).replace("{observation_id}", things.names["observation_id"])
+        options["headers"] = {"content-type": "application/json"}
+    if case.content is not None:
+        options["content"] = case.content
+    if case.multipart:
+        options["files"] = files()
+    return await caller.ask(spec.method, things.path(spec, case), **options)
+
+
+def guarded(world: World) -> list[Endpoint]:
+    return [spec for spec in endpoints(world.app) if spec.by]
+
+
+async def test_every_route_has_a_case(world: World) -> None:
+    assert {name(spec) for spec in endpoints(world.app)} == set(CASES)
+    assert {name(spec) for spec in endpoints(world.app) if not spec.by} <= {
+        path for path, case in CASES.items() if case is OPEN
+    }
+
+
+async def test_without_a_key_or_with_a_revoked_one_every_guarded_route_says_401(world: World, things: Things) -> None:
+    spare = ok(await things.ada.post("/v1/keys", {}), 201)
+    ok(await things.ada.delete(f"/v1/keys/{spare['key']['id']}"))
+    left = await person(world, "Eve")
+    ok(await left.delete("/v1/people/session"), 204)
+    for secret in ("", "sk_" + "x" * 43, spare["api_key"], left.secret):
+        stranger = Caller(world, "", secret)
+        for spec in guarded(world):
+            if spec.optional and not secret:
+                continue
+            refused = await request(stranger, spec, CASES[name(spec)], things)
+            is_problem(refused, 401, "unauthenticated")
+            assert refused.headers["www-authenticate"].startswith("Bearer")
+            assert SECRET not in refused.text
+
+
+async def test_a_key_of_the_wrong_kind_or_scope_is_refused_everywhere(world: World, things: Things) -> None:
+    olu = await operator(world, "Olu")
+    nothing = ok(await things.ada.post("/v1/keys", {"scopes": ["funding:write"]}), 201)["api_key"]
+    narrow = Caller(world, "", nothing)
+    for spec in guarded(world):
+        for kind, caller in (("agent", things.ada), ("person", things.bo), ("operator", olu)):
+            if kind not in spec.by:
+                refused = await request(caller, spec, CASES[name(spec)], things)
+                is_problem(refused, 403, "forbidden")
+                assert SECRET not in refused.text
+        if spec.scope not in (None, "funding:write"):
+            is_problem(await request(narrow, spec, CASES[name(spec)], things), 403, "forbidden")
+
+
+async def test_another_account_and_another_person_never_see_anything(world: World, things: Things) -> None:
+    cy, dee = await agent(world, "Cy"), await person(world, "Dee")
+    # Open tasks are for everyone to see and to claim, so Dee may come to know that one.
+    private = [each for kind, each in things.names.items() if len(each) > 10 and kind != "task_id"]
+    for spec in guarded(world):
+        case = CASES[name(spec)]
+        if spec.by == {"operator"}:
+            continue  # operators may see everybody's
+        for caller in [cy] * ("agent" in spec.by) + [dee] * ("person" in spec.by):
+            if name(spec) == "DELETE /v1/people/session":
+                continue  # would sign Dee out; it names nobody else
+            response = await request(caller, spec, case, things)
+            assert SECRET not in response.text, name(spec)
+            if spec.parameters and case is not OPEN and spec.path != "/v1/people/tasks/{task_id}/claims":
+                is_problem(response, 404, "not-found")
+            elif spec.method == "GET" and spec.path != "/v1/people/tasks" and case is not OPEN:
+                assert response.status_code in (200, 404), (name(spec), response.text)
+                assert not [each for each in private if each in response.text], name(spec)
+    # And nothing that they tried has changed anything.
+    task = ok(await things.ada.get(f"/v1/tasks/{things.names['task_id']}"))
+    assert task["status"] == "open" and task["quantity"] == 3
+    submission = ok(await things.ada.get(f"/v1/submissions/{things.names['submission_id']}"))
+    assert submission["status"] == "needs_review"
+
+
+async def test_a_key_hands_on_no_more_than_it_has(world: World, ada: Caller) -> None:
+    capped = ok(await ada.post("/v1/keys", {"max_per_day": 1000, "scopes": ["keys:write", "tasks:write"]}), 201)
+    helper = Caller(world, "", capped["api_key"])
+    is_problem(await helper.post("/v1/keys", {}), 403, "forbidden")  # no cap
+    is_problem(await helper.post("/v1/keys", {"max_per_day": 2000}), 403, "forbidden")
+    more = {"max_per_day": 500, "scopes": ["funding:write"]}
+    is_problem(await helper.post("/v1/keys", more), 403, "forbidden")
+    ok(await helper.post("/v1/keys", {"max_per_day": 500}), 201)
+    others = [key for key in ok(await ada.get("/v1/keys"))["items"] if key["max_per_day"] is None]
+    is_problem(await helper.post(f"/v1/keys/{others[0]['id']}/rotate"), 403, "forbidden")
+    assert ok(await ada.get("/v1/account"))["id"] == ada.id  # the first key goes on working
+
+
+async def test_a_cookie_alone_may_change_something_only_from_our_own_pages(world: World, bo: Caller) -> None:
+    cookie = {"cookie": f"sensorium_session={bo.secret}"}
+    change = {"display_name": "Robert"}
+    host = world.client.base_url.netloc.decode()
+    for headers, status in (
+        ({}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"origin": "https://evil.example"}, 403),
+        ({"sec-fetch-site": "same-origin"}, 200),
+        ({"origin": f"http://{host}"}, 200),
+    ):
+        response = await world.client.patch("/v1/people/me", json=change, headers=cookie | headers)
+        assert response.status_code == status, headers
+    assert (await world.client.get("/v1/people/me", headers=cookie)).status_code == 200
