@@ -134,8 +134,9 @@ async def credit(
         funding, intent_id, line.fee,
     )  # fmt: skip
     if row is None:
+        # No row at all: another installation's, on the same Stripe account.
         known = await conn.fetchval("SELECT intent_id FROM funding WHERE id = $1", funding)
-        if known != intent_id:
+        if known not in (None, intent_id):
             raise Mismatch(f"funding {funding} was paid by {known}, and now by {intent_id} too")
         return False
     if (amount, line.amount, line.currency) != (row["amount"], row["amount"], row["currency"]):

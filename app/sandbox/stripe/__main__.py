@@ -46,9 +46,7 @@ def require_free(host: str, port: int) -> None:
 async def serve(given: argparse.Namespace) -> None:
     public_url = given.public_url.rstrip("/") or f"http://{given.host}:{given.port}"
     app = create_app(Settings(given.state, public_url, given.webhook_url, given.webhook_secret))
-    server = Server(
-        app, given.host, given.port, interface=Interfaces.ASGI, websockets=False, log_level=LogLevels.error
-    )
+    server = Server(app, given.host, given.port, interface=Interfaces.ASGI, websockets=False, log_level=LogLevels.error)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stop)

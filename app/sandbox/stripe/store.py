@@ -170,6 +170,7 @@ class Store:
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA foreign_keys = ON")
         self._db.executescript(TABLES)
+        self._db.execute("UPDATE delivery SET attempts = 0, due = 0")
         self.committed = asyncio.Event()
         """Set after every call's commit, so that the delivery loop need not poll."""
 

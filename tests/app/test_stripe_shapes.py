@@ -1,0 +1,84 @@
+"""Every answer of the sandbox is held to the installed SDK's own description of it."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import jsonschema
+
+from app.sandbox.stripe.api import OPERATIONS
+from app.sandbox.stripe.schema_source import Source
+from tests.app.stripe_api import CHECKOUT, RECIPIENT, Caller, onboarding
+from tests.app.stripe_sandbox import Sandbox, sandbox
+
+__all__ = ["sandbox"]
+
+
+@cache
+def answer_schemas() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Every operation's answer as the SDK describes it, in the words of JSON Schema."""
+    source = Source()
+    operations = source.operations(OPERATIONS, answers=True)
+    text = json.dumps({"operations": operations, "schemas": source.schemas}).replace('"$ref": "', '"$ref": "#/$defs/')
+    both = json.loads(text)
+    return both["operations"], both["schemas"]
+
+
+def test_every_answer_has_the_shape_that_the_sdk_expects(sandbox: Sandbox) -> None:
+    caller = Caller(sandbox)
+    customer = caller.post("/v1/customers", {"email": "ada@example.test", "metadata[a]": "b"}).json()
+    card = caller.post("/v1/payment_methods/pm_card_visa/attach", {"customer": customer["id"]}).json()
+    intent = caller.charge(customer=customer["id"], card=card["id"]).json()
+    held = caller.post("/v1/payment_intents", {"amount": "500", "currency": "usd"}).json()
+    failed = caller.charge(card="pm_card_chargeDeclined").json()["error"]["payment_intent"]
+    session = caller.post("/v1/checkout/sessions", {**CHECKOUT, "customer": customer["id"]}).json()
+    account = caller.recipient(sandbox)
+    transfer = caller.post("/v1/transfers", {"amount": "5", "currency": "usd", "destination": account}).json()
+    event = caller.get("/v1/events?limit=1")["data"][0]
+    notice = caller.get("/v2/core/events?limit=1")["data"][0]
+    name = {"customer": customer["id"], "payment_method": card["id"], "intent": intent["id"], "session": session["id"],
+            "charge": intent["latest_charge"], "transfer": transfer["id"], "account": account, "event": event["id"],
+            "line": transfer["balance_transaction"], "notice": notice["id"]}  # fmt: skip
+    seen = {
+        "post /v1/customers": customer,
+        "post /v1/customers/{customer}": caller.post(f"/v1/customers/{name['customer']}", {"name": "Ada"}).json(),
+        "post /v1/payment_methods/{payment_method}/attach": card,
+        "post /v1/payment_intents": intent,
+        "get /v1/payment_intents/{intent}": caller.get(f"/v1/payment_intents/{failed['id']}"),
+        "post /v1/payment_intents/{intent}/confirm": caller.post(
+            f"/v1/payment_intents/{held['id']}/confirm", {"payment_method": "pm_card_authenticationRequired"}
+        ).json(),
+        "post /v1/payment_intents/{intent}/cancel": caller.post(f"/v1/payment_intents/{held['id']}/cancel").json(),
+        "post /v1/checkout/sessions": session,
+        "post /v1/checkout/sessions/{session}/expire": caller.post(
+            f"/v1/checkout/sessions/{session['id']}/expire"
+        ).json(),
+        "post /v2/core/accounts": caller.post("/v2/core/accounts", RECIPIENT).json(),
+        "post /v2/core/accounts/{id}": caller.post(f"/v2/core/accounts/{account}", {"display_name": "B"}).json(),
+        "post /v2/core/account_links": caller.post("/v2/core/account_links", onboarding(account)).json(),
+        "post /v1/transfers": transfer,
+    }
+    gets = {
+        "get /v1/customers/{customer}": "customer", "get /v1/customers": "", "get /v1/payment_intents": "",
+        "get /v1/customers/{customer}/payment_methods": "customer", "get /v1/payment_methods": "",
+        "get /v1/payment_methods/{payment_method}": "payment_method", "get /v1/charges": "",
+        "get /v1/charges/{charge}": "charge", "get /v1/checkout/sessions": "", "get /v1/balance": "",
+        "get /v1/checkout/sessions/{session}": "session", "get /v1/balance_transactions": "",
+        "get /v1/balance_transactions/{id}": "line", "get /v1/transfers": "", "get /v1/events": "",
+        "get /v1/transfers/{transfer}": "transfer", "get /v1/events/{id}": "event", "get /v2/core/events": "",
+        "get /v2/core/events/{id}": "notice", "get /v2/core/accounts": "", "get /v2/core/accounts/{id}": "account",
+    }  # fmt: skip
+    for operation, what in gets.items():
+        path = operation.split(" ")[1]
+        seen[operation] = caller.get(path.split("{")[0] + name[what] + path.partition("}")[2] if what else path)
+    seen["post /v1/payment_methods/{payment_method}/detach"] = caller.post(
+        f"/v1/payment_methods/{card['id']}/detach"
+    ).json()
+    assert set(seen) == {f"{verb} {path}" for verb, path in OPERATIONS}, "an operation without a case"
+    operations, schemas = answer_schemas()
+    for operation, answer in seen.items():
+        schema = {**operations[operation]["answer"], "$defs": schemas}
+        problem = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(answer))
+        assert problem is None, f"{operation}: {problem.json_path if problem else ''} {problem}"
