@@ -1,7 +1,6 @@
 """Send events to the webhook URL, signed as Stripe signs, from the queue that was committed with them.
 
-Not delivered means tried again: after 1, 2, 4 … 10 s, for three days, and at once after a
-restart. Stripe waits longer between attempts.
+Not delivered means tried again: after 1, 2, 4 … 10 s, for three days, and at once after a restart. Stripe waits longer.
 """
 
 from __future__ import annotations
