@@ -25,6 +25,12 @@ class Quantity(NamedTuple):
     rates: tuple[tuple[float, float], ...] = ()
     stuck_minutes: float | None = None
     stuck_unless_above: float | None = None
+    clip: float | None = None
+    """Values between this and `high` are an instrument's error band and count as this."""
+
+    def settled(self, value: float) -> float:
+        """A value within the hard range as it is passed on."""
+        return value if self.clip is None else min(value, self.clip)
 
 
 _WMO_HOURS: Final = (1.0, 2.0, 3.0, 6.0, 12.0)
@@ -45,8 +51,16 @@ QUANTITIES: Final = {
             stuck_minutes=240,
         ),
         Quantity(
-            "relative_humidity", "%RH", 0, 104, _QC, soft_low=5, stuck_minutes=360, stuck_unless_above=95
-        ),  # above 100 is the sensor's error band
+            "relative_humidity",
+            "%RH",
+            0,
+            104,
+            _QC,
+            soft_low=5,
+            stuck_minutes=360,
+            stuck_unless_above=95,
+            clip=100,
+        ),
         Quantity(
             "pressure",
             "hPa",

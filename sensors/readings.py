@@ -175,10 +175,7 @@ def _judge_asked(asked: ReadingAsked, samples: list[Sample], window: Window) -> 
         if reason is not None:
             return finding("readings", "fail", reason)
     low, high, unit = _hard_range(asked)
-    series = sorted(
-        ((sample.at, convert(float(sample.value), sample.unit or asked.unit, unit)) for sample in samples),
-        key=lambda pair: pair[0],
-    )
+    series = sorted((sample.at, convert(float(sample.value), sample.unit or asked.unit, unit)) for sample in samples)
     for at, value in series:
         if not low <= value <= high:
             detail = f"{asked.name} of {value:g} {unit} cannot be: it lies between {low:g} and {high:g}."
@@ -186,7 +183,7 @@ def _judge_asked(asked: ReadingAsked, samples: list[Sample], window: Window) -> 
         if not window.claimed_at - SLACK <= at <= min(window.received_at, window.expires_at) + SLACK:
             return finding("readings", "fail", f"{asked.name} was not measured during your claim.", quantity=asked.name)
     quantity = find_quantity(asked.name, UNITS[unit].dimension)
-    mean = sum(value for _, value in series) / len(series)
+    mean = sum(value if quantity is None else quantity.settled(value) for _, value in series) / len(series)
     data = {"quantity": asked.name, "samples": len(series), "mean": round(mean, 6), "unit": unit}
     oddity = None if quantity is None else _oddity(quantity, series)
     if oddity is not None:
@@ -206,14 +203,19 @@ def usable(pack: list[dict[str, Any]] | None, asked: ReadingAsked, now: datetime
 def canonical(pack: list[dict[str, Any]], asked: ReadingAsked, now: datetime) -> list[tuple[datetime, float]]:
     """Time and value of each sample of what is asked, in the asked unit, oldest first; others are left out.
 
-    Raises BadReadings for a pack that is no SenML.
+    Values in an instrument's error band are clipped (a relative humidity of 102 % is 100 %). Raises BadReadings for a
+    pack that is no SenML.
     """
-    fitting = (
-        sample for sample in resolve(pack, now) if _named(sample, asked.name) and _judge_unit(sample, asked) is None
-    )
-    return sorted(
-        (sample.at, convert(float(sample.value), sample.unit or asked.unit, asked.unit)) for sample in fitting
-    )
+    series = []
+    for sample in resolve(pack, now):
+        if not _named(sample, asked.name) or _judge_unit(sample, asked) is not None:
+            continue
+        value, unit = float(sample.value), sample.unit or asked.unit
+        quantity = find_quantity(asked.name, UNITS[asked.unit.strip()].dimension)
+        if quantity is not None:
+            value, unit = quantity.settled(convert(value, unit, quantity.unit)), quantity.unit
+        series.append((sample.at, convert(value, unit, asked.unit)))
+    return sorted(series)
 
 
 def readings(

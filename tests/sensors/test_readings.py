@@ -142,6 +142,13 @@ def test_a_reading_counts_by_its_last_name_in_any_fitting_unit() -> None:
     assert check.status == "pass" and check.data == {"quantity": "pm25", "samples": 1, "mean": 12.0, "unit": "ug/m3"}
 
 
+def test_an_instruments_error_band_is_clipped() -> None:
+    pack = [{"n": "rh", "u": "%RH", "v": 102.5}, {"n": "rh", "u": "%RH", "v": 97, "t": -60}]
+    asked = ReadingAsked(name="rh", unit="%RH")
+    assert [value for _, value in canonical(pack, asked, NOW)] == [97, 100]
+    assert judged(pack, asked)[0].data["mean"] == 98.5
+
+
 @pytest.mark.parametrize(
     ("unit", "value", "expected"),
     [
