@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -32,15 +33,24 @@ def _settings_of_the_caller_stay_outside() -> None:
             del os.environ[name]
 
 
+@contextmanager
+def throw_away_folder() -> Iterator[Path]:
+    """For a data folder: in memory where there is plenty of it. Not pytest's own, which is closed to the user that a
+    root's server runs as."""
+    memory = Path("/dev/shm")
+    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 4_000_000_000
+    folder = Path(tempfile.mkdtemp(prefix="sensorium-test-", dir=memory if roomy else None))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
     """The server of this test process. fsync is off: these clusters are thrown away."""
-    folder = Path(tempfile.mkdtemp(prefix="sensorium-test-"))
-    try:
-        with EmbeddedPostgres(folder, {"fsync": "off", "max_connections": "200"}) as server:
-            yield server
-    finally:
-        shutil.rmtree(folder)
+    with throw_away_folder() as folder, EmbeddedPostgres(folder, {"fsync": "off", "max_connections": "200"}) as server:
+        yield server
 
 
 def run_sql(dsn: str, sql: str) -> None:

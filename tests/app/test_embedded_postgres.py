@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-import shutil
 import signal
 import socket
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -19,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import psutil
 import pytest
 
 from app.embedded_postgres import EmbeddedPostgres
 from app.folder_lock import FolderLock
 from app.postgres_binaries import EmbeddedPostgresError
+from tests.conftest import throw_away_folder
 
 LAUNCHER = """
 import sys, threading
@@ -37,19 +38,16 @@ threading.Event().wait()
 
 @pytest.fixture
 def empty_folder() -> Iterator[Path]:
-    """A place of its own below /tmp: pytest's would be closed to the user that a root's server runs as."""
-    made = Path(tempfile.mkdtemp(prefix="sensorium-test-"))
-    yield made
-    shutil.rmtree(made)
+    with throw_away_folder() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def stopped_folder() -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="sensorium-test-"))
-    with EmbeddedPostgres(made):
-        pass
-    yield made
-    shutil.rmtree(made)
+    with throw_away_folder() as made:
+        with EmbeddedPostgres(made):
+            pass
+        yield made
 
 
 @pytest.fixture
@@ -84,13 +82,11 @@ def launch(folder: Path) -> tuple[subprocess.Popen[str], int]:
 def ends(pid: int, within_s: float = 10.0) -> bool:
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            pass
-        time.sleep(0.05)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:  # those wait only to be counted by their parent
+                time.sleep(0.05)
+                continue
+        return True
     return False
 
 

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from app import worker
 from app.config import without_settings
 from app.embedded_postgres import EmbeddedPostgres
 from app.migrate import upgrade
+from tests.conftest import throw_away_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,13 +34,13 @@ def test_it_loads_every_module_that_declares_jobs_or_sweeps() -> None:
 
 
 def test_it_ends_within_its_grace_when_the_database_ends_at_the_same_moment() -> None:
-    with tempfile.TemporaryDirectory(prefix="sensorium-test-") as folder:
-        postgres = EmbeddedPostgres(Path(folder) / "data").start()
+    with throw_away_folder() as folder:
+        postgres = EmbeddedPostgres(folder).start()
         upgrade(postgres.dsn)
         environment = {
             **without_settings(os.environ),
             "DATABASE_URL": postgres.dsn,
-            "SENSORIUM_DATA_DIR": f"{folder}/data",
+            "SENSORIUM_DATA_DIR": str(folder),
         }
         with subprocess.Popen(
             [sys.executable, "-m", "app.cli", "worker"], stderr=subprocess.PIPE, env=environment, text=True
