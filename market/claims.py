@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import events, ids, tasks
+from market import events, ids, ledger, tasks
 from market.errors import AlreadyAnswered, ClaimOver, Invalid, NotFound, SlotTaken, TaskNotOpen, TooManyClaims
 from market.terms import Evidence, Strict
 
@@ -141,12 +141,14 @@ async def expire_due(conn: asyncpg.Connection, limit: int = 100) -> int:
     """End claims whose time is over; how many. Safe to run anywhere at once."""
     due = await conn.fetch(
         # Tasks in id order, and only those nobody else works on: two sweeps never wait for each other.
-        """SELECT c.id, c.task_id FROM claim c JOIN task t ON t.id = c.task_id
+        """SELECT c.id AS claim_id, t.id, t.status, t.account_id, t.currency
+           FROM claim c JOIN task t ON t.id = c.task_id
            WHERE c.status = 'active' AND c.expires_at <= market_now()
            ORDER BY t.id LIMIT $1 FOR NO KEY UPDATE OF t SKIP LOCKED""",
         limit,
     )
-    return sum([await _end(conn, row["id"], row["task_id"], "expired", "market") for row in due])
+    await ledger.lock(conn, tasks.touched([row for row in due if row["status"] != "open"]))
+    return sum([await _end(conn, row["claim_id"], row["id"], "expired", "market") for row in due])
 
 
 async def _lock_task(conn: asyncpg.Connection, claim: UUID, person: UUID) -> UUID:

@@ -71,8 +71,9 @@ async def release_due(conn: asyncpg.Connection, limit: int = 200) -> int:
              ORDER BY submission_id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED) RETURNING *""",
         limit,
     )
-    # In order of the accounts that each posting locks, so that two sweeps never wait for each other in a ring.
-    for row in sorted(due, key=lambda row: (row["person_id"], row["submission_id"])):
+    parts = "pending", "payable"
+    await ledger.lock(conn, {(ledger.person(row["person_id"], part), row["currency"]) for row in due for part in parts})
+    for row in due:
         await ledger.post(
             conn, "earning.release", f"release:{row['submission_id']}",
             [

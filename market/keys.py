@@ -34,11 +34,15 @@ class Caps(msgspec.Struct, frozen=True):
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """Whoever holds a key. `owner` is the account, person or operator; `currency` an account's own."""
+    """Whoever holds a key. `owner` is the account, person or operator; `currency` an account's own.
+
+    purse: the key whose day's cap this one shares: the first of those rotated one into the next.
+    """
 
     kind: Literal["agent", "person", "operator"]
     owner: UUID
     key: UUID
+    purse: UUID
     scopes: frozenset[str]
     max_per_task: int | None
     max_per_day: int | None
@@ -113,7 +117,7 @@ async def find(conn: asyncpg.Connection, secret: str) -> Actor:
     """Who holds this secret. Raises Unauthenticated when it is unknown, expired or revoked, or its owner is gone."""
     row = await conn.fetchrow(
         """SELECT k.id, k.kind, coalesce(k.account_id, k.person_id, k.operator_id) AS owner, k.scopes, k.max_per_task,
-                  k.max_per_day, coalesce(a.currency, 'usd') AS currency
+                  k.max_per_day, coalesce(k.first_key, k.id) AS purse, coalesce(a.currency, 'usd') AS currency
            FROM api_key k LEFT JOIN account a ON a.id = k.account_id LEFT JOIN person p ON p.id = k.person_id
              LEFT JOIN operator o ON o.id = k.operator_id
            WHERE k.hash = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > market_now())
@@ -123,8 +127,8 @@ async def find(conn: asyncpg.Connection, secret: str) -> Actor:
     if row is None:
         raise Unauthenticated
     return Actor(
-        row["kind"], row["owner"], row["id"], frozenset(row["scopes"]), row["max_per_task"], row["max_per_day"],
-        row["currency"],
+        row["kind"], row["owner"], row["id"], row["purse"], frozenset(row["scopes"]), row["max_per_task"],
+        row["max_per_day"], row["currency"],
     )  # fmt: skip
 
 
@@ -151,7 +155,7 @@ async def revoke(conn: asyncpg.Connection, account: UUID, key: str, *, actor: st
 
 
 async def rotate(conn: asyncpg.Connection, account: UUID, key: str, *, actor: str) -> tuple[Key, str]:
-    """A new key with the same rights; the old one goes on working for a day, so that nothing stops in between."""
+    """A new key with the same rights and as long a life; the old one works for a day more, so that nothing stops."""
     old = await conn.fetchrow(
         """SELECT * FROM api_key WHERE id = $1 AND account_id = $2 AND revoked_at IS NULL AND rotated_to IS NULL
            FOR NO KEY UPDATE""",
@@ -159,20 +163,21 @@ async def rotate(conn: asyncpg.Connection, account: UUID, key: str, *, actor: st
     )  # fmt: skip
     if old is None:
         raise NotFound("There is no such key, or it is revoked or rotated already.")
+    lives_s = old["expires_at"] and int((old["expires_at"] - old["created_at"]).total_seconds())
     draft = KeyDraft(
-        name=old["name"], scopes=old["scopes"], max_per_task=old["max_per_task"], max_per_day=old["max_per_day"]
-    )
+        name=old["name"], scopes=old["scopes"], max_per_task=old["max_per_task"], max_per_day=old["max_per_day"],
+        expires_in_s=lives_s,
+    )  # fmt: skip
     made, secret = await make(conn, "agent", account, draft, actor=actor)
     await conn.execute(
         """UPDATE api_key SET rotated_to = $2, expires_at = least(expires_at, market_now() + make_interval(secs => $3))
            WHERE id = $1""",
         old["id"], ids.read("key", made.id), ROTATION_OVERLAP_S,
     )  # fmt: skip
-    # What the old key has used up today counts for the new one as well: rotating must not double a cap.
+    # Both work for a day, on one cap: rotating must not double it.
     await conn.execute(
-        "INSERT INTO key_spend SELECT $2, day, spent FROM key_spend WHERE key_id = $1",
-        old["id"], ids.read("key", made.id),
-    )  # fmt: skip
+        "UPDATE api_key SET first_key = $2 WHERE id = $1", ids.read("key", made.id), old["first_key"] or old["id"]
+    )
     return made, secret
 
 
@@ -190,7 +195,7 @@ async def spend(conn: asyncpg.Connection, actor: Actor, amount: int, *, one_task
              SELECT $1, (market_now() AT TIME ZONE 'utc')::date, $2::bigint WHERE $2::bigint <= $3::bigint
            ON CONFLICT (key_id, day) DO UPDATE SET spent = s.spent + excluded.spent
              WHERE s.spent + excluded.spent <= $3 RETURNING spent""",
-        actor.key, amount, actor.max_per_day,
+        actor.purse, amount, actor.max_per_day,
     )  # fmt: skip
     if kept is None:
         raise OverCap(f"This key may hold at most {actor.max_per_day} a day; {amount} more would exceed that.")
@@ -201,7 +206,7 @@ async def caps(conn: asyncpg.Connection, actor: Actor) -> Caps:
     used: int = await conn.fetchval(
         """SELECT coalesce((SELECT spent FROM key_spend
              WHERE key_id = $1 AND day = (market_now() AT TIME ZONE 'utc')::date), 0)""",
-        actor.key,
+        actor.purse,
     )
     return Caps(actor.max_per_task, actor.max_per_day, used)
 

@@ -61,6 +61,29 @@ async def post(
     return posted
 
 
+async def lock(conn: asyncpg.Connection, accounts: set[tuple[str, str]]) -> None:
+    """Take the locks of all these accounts (code, currency), in the one order over the whole ledger.
+
+    For transactions of several postings: each posting orders its own locks, but two such transactions, or one and a
+    single posting, would wait for each other in a ring. So call this after all other row locks, before the first.
+    """
+    pairs = [code for code, _ in accounts], [currency for _, currency in accounts]
+    # Opening waits for whoever opens the same account, hence by code; only then the locks, by id.
+    await conn.execute(
+        """SELECT ledger_open(w.code, w.currency) FROM unnest($1::text[], $2::text[]) AS w (code, currency)
+           WHERE NOT EXISTS (SELECT FROM ledger_account a WHERE a.code = w.code AND a.currency = w.currency)
+           ORDER BY w.code, w.currency""",
+        *pairs,
+    )
+    await conn.execute(
+        """SELECT FROM ledger_account WHERE tracked AND id IN (
+             SELECT a.id FROM unnest($1::text[], $2::text[]) AS w (code, currency)
+             JOIN ledger_account a ON a.code = w.code AND a.currency = w.currency)
+           ORDER BY id FOR NO KEY UPDATE""",
+        *pairs,
+    )
+
+
 async def balances(conn: asyncpg.Connection, codes: list[str], currency: str) -> list[int]:
     """The natural balance of each tracked account, in the order asked; 0 for one that never had an entry."""
     rows = await conn.fetch(

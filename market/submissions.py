@@ -218,11 +218,13 @@ async def reject(conn: asyncpg.Connection, account: UUID, submission: str, why: 
 async def accept_overdue(conn: asyncpg.Connection, *, hold_s: int, limit: int = 50) -> int:
     """Accept what nobody reviewed in time; how many."""
     due = await conn.fetch(
-        """SELECT s.id FROM submission s JOIN task t ON t.id = s.task_id
+        """SELECT s.id, s.person_id, t.id AS task_id, t.currency FROM submission s JOIN task t ON t.id = s.task_id
            WHERE s.status = 'needs_review' AND s.review_by <= market_now()
            ORDER BY t.id LIMIT $1 FOR NO KEY UPDATE OF t SKIP LOCKED""",
         limit,
     )
+    escrows = {(ledger.escrow(each["task_id"]), each["currency"]) for each in due}
+    await ledger.lock(conn, escrows | {(ledger.person(each["person_id"], "pending"), each["currency"]) for each in due})
     for each in due:
         row = await _lock(conn, each["id"])
         if row is not None and row["status"] == "needs_review":
@@ -260,7 +262,8 @@ async def _accept(
            t AS (
              UPDATE task AS u SET claimed = u.claimed - 1, done = u.done + 1, version = u.version + 1,
                status = CASE WHEN u.done + 1 = u.quantity THEN 'completed' ELSE u.status END,
-               closed_at = CASE WHEN u.done + 1 = u.quantity THEN coalesce(u.closed_at, market_now()) ELSE u.closed_at END
+               closed_at = CASE WHEN u.done + 1 = u.quantity THEN coalesce(u.closed_at, market_now())
+                                ELSE u.closed_at END
              FROM s WHERE u.id = s.task_id RETURNING u.*),
            o AS (
              INSERT INTO observation (id, submission_id, task_id, account_id, person_id, kind, outcome, captured_at,

@@ -245,10 +245,11 @@ async def cancel(conn: asyncpg.Connection, actor: keys.Actor, task: str) -> Task
 async def expire_due(conn: asyncpg.Connection, limit: int = 100) -> int:
     """End tasks whose time is over; how many. Safe to run anywhere at once."""
     due = await conn.fetch(
-        """SELECT id FROM task WHERE status = 'open' AND closes_at <= market_now()
+        """SELECT id, account_id, currency FROM task WHERE status = 'open' AND closes_at <= market_now()
            ORDER BY id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED""",
         limit,
     )
+    await ledger.lock(conn, touched(due))
     for row in due:
         await _close(conn, row["id"], "expired", "market")
     return len(due)
@@ -267,6 +268,12 @@ async def _close(conn: asyncpg.Connection, task: UUID, status: str, actor: str) 
     if free:
         await unhold(conn, row, free, key=f"unhold:{task}", actor=actor)
     return row
+
+
+def touched(rows: list[asyncpg.Record]) -> set[tuple[str, str]]:
+    """The ledger accounts that money moves between when tasks end; rows have id, account_id, currency of a task."""
+    own = {(ledger.escrow(row["id"]), row["currency"]) for row in rows}
+    return own | {(ledger.buyer(row["account_id"]), row["currency"]) for row in rows}
 
 
 async def unhold(conn: asyncpg.Connection, row: asyncpg.Record, slots: int, *, key: str, actor: str) -> None:

@@ -115,7 +115,7 @@ CREATE FUNCTION ledger_post(p_id uuid, p_kind text, p_key text, p_actor text, p_
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
   h bytea := sha256(convert_to(concat_ws('|', p_kind, p_currency, p_codes::text, p_amounts::text, p_reverses::text), 'UTF8'));
-  ids bigint[]; v_code text; one bigint; r record; bal bigint; ver bigint; n smallint := 0;
+  ids bigint[]; v_code text; r record; bal bigint; ver bigint; n smallint := 0;
 BEGIN
   INSERT INTO ledger_tx (id, kind, idem_key, body_hash, reverses, subject_type, subject_id, actor, effective_at, meta)
     VALUES (p_id, p_kind, p_key, h, p_reverses, p_subject_type, p_subject, p_actor, market_now(), p_meta)
@@ -125,11 +125,17 @@ BEGIN
     THEN RAISE EXCEPTION 'ledger key % was used with other content', p_key USING ERRCODE = 'LG004'; END IF;
     RETURN false;
   END IF;
-  FOREACH v_code IN ARRAY p_codes LOOP
-    SELECT id INTO one FROM ledger_account WHERE code = v_code AND currency = p_currency;
-    IF one IS NULL THEN one := ledger_open(v_code, p_currency); END IF;
-    ids := ids || one;
-  END LOOP;
+  -- Looked up one by one, so that each is an index scan whatever the planner thinks of the array's length.
+  SELECT array_agg((SELECT a.id FROM ledger_account a WHERE a.code = e.c AND a.currency = p_currency) ORDER BY e.n)
+    INTO ids FROM unnest(p_codes) WITH ORDINALITY AS e (c, n);
+  IF array_position(ids, NULL) IS NOT NULL THEN
+    -- Opening waits for whoever opens the same account: hence in one order as well.
+    FOR v_code IN SELECT DISTINCT c FROM unnest(p_codes, ids) AS e (c, i) WHERE i IS NULL ORDER BY c LOOP
+      PERFORM ledger_open(v_code, p_currency);
+    END LOOP;
+    SELECT array_agg((SELECT a.id FROM ledger_account a WHERE a.code = e.c AND a.currency = p_currency) ORDER BY e.n)
+      INTO ids FROM unnest(p_codes) WITH ORDINALITY AS e (c, n);
+  END IF;
   -- One global lock order, by id, so that two postings over the same accounts never wait for each other in a ring.
   PERFORM 1 FROM ledger_account WHERE id = ANY (ids) AND tracked ORDER BY id FOR NO KEY UPDATE;
   FOR r IN SELECT a.id, a.tracked, a.closed_at, a.code, sum(e.v)::bigint AS v
