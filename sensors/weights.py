@@ -25,7 +25,7 @@ WEIGHTS: Final[dict[str, dict[str, Weight]]] = {
     "decodes": {"pass": Weight(0.0, ASSUMED), "warn": Weight(-0.1, ASSUMED), "fail": Weight(-3.0, ASSUMED)},
     "fresh": {"pass": Weight(0.6, ASSUMED), "warn": Weight(-0.4, ASSUMED), "fail": Weight(-3.0, ASSUMED)},
     "at_place": {"pass": Weight(0.7, ASSUMED), "warn": Weight(-0.5, ASSUMED), "fail": Weight(-3.0, ASSUMED)},
-    "live": {"pass": Weight(0.9, ASSUMED), "warn": Weight(-0.5, ASSUMED), "fail": Weight(-2.0, ASSUMED)},
+    "live": {"pass": Weight(0.9, ASSUMED), "warn": Weight(-0.5, ASSUMED), "fail": Weight(-3.0, ASSUMED)},
     "not_duplicate": {
         "pass": Weight(0.4, ASSUMED),
         "warn": Weight(-1.0, ASSUMED),
