@@ -8,11 +8,13 @@ import msgspec
 
 from app.db import EVENTS, Connection, wake
 from app.duplicates import Seen
+from app.errors import FieldError, Problem
 from app.jobs import Payload, enqueue, handler
 from app.media import original_path
 from app.services import Services
-from market import claims, submissions
+from market import claims, submissions, terms
 from sensors import check as checking
+from sensors.asked import refuse_asked
 from sensors.evidence import Asked, Capture, Evidence, Fix, Photo, Window
 from sensors.inspection import Inspection, Undecodable
 from sensors.verdict import ALWAYS_DECLARED, Verdict
@@ -38,7 +40,9 @@ async def judge(services: Services, payload: Payload) -> None:
     index = services.photo_index
     numbers = await index.record(todo.id, todo.task_id, todo.person_id, seen) if seen else {}
     duplicates = await index.earlier(todo.id, todo.task_id, todo.person_id, seen, numbers) if seen else []
-    verdict = checking.check(_evidence(todo, photos), _asked(todo), _window(todo), duplicates)
+    verdict = checking.check(
+        _evidence(todo, photos), asked(todo.evidence, todo.acceptance, todo.place), _window(todo), duplicates
+    )
     async with services.database.transaction() as connection:
         status = await submissions.judge(
             connection,
@@ -88,10 +92,19 @@ def _evidence(todo: submissions.ToJudge, photos: list[Photo]) -> Evidence:
     )
 
 
-def _asked(todo: submissions.ToJudge) -> Asked:
-    asked = msgspec.to_builtins(todo.evidence)
-    accepted = {"checks": list(todo.acceptance.checks), "min_score": todo.acceptance.min_score}
-    return msgspec.convert({**asked, **accepted, "place": todo.place}, Asked)
+def asked(evidence: terms.Evidence, acceptance: terms.Acceptance, place: dict[str, float] | None) -> Asked:
+    """A task's terms as the checks want them."""
+    accepted = {"checks": list(acceptance.checks), "min_score": acceptance.min_score}
+    return msgspec.convert({**msgspec.to_builtins(evidence), **accepted, "place": place}, Asked)
+
+
+def require_checkable(draft: terms.TaskDraft) -> None:
+    """Refuse a task that asks for what nobody could check, such as a unit that is not known."""
+    place = None if draft.place is None else msgspec.to_builtins(draft.place)
+    faults = refuse_asked(asked(draft.evidence, draft.acceptance, place))
+    if faults:
+        errors = [FieldError(fault.pointer, fault.detail) for fault in faults]
+        raise Problem("validation", "What the task asks for cannot be checked.", errors=errors)
 
 
 def _window(todo: submissions.ToJudge) -> Window:

@@ -287,9 +287,9 @@ def _least(schema: Json, components: Json, depth: int, name: str) -> Any:
     match schema.get("type"):
         case "array":
             inner = schema.get("items")
-            return (
-                [example_of(inner, components, depth + 1, name)] if isinstance(inner, dict) and depth < DEEPEST else []
-            )
+            if not isinstance(inner, dict) or depth >= DEEPEST:
+                return []
+            return [example_of(inner, components, depth + 1, name)] * max(1, schema.get("minItems", 1))
         case "integer" | "number":
             return schema.get("minimum", schema.get("exclusiveMinimum", 0))
         case "boolean":

@@ -25,14 +25,24 @@ def decode_body(body: bytes, kind: type[T]) -> T:
             _refuse_nul(msgspec.json.decode(body))
         return value
     except msgspec.ValidationError as first:
-        try:
-            plain = msgspec.json.decode(body)
-        except msgspec.ValidationError:  # a number beyond all types
-            plain = None
-        raise _unprocessable(plain, kind, first, strict=True) from None
+        # What does not fit may not even be JSON further on.
+        raise _unprocessable(_plain_json(body), kind, first, strict=True) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        detail = f"The body is not JSON: {error}." if body else "The body is empty; a JSON object is expected."
-        raise Problem("validation", detail, status=400) from None
+        raise _malformed(body, error) from None
+
+
+def _plain_json(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.ValidationError:  # a number beyond all types
+        return None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _malformed(body, error) from None
+
+
+def _malformed(body: bytes, error: Exception) -> Problem:
+    detail = f"The body is not JSON: {error}." if body else "The body is empty; a JSON object is expected."
+    return Problem("validation", detail, status=400)
 
 
 def decode_query(pairs: Mapping[str, str], kind: type[T]) -> T:

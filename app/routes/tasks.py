@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
+from app import judging
 from app.answers import request_id
 from app.auth import AGENT
 from app.db import EVENTS, wake
@@ -74,6 +75,7 @@ async def post_task(call: Call, data: TaskDraft) -> tasks.Task:
 
     Its whole possible cost, fee included, is held from the available balance; what is not used comes back.
     """
+    judging.require_checkable(data)
     task = await tasks.post(call.connection, call.actor, data, fee_bps=call.services.config.fee_bps)
     wake(EVENTS)
     return _with_etag(call, task)
@@ -95,9 +97,9 @@ async def post_tasks(call: Call, data: Batch) -> Outcomes:
 async def _try_post(call: Call, draft: bytes) -> Outcome:
     try:
         async with call.connection.transaction():
-            task = await tasks.post(
-                call.connection, call.actor, decode_body(draft, TaskDraft), fee_bps=call.services.config.fee_bps
-            )
+            data = decode_body(draft, TaskDraft)
+            judging.require_checkable(data)
+            task = await tasks.post(call.connection, call.actor, data, fee_bps=call.services.config.fee_bps)
             return Outcome(201, task=task)
     except (Problem, Refusal) as error:
         request = call.request

@@ -233,7 +233,7 @@ def a_task(**changes: Any) -> Json:
         "purpose": "Opening-hours check for a delivery planner.",
         "place": {**BAKERY, "radius_m": 80},
         "evidence": {
-            "photos": {"min": 1, "max": 3},
+            "photos": {"min": 1, "max": 3, "live_capture": True},
             "questions": [{"id": "open", "type": "choice", "choices": ["open", "closed", "gone"]}],
         },
         "reward": {"amount": 300, "currency": "usd"},
