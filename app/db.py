@@ -30,6 +30,7 @@ Unavailable = (
     asyncpg.TooManyConnectionsError,
     asyncpg.AdminShutdownError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what the driver says when the server goes away at the wrong moment
     ConnectionError,
 )
 

@@ -3,7 +3,9 @@
 import asyncpg
 import msgspec
 
-CHECKS = {
+from market import settlement_audit
+
+CHECKS = settlement_audit.CHECKS | {
     "each ledger transaction sums to zero in its currency, over two entries or more": """
         SELECT t.id::text AS what FROM ledger_tx t LEFT JOIN ledger_entry e ON e.tx_id = t.id
         GROUP BY t.id HAVING count(e.*) < 2 OR sum(e.amount) <> 0 OR count(DISTINCT e.currency) <> 1""",

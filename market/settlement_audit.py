@@ -1,9 +1,5 @@
 """The invariants of settlement, in the form of `market.audit`: money in, money out, and what stands between."""
 
-import asyncpg
-
-from market.audit import Finding
-
 CHECKS = {
     "each funding that succeeded is one posting, and no other is": """
         SELECT f.id::text AS what FROM funding f LEFT JOIN ledger_tx x ON x.idem_key = 'fund:' || f.id
@@ -32,14 +28,3 @@ CHECKS = {
         WHERE r.approved_by IS NOT NULL AND (a.run_id IS NULL OR a.approved_by IN (r.made_by, r.submitted_by)
           OR a.lines_hash <> r.lines_hash)""",
 }
-
-
-async def audit(conn: asyncpg.Connection) -> list[Finding]:
-    """Every broken invariant of settlement. All are checked on one snapshot."""
-    findings = []
-    async with conn.transaction(isolation="repeatable_read", readonly=True):
-        for rule, query in CHECKS.items():
-            rows = await conn.fetch(f"SELECT what, count(*) OVER () AS total FROM ({query}) AS broken LIMIT 5")
-            if rows:
-                findings.append(Finding(rule, rows[0]["total"], [row["what"] for row in rows]))
-    return findings

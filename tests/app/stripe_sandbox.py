@@ -22,7 +22,7 @@ from app import config as configuration
 from app.gateways.stripe import StripeGateway
 from app.money_jobs import take_up_what_waits
 from app.reconciliation import reconcile
-from market import audit, settlement_audit
+from market import audit
 from tests.app.conftest import Caller, World, ok, running
 
 SECRET = "whsec_" + "5a" * 32
@@ -201,7 +201,6 @@ class Desk:
         assert found.agrees, found
         async with self.world.services.database.read() as connection:
             assert await audit.audit(connection) == []
-            assert await settlement_audit.audit(connection) == []
 
 
 @asynccontextmanager
