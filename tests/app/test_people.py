@@ -1,0 +1,148 @@
+"""People over HTTP: signing in by mailed codes, what is near, claims, an honest negative."""
+
+from tests.app.conftest import BAKERY, Caller, World, a_task, claim, is_problem, ok, person, photo, post_task, submit
+
+SIGN_UP = {"email": "bo@example.com", "display_name": "Bo", "languages": ["en"], "accept_terms": True}
+
+
+async def code_for(world: World, email: str) -> str:
+    mail = ok(await world.client.get("/sandbox/outbox", params={"to": email}))["items"][0]
+    assert mail["to"] == email
+    return str(mail["text"].split("Your code is ")[1][:6])
+
+
+async def try_code(world: World, code: str, email: str = "bo@example.com") -> int:
+    return (await world.client.post("/v1/people/session", json={"email": email, "code": code})).status_code
+
+
+async def test_a_code_opens_one_session_once(world: World) -> None:
+    ok(await world.client.post("/v1/people", json=SIGN_UP), 202)
+    code = await code_for(world, "bo@example.com")
+    token = ok(await world.client.post("/v1/people/session", json={"email": "Bo@Example.com", "code": code}), 201)
+    assert token["token"].startswith("wk_")
+    assert await try_code(world, code) == 401
+
+
+async def test_five_wrong_codes_end_the_right_one_too(world: World) -> None:
+    ok(await world.client.post("/v1/people", json=SIGN_UP), 202)
+    code = await code_for(world, "bo@example.com")
+    wrong = "000000" if code != "000000" else "111111"
+    assert [await try_code(world, wrong) for _ in range(5)] == [401] * 5
+    assert await try_code(world, code) == 401
+
+
+async def test_a_code_expires(world: World) -> None:
+    ok(await world.client.post("/v1/people", json=SIGN_UP), 202)
+    code = await code_for(world, "bo@example.com")
+    await world.later(601)
+    assert await try_code(world, code) == 401
+
+
+async def test_nobody_learns_whether_an_address_is_known(world: World) -> None:
+    first = await world.client.post("/v1/people", json=SIGN_UP)
+    await world.later(31)
+    again = await world.client.post("/v1/people", json={**SIGN_UP, "display_name": "Mallory"})
+    assert (first.status_code, first.content) == (again.status_code, again.content) == (202, b"")
+    unknown = {"email": "nobody@example.com", "code": "123456"}
+    is_problem(await world.client.post("/v1/people/session", json=unknown), 401, "unauthenticated")
+
+
+async def test_codes_are_not_mailed_more_often_than_twice_a_minute(world: World) -> None:
+    ok(await world.client.post("/v1/people", json=SIGN_UP), 202)
+    refused = await world.client.post("/v1/people", json=SIGN_UP)
+    is_problem(refused, 429, "rate-limited")
+    assert int(refused.headers["retry-after"]) > 0
+    assert len(ok(await world.client.get("/sandbox/outbox"))["items"]) == 1
+
+
+async def test_the_terms_must_be_accepted(world: World) -> None:
+    refused = await world.client.post("/v1/people", json={**SIGN_UP, "accept_terms": False})
+    assert is_problem(refused, 422, "validation")["errors"][0]["pointer"] == "/accept_terms"
+
+
+async def test_a_person_changes_what_they_say_of_themselves(bo: Caller) -> None:
+    changed = ok(await bo.patch("/v1/people/me", {"languages": ["de", "en"]}))
+    assert (changed["display_name"], changed["languages"]) == ("Bo", ["de", "en"])
+    assert ok(await bo.get("/v1/people/me")) == changed
+    is_problem(await bo.patch("/v1/people/me", {"email": "x@example.com"}), 422, "validation")
+
+
+async def test_signing_out_ends_this_session_only(world: World, bo: Caller) -> None:
+    await world.later(31)
+    elsewhere = await person(world, "Bo")
+    ok(await bo.delete("/v1/people/session"), 204)
+    is_problem(await bo.get("/v1/people/me"), 401, "unauthenticated")
+    assert ok(await elsewhere.get("/v1/people/me"))["display_name"] == "Bo"
+
+
+async def test_what_is_near_comes_nearest_first_and_for_guests_too(world: World, ada: Caller, bo: Caller) -> None:
+    for n, lat in enumerate((52.60, 52.53, 52.521, 48.0)):
+        await post_task(ada, external_id=f"{n}", place={"lat": lat, "lon": 13.405, "radius_m": 50}, title=f"Task {n}")
+    await post_task(ada, place=None, title="Anywhere", acceptance={"checks": ["fresh"]})
+    query = {"lat": 52.52, "lon": 13.405, "radius_m": 20_000}
+    for ask in (bo.get, world.client.get):
+        offers = ok(await ask("/v1/people/tasks", params=query))["items"]
+        assert [offer["title"] for offer in offers] == ["Task 2", "Task 1", "Task 0", "Anywhere"]
+    assert offers[0]["distance_m"] == 111
+    assert offers[0]["reward"]["amount"] == 300 and offers[0]["fee"]["amount"] == 30
+    assert "metadata" not in offers[0] and "external_id" not in offers[0]
+    pages = []
+    cursor: str | None = ""
+    while cursor is not None:
+        more = {"cursor": cursor} if cursor else {}
+        page = ok(await bo.get("/v1/people/tasks", params={**query, "limit": 3, **more}))
+        pages += [offer["title"] for offer in page["items"]]
+        cursor = page["next_cursor"]
+    assert pages == ["Task 2", "Task 1", "Task 0", "Anywhere"]
+    rich = ok(await bo.get("/v1/people/tasks", params={**query, "min_reward": 301}))
+    assert rich["items"] == []
+
+
+async def test_a_claimed_task_is_no_longer_offered_and_comes_back_when_released(ada: Caller, bo: Caller) -> None:
+    task = await post_task(ada)
+    claimed = await claim(bo, task)
+    assert len(claimed["challenge"]["code"]) == 4
+    where = {"lat": 52.52, "lon": 13.405}
+    assert ok(await bo.get("/v1/people/tasks", params=where))["items"] == []
+    assert [each["id"] for each in ok(await bo.get("/v1/people/claims"))["items"]] == [claimed["id"]]
+    ok(await bo.delete(f"/v1/people/claims/{claimed['id']}"), 204)
+    assert len(ok(await bo.get("/v1/people/tasks", params=where))["items"]) == 1
+    assert (await claim(bo, task))["id"] != claimed["id"]
+
+
+async def test_an_honest_negative_is_paid(world: World, ada: Caller, bo: Caller) -> None:
+    task = await post_task(ada)
+    claimed = await claim(bo, task)
+    ok(await photo(bo, claimed))
+    submitted = await submit(bo, claimed, answers={}, outcome="honest_negative", notes="The shop is gone.")
+    await world.jobs()
+    judged = ok(await bo.get(f"/v1/people/submissions/{submitted['id']}"))
+    assert (judged["status"], judged["outcome"]) == ("accepted", "honest_negative")
+    assert ok(await bo.get("/v1/people/earnings"))["pending"]["amount"] == 300
+
+
+async def test_readings_are_judged_by_unit_and_range(world: World, ada: Caller, bo: Caller) -> None:
+    asked = {
+        "kind": "reading",
+        "evidence": {"readings": [{"name": "pm25", "unit": "ug/m3"}]},
+        "acceptance": {"checks": ["readings"], "min_score": 0.3},
+    }
+    for value, unit, status in ((12.5, "ug/m3", "accepted"), (12.5, "furlong", "rejected"), (-4, "ug/m3", "rejected")):
+        task = ok(await ada.post("/v1/tasks", a_task(**asked)), 201)
+        position = {**BAKERY, "accuracy_m": 5}
+        claimed = ok(await bo.post(f"/v1/people/tasks/{task['id']}/claims", position), 201)
+        pack = [{"n": "pm25", "u": unit, "v": value}]
+        submitted = await submit(bo, claimed, answers={}, readings=pack)
+        await world.jobs()
+        judged = ok(await bo.get(f"/v1/people/submissions/{submitted['id']}"))
+        assert judged["status"] == status, judged["verdict"]
+
+
+async def test_the_same_photo_number_again_replaces_the_photo(world: World, ada: Caller, bo: Caller) -> None:
+    claimed = await claim(bo, await post_task(ada))
+    ok(await photo(bo, claimed))
+    second = ok(await photo(bo, claimed))
+    submitted = await submit(bo, claimed)
+    assert [each["sha256"] for each in submitted["photos"]] == [second["sha256"]]
+    thumb = await bo.get(submitted["photos"][0]["links"]["thumb"])
+    assert thumb.headers["content-type"] == "image/jpeg"

@@ -1,0 +1,115 @@
+"""Tasks over HTTP: posted, listed, changed, ended."""
+
+from tests.app.conftest import Caller, World, a_task, answer, claim, is_problem, ok, photo, post_task, submit
+
+
+async def test_a_posted_task_comes_back_as_posted(ada: Caller) -> None:
+    sent = a_task(metadata={"order": [1, {"x": None}]}, quantity=2)
+    task = ok(await ada.post("/v1/tasks", sent), 201)
+    for name in ("kind", "title", "instructions", "purpose", "place", "reward", "quantity", "external_id", "metadata"):
+        assert task[name] == sent[name], name
+    assert task["evidence"]["questions"][0]["choices"] == ["open", "closed", "gone"]
+    assert (task["status"], task["slots"]) == ("open", {"open": 2, "claimed": 0, "done": 0})
+    assert (task["fee"]["amount"], task["held"]["amount"]) == (30, 660)
+    assert ok(await ada.get(task["links"]["self"])) == task
+
+
+async def test_tasks_are_listed_newest_first_by_page_status_and_external_id(ada: Caller) -> None:
+    posted = [await post_task(ada, external_id=f"x-{n}") for n in range(5)]
+    ok(await ada.post(f"/v1/tasks/{posted[0]['id']}/cancel"))
+    seen, cursor = [], None
+    while True:
+        query = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
+        page = ok(await ada.get("/v1/tasks", params=query))
+        seen += [task["external_id"] for task in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == ["x-4", "x-3", "x-2", "x-1", "x-0"]
+    assert len(ok(await ada.get("/v1/tasks?status=open"))["items"]) == 4
+    found = ok(await ada.get("/v1/tasks?external_id=x-3"))["items"]
+    assert [task["id"] for task in found] == [posted[3]["id"]]
+
+
+async def test_a_change_is_made_only_to_the_version_that_was_read(ada: Caller) -> None:
+    task = await post_task(ada)
+    read = await ada.get(f"/v1/tasks/{task['id']}")
+    path, etag = f"/v1/tasks/{task['id']}", read.headers["etag"]
+    raised = await ada.patch(path, {"reward": {"amount": 500, "currency": "usd"}}, headers={"if-match": etag})
+    assert ok(raised)["held"]["amount"] == 550
+    assert raised.headers["etag"] != etag
+    is_problem(await ada.patch(path, {"add_quantity": 1}, headers={"if-match": etag}), 409, "conflict")
+    is_problem(await ada.patch(path, {"reward": {"amount": 400, "currency": "usd"}}), 422, "validation")
+    ok(await ada.patch(path, {"add_quantity": 1}, headers={"if-match": raised.headers["etag"]}))
+    assert ok(await ada.get("/v1/account"))["balance"] == {
+        "available": {"amount": 98_900, "currency": "usd"},
+        "held": {"amount": 1_100, "currency": "usd"},
+    }
+
+
+async def test_each_draft_of_a_batch_is_judged_alone(ada: Caller) -> None:
+    drafts = [a_task(), a_task(quantity=-1), a_task(reward={"amount": 99_000, "currency": "usd"}), a_task(), {}]
+    results = ok(await ada.post("/v1/tasks/batch", {"tasks": drafts}))["results"]
+    assert [result["status"] for result in results] == [201, 422, 402, 201, 422]
+    assert results[1]["problem"]["errors"][0]["pointer"] == "/quantity"
+    assert results[2]["problem"]["type"].endswith("/insufficient-funds")
+    assert len(ok(await ada.get("/v1/tasks"))["items"]) == 2
+    assert ok(await ada.get("/v1/account"))["balance"]["available"]["amount"] == 100_000 - 660
+    is_problem(await ada.post("/v1/tasks/batch", {"tasks": [a_task()] * 501}), 422, "validation")
+    is_problem(await ada.post("/v1/tasks/batch", {"tasks": []}), 422, "validation")
+
+
+async def test_a_claim_in_progress_outlives_its_cancelled_task_and_is_paid(
+    world: World, ada: Caller, bo: Caller
+) -> None:
+    task = await post_task(ada, quantity=3)
+    claimed = await claim(bo, task)
+    ended = ok(await ada.post(f"/v1/tasks/{task['id']}/cancel"))
+    assert (ended["status"], ended["held"]["amount"]) == ("cancelled", 330)
+    ok(await photo(bo, claimed))
+    submitted = await submit(bo, claimed)
+    await world.jobs()
+    assert ok(await bo.get(f"/v1/people/submissions/{submitted['id']}"))["status"] == "accepted"
+    assert ok(await bo.get("/v1/people/earnings"))["pending"]["amount"] == 300
+    balance = ok(await ada.get("/v1/account"))["balance"]
+    assert (balance["available"]["amount"], balance["held"]["amount"]) == (100_000 - 330, 0)
+
+
+async def test_a_task_that_nobody_took_expires_and_the_money_comes_back(world: World, ada: Caller) -> None:
+    task = await post_task(ada)
+    await world.later(8 * 86_400)
+    assert ok(await ada.get(f"/v1/tasks/{task['id']}"))["status"] == "expired"
+    assert ok(await ada.get("/v1/account"))["balance"]["available"]["amount"] == 100_000
+
+
+async def test_what_is_not_reviewed_in_time_is_accepted(world: World, ada: Caller, bo: Caller) -> None:
+    manual = {"mode": "manual", "checks": ["fresh"], "review_deadline_s": 3600}
+    waiting = await answer(bo, await post_task(ada, acceptance=manual))
+    assert waiting["status"] == "needs_review"
+    await world.later(3601)
+    decided = ok(await ada.get(f"/v1/submissions/{waiting['id']}"))
+    assert decided["status"] == "accepted"
+    assert len(ok(await ada.get("/v1/observations"))["items"]) == 1
+
+
+async def test_a_rejection_tells_the_person_why_and_frees_the_slot(ada: Caller, bo: Caller) -> None:
+    task = await post_task(ada, acceptance={"mode": "manual", "checks": ["fresh", "quality"]})
+    waiting = await answer(bo, task)
+    why = {"failed_check": "quality", "comment": "The sign cannot be read."}
+    ok(await ada.post(f"/v1/submissions/{waiting['id']}/reject", why))
+    told = ok(await bo.get(f"/v1/people/submissions/{waiting['id']}"))
+    assert told["status"] == "rejected"
+    assert told["rejection"]["failed_check"] == "quality"
+    assert told["rejection"]["comment"] == "The sign cannot be read."
+    assert ok(await ada.get(f"/v1/tasks/{task['id']}"))["slots"]["open"] == 1
+
+
+async def test_a_bonus_and_a_rating_come_with_thanks(ada: Caller, bo: Caller) -> None:
+    task = await post_task(ada, acceptance={"mode": "manual", "checks": ["fresh"]})
+    waiting = await answer(bo, task)
+    thanks = {"bonus": {"amount": 100, "currency": "usd"}, "rating": 5}
+    accepted = ok(await ada.post(f"/v1/submissions/{waiting['id']}/accept", thanks))
+    assert (accepted["bonus"]["amount"], accepted["rating"]) == (100, 5)
+    assert ok(await bo.get("/v1/people/earnings"))["pending"]["amount"] == 400
+    eur = {"bonus": {"amount": 100, "currency": "eur"}}
+    is_problem(await ada.post(f"/v1/submissions/{waiting['id']}/accept", eur), 422, "validation")
