@@ -34,7 +34,10 @@ class Quantity(NamedTuple):
 
 
 _WMO_HOURS: Final = (1.0, 2.0, 3.0, 6.0, 12.0)
-_QC: Final = "WMO-No. 8 (2021) vol. V; WMO-No. 488 appendix VI.2: range, time consistency and persistence tests"
+_QC: Final = (
+    "range: WMO, Guidelines on quality control procedures for data from automatic weather stations (2004), plausible "
+    "values; rates: WMO-No. 305 (1993), chapter 6, VI.21; stuck times: assumed"
+)
 
 QUANTITIES: Final = {
     quantity.name: quantity

@@ -51,7 +51,8 @@ def bare_decode(data: bytes) -> None:
 
 def best_ms(work: Callable[[], object], seconds: float = 1.0) -> float:
     """The quickest of many runs by processor time, in milliseconds: other programs' turns do not count."""
-    times, end = [], time.perf_counter() + seconds
+    times: list[float] = []
+    end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(times) < 3:
         started = time.process_time()
         work()
