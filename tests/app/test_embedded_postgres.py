@@ -289,3 +289,14 @@ def test_a_dead_sockets_file_does_not_stop_a_start(folder: Path) -> None:
         dead.bind(str(path))
     with EmbeddedPostgres(folder) as postgres:
         assert ask(postgres.dsn, "SELECT 1") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_everything_lies_in_the_data_folder_even_after_a_kill(folder: Path) -> None:
+    memory = Path("/dev/shm")
+    process, server_pid = launch(folder)
+    opened = {Path(line.split()[-1]) for line in Path(f"/proc/{server_pid}/maps").read_text().splitlines()}
+    assert not [path for path in opened if path.parent == memory]
+    os.kill(server_pid, signal.SIGKILL)
+    process.kill()
+    process.communicate()
