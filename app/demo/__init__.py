@@ -1,4 +1,4 @@
-"""The whole loop in one command, over the same HTTP API that phones and agents use: ask, observe, verify, pay, learn."""
+"""The whole loop in one command, over the HTTP API that phones and agents use: ask, observe, verify, pay, learn."""
 
 from __future__ import annotations
 

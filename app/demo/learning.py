@@ -1,0 +1,131 @@
+"""The research half of the demo. The runner is an agent like any other: a process with a capped key, and HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from app.demo.agent import Agent
+from app.demo.http import until
+from app.demo.photos import Collection, Labelled
+from app.demo.report import Learned
+
+LOOP_S = 170
+AT_ONCE = 100  # photos in one prediction request
+SHOWN = 24
+
+Say = Callable[[str], None]
+
+
+async def learn(
+    agent: Agent,
+    url: str,
+    collection: Collection,
+    unseen: list[Labelled],
+    scratch: Path,
+    out: Path,
+    say: Say,
+    experiments: int,
+) -> Learned:
+    """Dataset, experiments, publication, then predictions of the first and of the best model on unseen photos."""
+    began = time.monotonic()
+    key = (await agent.caller.post("/v1/keys", {"name": "runner", "max_per_day": 1000}))["api_key"]
+    runner = Runner(url, key)
+    dataset = await agent.caller.post("/v1/datasets", {"query": {"outcome": "done"}})
+
+    async def ready() -> Any:
+        seen = await agent.caller.get(f"/v1/datasets/{dataset['id']}")
+        return seen if seen["status"] != "building" else None
+
+    dataset = await until(ready, "the dataset")
+    say(f"dataset of {dataset['rows']} observations, manifest {dataset['manifest_sha256'][:12]}…")
+    folder, workspace = scratch / "dataset", scratch / "workspace"
+    await runner("fetch", dataset["id"], folder, "--question", "label")
+    await runner("new", workspace, "--data", folder)
+    learned = Learned()
+    async for event in runner.lines("loop", workspace, "--experiments", experiments, "--seconds", LOOP_S, "--json"):
+        if event["event"] == "experiment":
+            learned.experiments.append(event)
+            say(
+                f"experiment {event['experiment']:>2}  {event['status']:<8} "
+                f"{event['accuracy'] if event['accuracy'] is not None else float('nan'):.3f}  {event['description']}"
+            )
+    first = json.loads(await runner("publish", workspace, "--experiment", "0", "--name", "first-try", "--json"))
+    best = json.loads(await runner("publish", workspace, "--name", slug(collection.name), "--json"))
+    await runner("report", workspace)
+    shutil.copy(workspace / "report.html", out / "experiments.html")
+    learned.model, learned.unseen = best, len(unseen)
+    learned.first, _ = await _score(agent, first["id"], unseen)
+    learned.final, outputs = await _score(agent, best["id"], unseen)
+    wrong = [pair for pair in zip(unseen, outputs, strict=True) if pair[1]["label"] != pair[0].label]
+    right = [pair for pair in zip(unseen, outputs, strict=True) if pair[1]["label"] == pair[0].label]
+    learned.samples = (wrong[: SHOWN // 3] + right)[:SHOWN]
+    learned.seconds = time.monotonic() - began
+    say(f"{best['name']} is published; {learned.final:.4f} of {len(unseen)} unseen photos are named rightly")
+    return learned
+
+
+async def _score(agent: Agent, model: str, photos: list[Labelled]) -> tuple[float, list[dict[str, Any]]]:
+    """The share of photos that the model names rightly when it must answer, over the service's own endpoint."""
+    outputs: list[dict[str, Any]] = []
+    for start in range(0, len(photos), AT_ONCE):
+        files = [("files", ("photo", photo.data, "image/jpeg")) for photo in photos[start : start + AT_ONCE]]
+        response = await agent.caller.ask("POST", f"/v1/models/{model}/predict", files=files)
+        outputs += response.json()["outputs"]
+    right = sum(output["label"] == photo.label for photo, output in zip(photos, outputs, strict=True))
+    return right / len(photos), outputs
+
+
+def slug(name: str) -> str:
+    """A collection's name as a model's name."""
+    return "".join(c if c.isalnum() else "-" for c in name.lower()).strip("-")[:60] or "photos"
+
+
+class RunnerFailed(Exception):
+    """The runner refused; its own line says why."""
+
+
+class Runner:
+    """`sensorium-runner` as a process of its own, with nothing but a URL and a key."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("SENSORIUM_", "STRIPE_"))
+        }
+        self._environment |= {"SENSORIUM_URL": url, "SENSORIUM_API_KEY": key}
+
+    async def __call__(self, *arguments: object) -> str:
+        """Its standard output once it has ended. Raises RunnerFailed."""
+        process = await self._start(*arguments)
+        said, complaint = await process.communicate()
+        if process.returncode != 0:
+            raise RunnerFailed(f"sensorium-runner {arguments[0]}: {complaint.decode().strip()}")
+        return said.decode()
+
+    async def lines(self, *arguments: object) -> Any:
+        """Each line of its output, decoded from JSON, as it comes."""
+        process = await self._start(*arguments)
+        assert process.stdout is not None and process.stderr is not None
+        try:
+            async for line in process.stdout:
+                yield json.loads(line)
+            complaint = (await process.stderr.read()).decode().strip()
+            if await process.wait() != 0:
+                raise RunnerFailed(f"sensorium-runner {arguments[0]}: {complaint}")
+        finally:
+            if process.returncode is None:
+                process.terminate()
+                await process.wait()
+
+    async def _start(self, *arguments: object) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "research_runner.cli", *map(str, arguments), env=self._environment,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Simulated people: they sign up with a mailed code, claim, photograph and answer as the mobile web does; some cheat."""
+"""Simulated people: they sign up with a mailed code, claim, photograph and answer as a phone does; some cheat."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def _photograph(scan: np.ndarray, noise: np.random.Generator) -> bytes:
 
 
 def folder(path: Path, seed: int) -> Collection:
-    """Photos of a folder with labels.csv (file, label, group, and perhaps split). Raises BadData naming what is wrong."""
+    """Photos of a folder with labels.csv (file, label, group, perhaps split). Raises BadData, saying what is wrong."""
     table = path / "labels.csv"
     if not table.is_file():
         raise BadData(f"there is no labels.csv in {path}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -13,25 +14,14 @@ from app.demo.agent import Agent
 from app.demo.market import Outcome
 from app.demo.photos import Collection, Labelled
 
-STYLE = """
-:root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--line:#d5dbe3;--paper:#fff;--card:#f5f7fa;--good:#0b7a4b;--bad:#b3261e;--key:#2457c5}
-@media (prefers-color-scheme:dark){:root{--ink:#e8edf4;--soft:#9daabb;--line:#364152;--paper:#12171f;--card:#1b222d;--good:#4cc38a;--bad:#ff8a80;--key:#8ab4ff}}
-*{box-sizing:border-box}body{font:16px/1.55 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:60rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.9rem;margin-bottom:.2rem}h2{margin-top:2.4rem;font-size:1.3rem}.lead{color:var(--soft);margin-top:0}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}td,th{border-bottom:1px solid var(--line);padding:.4rem .6rem;text-align:left;vertical-align:top}
-td.n,th.n{text-align:right}figure{margin:1rem 0;background:var(--card);border-radius:10px;padding:1rem}figcaption{color:var(--soft);font-size:.9rem}
-svg{width:100%;height:auto}svg text{fill:var(--ink);font:13px system-ui,sans-serif}.axis{stroke:var(--line);fill:none}.bar{fill:var(--key)}
-polyline{fill:none;stroke:var(--key);stroke-width:2.5}polyline.best{stroke:var(--good)}circle.dots{fill:var(--soft)}circle.dots-kept{fill:var(--good)}
-.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(92px,1fr));gap:.7rem}.grid figure{margin:0;padding:.5rem;text-align:center;font-size:.85rem}
-.grid img{width:100%;border-radius:6px}.good{color:var(--good)}.bad{color:var(--bad)}
-"""
+STYLE = (Path(__file__).parent / "report.css").read_text()
 
 
 @dataclass
 class Learned:
     """What the research half leaves behind."""
 
-    experiments: list[dict[str, str]] = field(default_factory=list)  # rows of results.tsv
+    experiments: list[dict[str, Any]] = field(default_factory=list)  # rows of results.tsv
     curve: list[tuple[int, float]] = field(default_factory=list)  # training photos, accuracy on unseen ones
     model: dict[str, Any] = field(default_factory=dict)
     first: float = 0.0  # of the first experiment's model, on photos that nobody trained on
@@ -69,7 +59,9 @@ def summary(collection: Collection, outcome: Outcome, learned: Learned, account:
     ]  # fmt: skip
 
 
-def write(path: Path, title: str, rows: list[tuple[str, str]], agent: Agent, outcome: Outcome, learned: Learned) -> None:
+def write(
+    path: Path, title: str, rows: list[tuple[str, str]], agent: Agent, outcome: Outcome, learned: Learned
+) -> None:
     """Write the page."""
     parts = [
         f"<h1>Sensorium: {escape(title)}</h1>",
@@ -98,7 +90,7 @@ def _figure(body: str) -> str:
     return f"<figure>{body}</figure>"
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head) if any(head) else ""
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table>{'<tr>' + top + '</tr>' if top else ''}{body}</table>"
@@ -132,11 +124,11 @@ def _flow(outcome: Outcome) -> str:
     )
 
 
-def _progress(experiments: list[dict[str, str]]) -> str:
-    scored = [(i, float(row["metric"]), row["status"]) for i, row in enumerate(experiments, 1) if row["metric"]]
+def _progress(experiments: list[dict[str, Any]]) -> str:
+    scored = [(i, row["metric"], row["status"]) for i, row in enumerate(experiments) if row["metric"] is not None]
     best: list[tuple[float, float]] = []
     for i, metric, status in scored:
-        if status in ("keep", "baseline") or not best:
+        if status == "keep" or not best:
             best.append((i, metric))
         else:
             best.append((i, best[-1][1]))
@@ -146,9 +138,9 @@ def _progress(experiments: list[dict[str, str]]) -> str:
             ("dots-kept", [(i, metric) for i, metric, status in scored if status == "keep"]),
             ("best", best),
         ],
-        "Each experiment's validation score; green: kept, by paired seeds",
+        "Each experiment's validation loss (lower is better); green: kept, by paired seeds",
         "experiments",
-        "score",
+        "loss",
     )
 
 

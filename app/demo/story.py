@@ -44,9 +44,10 @@ def main(data: Path | None, out: Path, *, buy: int = WANTED, experiments: int = 
     out.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="sensorium-demo-"))
     try:
-        with (out / "system.log").open("wb") as log, System(
-            scratch / "data", host="127.0.0.1", port=0, environment=_clean(), say=say, output=log
-        ) as system:
+        with (
+            (out / "system.log").open("wb") as log,
+            System(scratch / "data", host="127.0.0.1", port=0, environment=_clean(), say=say, output=log) as system,
+        ):
             say(f"the system runs at {system.url}")
             rows, clean = asyncio.run(_tell(system, collection, scratch, out, say, began, buy, experiments))
     finally:
@@ -85,7 +86,7 @@ async def _tell(
         olu, pia = [await asyncio.to_thread(_operator, system, name) for name in ("Olu", "Pia")]
         await market.settle(client, outcome, olu, pia)
         say("the hold window is over; Olu's payout run, approved by Pia, is paid")
-        learned = await learning.learn(client, agent, collection, unseen, scratch, out, say, experiments)
+        learned = await learning.learn(agent, system.url, collection, unseen, scratch, out, say, experiments)
         account = await agent.caller.get("/v1/account")
     clean = await asyncio.to_thread(_audit, system, say)
     rows = report.summary(collection, outcome, learned, account, clean, time.monotonic() - began)
