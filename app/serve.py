@@ -13,7 +13,7 @@ from app.config import Config
 if TYPE_CHECKING:
     from litestar import Litestar
 
-SHUTDOWN_S = 10
+SHUTDOWN_S = 5  # for requests under way; long polls are cut off
 BACKLOG = 1024
 
 
