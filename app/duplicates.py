@@ -42,17 +42,20 @@ class PhotoIndex:
 
     async def record(self, submission: UUID, task: UUID, person: UUID, seen: list[Seen]) -> dict[int, int]:
         """Enter a submission's photos, once; the number in the table of each."""
-        async with self._database.transaction() as connection:
-            # Not yet on the disk when this returns, so the lock is short; the verdict's commit brings it there, and
-            # after a crash in between the job runs again.
-            await connection.execute("SET LOCAL synchronous_commit = off")
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", _ONE_AT_A_TIME)
-            await connection.execute(
-                """INSERT INTO photo_hash (submission_id, task_id, person_id, submitted_at, n, sha256, pdq, quality)
-                   SELECT $1, $2, $3, s.submitted_at, p.n, p.sha256, p.pdq, p.quality
-                   FROM submission s, unnest($4::smallint[], $5::bytea[], $6::bytea[], $7::smallint[])
-                     AS p (n, sha256, pdq, quality)
-                   WHERE s.id = $1 ON CONFLICT (submission_id, n) DO NOTHING""",
+        async with self._database.statement() as connection:
+            rows = await connection.fetch(
+                # The lock comes before the numbers and ends with the commit, so numbers grow in the order in which
+                # rows can be seen. The commit need not be on the disk yet: the verdict's will bring it there, and
+                # after a crash in between the job runs again.
+                """WITH turn AS MATERIALIZED (
+                     SELECT set_config('synchronous_commit', 'off', true), pg_advisory_xact_lock($8)),
+                   new AS (
+                     INSERT INTO photo_hash (submission_id, task_id, person_id, submitted_at, n, sha256, pdq, quality)
+                     SELECT $1, $2, $3, s.submitted_at, p.n, p.sha256, p.pdq, p.quality
+                     FROM turn, submission s, unnest($4::smallint[], $5::bytea[], $6::bytea[], $7::smallint[])
+                       AS p (n, sha256, pdq, quality)
+                     WHERE s.id = $1 ON CONFLICT (submission_id, n) DO NOTHING RETURNING n, seq)
+                   SELECT n, seq FROM new UNION ALL SELECT n, seq FROM photo_hash WHERE submission_id = $1""",
                 submission,
                 task,
                 person,
@@ -60,8 +63,8 @@ class PhotoIndex:
                 [each.sha256 for each in seen],
                 [each.inspection.pdq if each.inspection else None for each in seen],
                 [each.inspection.pdq_quality if each.inspection else 0 for each in seen],
+                _ONE_AT_A_TIME,
             )
-            rows = await connection.fetch("SELECT n, seq FROM photo_hash WHERE submission_id = $1", submission)
         return {row["n"]: row["seq"] for row in rows}
 
     async def earlier(

@@ -147,9 +147,10 @@ async def put_photo(call: Call, claim_id: str, n: int) -> Uploaded:
         kind = await _keep(call, stored, spool)
     finally:
         spool.close()
-    async with database.transaction() as connection:
+    async with database.statement() as connection:
         photo = claims.Photo(n, stored.sha256, stored.size, kind, capture)
         await claims.put_photo(connection, owner, claim_id, photo)
+        wake(EVENTS)
     return Uploaded(n, stored.sha256.hex(), stored.size, kind)
 
 
