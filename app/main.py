@@ -8,6 +8,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 
 from app import config as configuration
+from app import pages
 from app.config import Config
 from app.problems import handle
 from app.routes import (
@@ -44,6 +45,7 @@ ALWAYS = (
     stripe_webhooks,
     health,
     models,
+    pages,
 )
 SANDBOX_ONLY = (outbox, clock)
 

@@ -1,0 +1,11 @@
+"""Pages for people: HTML rendered here, the same rules as the JSON API behind it.
+
+A page that shows something reads by the functions of `market/`; a form does what a JSON operation does, through
+`operations.perform`. So no rule stands here: only words and looks.
+"""
+
+from litestar.handlers import HTTPRouteHandler
+
+from app.pages import assets, people, work
+
+ROUTES: list[HTTPRouteHandler] = [*assets.ROUTES, *people.ROUTES, *work.ROUTES]

@@ -1,0 +1,203 @@
+"""Pages for whoever has a phone: what this is, tasks near by, one task, signing in, oneself."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from litestar.handlers import HTTPRouteHandler
+
+from app import auth
+from app.answers import Answer, redirect
+from app.auth import EVERYONE, PERSON, session_cookie
+from app.edge import Call, endpoint
+from app.errors import Problem
+from app.pages import words
+from app.pages.operations import FORM_LIMIT, asked, fields, perform
+from app.pages.render import refuse, show
+from app.routes import people as operations
+from app.routes.claims import MOST_OFFERS, From, Latitude, Longitude, Reach
+from market import claims, keys, offers, people
+from market.accounts import Email
+from market.errors import Invalid, TooOften
+from market.terms import Strict
+
+ON_A_PAGE = 20
+REACHES_M = (1_000, 5_000, 20_000, 100_000)
+LONGEST_NAME = 80
+
+
+class Near(Strict, frozen=True, kw_only=True):
+    """Where somebody looks, and for what; without a position only tasks that may be done anywhere are shown."""
+
+    lat: Latitude | None = None
+    lon: Longitude | None = None
+    radius_m: Annotated[float, msgspec.Meta(gt=0, le=offers.FARTHEST_M)] = 5_000
+    kind: Literal["photo", "reading", "action"] | None = None
+    skip: Annotated[int, msgspec.Meta(ge=0, le=MOST_OFFERS)] = 0
+
+
+class Next(Strict, frozen=True, kw_only=True):
+    """The page to go on to after signing in: one of ours, so that nobody is led astray."""
+
+    next: Annotated[str, msgspec.Meta(pattern=r"^/w(/[\w-]+)*$", max_length=200)] = "/w"
+
+
+class Coming(Next, frozen=True, kw_only=True):
+    """Somebody asks for a code."""
+
+    email: Email
+    name: people.DisplayName | None = None
+    terms: Literal["yes"] | None = None
+
+
+class Entering(Next, frozen=True, kw_only=True):
+    """Somebody has a code."""
+
+    email: Email
+    code: Annotated[str, msgspec.Meta(max_length=20)]
+
+
+class Changing(Strict, frozen=True, kw_only=True):
+    """What somebody changes of themselves; languages as one text."""
+
+    display_name: people.DisplayName
+    languages: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
+@endpoint("GET", "/", by=EVERYONE, hidden=True)
+async def front_page(call: Call) -> Answer:
+    """What this is, for agents and for people."""
+    return await show(call, call.connection, "front.html", base=call.services.config.public_url)
+
+
+@endpoint("GET", "/w", by=PERSON, optional=True, hidden=True)
+async def near_page(call: Call) -> Answer:
+    """Tasks near by, nearest first; also for guests."""
+    near = asked(call, Near)
+    person = None if call.actor_or_none is None else call.actor.owner
+    found: list[offers.Offer] | None = None
+    if near.lat is not None and near.lon is not None:
+        reach = Reach(lat=near.lat, lon=near.lon, radius_m=near.radius_m, kind=near.kind)
+        found = await offers.near_by(
+            call.connection, person, lat=reach.lat, lon=reach.lon, radius_m=reach.radius_m, kind=reach.kind,
+            offset=near.skip, limit=ON_A_PAGE + 1,
+        )  # fmt: skip
+    working = [] if person is None else await claims.active(call.connection, person)
+    held = [(claim, await offers.get(call.connection, claim.task_id)) for claim in working]
+    return await show(
+        call, call.connection, "near.html", near=near, offers=None if found is None else found[:ON_A_PAGE],
+        more=near.skip + ON_A_PAGE if found is not None and len(found) > ON_A_PAGE else None,
+        held=held, reaches=REACHES_M, kinds=words.KINDS, asked_for=words.asked_for,
+    )  # fmt: skip
+
+
+@endpoint("GET", "/w/tasks/{task_id}", by=PERSON, optional=True, hidden=True)
+async def task_page(call: Call, task_id: str) -> Answer:
+    """Everything that will decide payment, before claiming."""
+    here = asked(call, From)
+    offer = await offers.get(call.connection, task_id, lat=here.lat, lon=here.lon)
+    mine = None
+    if call.actor_or_none is not None:
+        working = await claims.active(call.connection, call.actor.owner)
+        mine = next((claim for claim in working if claim.task_id == offer.id), None)
+    return await show(
+        call, call.connection, "task.html", offer=offer, here=here, mine=mine, promises=words.promises(offer),
+        asked_for=words.asked_for(offer), kinds=words.KINDS, spoken=words.spoken,
+        hold_s=call.services.config.hold_window_s,
+    )  # fmt: skip
+
+
+@endpoint("GET", "/w/terms", by=EVERYONE, hidden=True)
+async def terms_page(call: Call) -> Answer:
+    """What somebody agrees to who takes part."""
+    return await show(call, call.connection, "terms.html", hold_s=call.services.config.hold_window_s)
+
+
+# ---- signing in
+
+
+@endpoint("GET", "/w/sign-in", by=EVERYONE, hidden=True)
+async def sign_in_page(call: Call) -> Answer:
+    """Asks for an e-mail address."""
+    return await show(call, call.connection, "sign_in.html", next=asked(call, Next).next, email="", problem=None)
+
+
+@endpoint("POST", "/w/sign-in", by=EVERYONE, uses="own", limit=FORM_LIMIT, hidden=True)
+async def ask_for_code(call: Call) -> Answer:
+    """Send a code, and ask for it."""
+    auth._require_own_site(call.request)
+    coming = await fields(call, Coming)
+    draft = people.PersonDraft(
+        email=coming.email,
+        display_name=coming.name or coming.email.partition("@")[0][:LONGEST_NAME],
+        accept_terms=coming.terms == "yes",
+    )
+    problem = None
+    try:
+        await perform(operations.sign_up, call, data=draft)
+    except TooOften as refusal:
+        problem = f"{refusal.detail} Use that one, or wait a moment."
+    return await _code_page(call, coming.email, coming.next, problem, status=200)
+
+
+@endpoint("POST", "/w/sign-in/code", by=EVERYONE, uses="own", limit=FORM_LIMIT, hidden=True)
+async def enter_code(call: Call) -> Answer:
+    """Sign in with the code."""
+    auth._require_own_site(call.request)
+    entering = await fields(call, Entering)
+    try:
+        secret = await operations.try_code(call, entering.email, entering.code)
+    except Problem as problem:
+        return await _code_page(call, entering.email, entering.next, problem.detail, status=problem.status)
+    return redirect(entering.next, headers={"set-cookie": _cookie(call, secret, keys.SESSION_S)})
+
+
+async def _code_page(call: Call, email: str, onward: str, problem: str | None, *, status: int) -> Answer:
+    async with call.services.database.read() as connection:
+        return await show(
+            call, connection, "code.html", status=status, next=onward, email=email, problem=problem,
+            minutes=people.CODE_S // 60,
+        )  # fmt: skip
+
+
+@endpoint("POST", "/w/sign-out", by=PERSON, uses="own", limit=FORM_LIMIT, hidden=True)
+async def sign_out(call: Call) -> Answer:
+    """End this session."""
+    await perform(operations.close_session, call)
+    return redirect("/w", headers={"set-cookie": _cookie(call, "", 0)})
+
+
+def _cookie(call: Call, secret: str, age_s: int) -> str:
+    return session_cookie(secret, max_age_s=age_s, secure=call.services.config.public_url.startswith("https:"))
+
+
+# ---- oneself
+
+
+@endpoint("GET", "/w/me", by=PERSON, hidden=True)
+async def me_page(call: Call) -> Answer:
+    """What is known of oneself."""
+    me = await people.get(call.connection, call.actor.owner)
+    saved = "saved" in call.request.query_params
+    return await show(call, call.connection, "me.html", me=me, saved=saved)
+
+
+@endpoint("POST", "/w/me", by=PERSON, uses="own", limit=FORM_LIMIT, hidden=True)
+async def save_me(call: Call) -> Answer:
+    """Change one's name or languages."""
+    given = await fields(call, Changing)
+    languages = [text.strip() for text in given.languages.split(",") if text.strip()]
+    try:
+        change = msgspec.convert({"display_name": given.display_name, "languages": languages}, people.PersonChange)
+    except msgspec.ValidationError:
+        raise Invalid(
+            "Languages are codes such as en, de or pt-BR, with commas between.", pointer="/languages"
+        ) from None
+    await perform(operations.change_me, call, data=change)
+    return redirect("/w/me?saved")
+
+
+ROUTES: list[HTTPRouteHandler] = [
+    front_page, near_page, task_page, terms_page, sign_in_page, ask_for_code, enter_code, sign_out, me_page, save_me,
+]  # fmt: skip
+for route in ROUTES:
+    route.exception_handlers = {Exception: refuse}

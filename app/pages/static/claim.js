@@ -1,0 +1,199 @@
+// A claim at work: camera, position, uploads, and handing in.
+import { now } from "./clock.js";
+import * as camera from "./camera.js";
+import { answers, readings, watchReadings } from "./evidence.js";
+import { apart, follow, metres } from "./position.js";
+import { handIn, Refused, upload } from "./send.js";
+
+const $ = (id) => document.getElementById(id);
+const work = $("work").dataset;
+const form = $("evidence");
+const FRESH_FIX_MS = 60000;
+const shots = new Map(); // number → {state: "sending" | "stored" | "refused"}
+let fix = null;
+
+// ---- position
+
+const place = work.lat ? { lat: Number(work.lat), lon: Number(work.lon), radius: Number(work.radius) } : null;
+
+function told(found) {
+  fix = found;
+  const line = $("fix");
+  const known = `Position known to ${metres(found.accuracy_m)}.`;
+  if (!place) {
+    line.textContent = known;
+    return;
+  }
+  const away = apart(found, place);
+  const there = away <= place.radius + 2 * Math.min(found.accuracy_m, 500);
+  line.textContent = there ? `You are at the place. ${known}` : `You are ${metres(away)} from the place; go within ${metres(place.radius)}. ${known}`;
+  line.className = there ? "done" : "rough";
+}
+
+follow(told, (message) => {
+  if (!fix) $("fix").textContent = message;
+});
+
+/** What is known of a photo taken at `at`. Only the camera in this page may say the claim's nonce. */
+function capture(at, live) {
+  const known = { taken_at: at.toISOString() };
+  if (fix && Date.now() - fix.at < FRESH_FIX_MS) {
+    known.lat = fix.lat;
+    known.lon = fix.lon;
+    known.accuracy_m = fix.accuracy_m;
+    if (fix.heading !== null) known.heading = fix.heading;
+  }
+  if (live) known.nonce = work.nonce;
+  return known;
+}
+
+// ---- photos
+
+const most = Number(work.max);
+const least = Number(work.min);
+
+const free = () => {
+  for (let n = 1; n <= most; n++) if (!shots.has(n)) return n;
+  return null;
+};
+
+function line(n) {
+  let item = $(`shot-${n}`);
+  if (item) return item;
+  item = document.createElement("li");
+  item.id = `shot-${n}`;
+  item.innerHTML = '<img alt="" hidden><div><p role="status"></p><button type="button" class="button plain">Take again</button></div>';
+  item.querySelector("button").addEventListener("click", () => {
+    shots.delete(n);
+    item.remove();
+    refresh();
+    openCamera();
+  });
+  $("shots").append(item);
+  return item;
+}
+
+function say(n, text, kind) {
+  const words = line(n).querySelector("p");
+  words.textContent = `Photo ${n}: ${text}`;
+  words.className = kind ?? "";
+}
+
+async function keep(blob, known, flaws) {
+  const n = free();
+  if (n === null) return;
+  const shot = { state: "sending" };
+  shots.set(n, shot);
+  const picture = line(n).querySelector("img");
+  picture.src = URL.createObjectURL(blob);
+  picture.alt = `Photo ${n}`;
+  picture.hidden = false;
+  say(n, "sending…");
+  refresh();
+  try {
+    await upload(work.claim, n, blob, known, () => say(n, "waiting for reception; keep this page open.", "rough"));
+    if (shots.get(n) !== shot) return; // taken again meanwhile
+    shot.state = "stored";
+    say(n, ["stored.", ...flaws].join(" "), flaws.length ? "rough" : "done");
+  } catch (error) {
+    shot.state = "refused";
+    say(n, error instanceof Refused ? error.message : "could not be sent.", "bad");
+  }
+  refresh();
+}
+
+function refresh() {
+  const full = free() === null;
+  if ($("shoot")) $("shoot").disabled = full || !$("view").srcObject;
+  if ($("file")) $("file").disabled = full;
+  if ($("camera") && full) {
+    camera.close($("view"));
+    $("camera").hidden = true;
+  }
+  if ($("open")) $("open").hidden = full || !$("camera").hidden;
+}
+
+async function openCamera() {
+  const said = $("camera-said");
+  try {
+    said.textContent = "Opening the camera…";
+    $("camera").hidden = false;
+    await camera.open($("view"));
+    said.textContent = "";
+  } catch (error) {
+    $("camera").hidden = true;
+    $("pick").open = true;
+    said.textContent = error.message;
+  }
+  refresh();
+}
+
+async function shoot() {
+  const at = now();
+  const { blob, width, height, flaws } = await camera.snap($("view"));
+  if (width < Number(work.width) || height < Number(work.height)) flaws.push("It has fewer pixels than the task asks for.");
+  if (place && !(fix && Date.now() - fix.at < FRESH_FIX_MS)) flaws.push("It has no position yet: wait for one and take it again.");
+  await keep(blob, capture(at, true), flaws);
+}
+
+async function pick({ target }) {
+  const [file] = target.files;
+  target.value = "";
+  if (!file) return;
+  // The phone's word on when the file was made, by the market's clock.
+  const at = new Date(file.lastModified + (now() - Date.now()));
+  await keep(file, capture(at, false), ["A file, not taken here."]);
+}
+
+if (most) {
+  for (const n of work.stored.split(" ").filter(Boolean).map(Number)) {
+    shots.set(n, { state: "stored" });
+    say(n, "stored.", "done");
+  }
+  $("pick").hidden = false;
+  $("open").addEventListener("click", openCamera);
+  $("shoot").addEventListener("click", shoot);
+  $("file").addEventListener("change", pick);
+  refresh();
+}
+watchReadings(form);
+
+// ---- handing in
+
+function complain(lines) {
+  const said = $("said");
+  said.textContent = lines.join(" ");
+  said.hidden = !lines.length;
+  if (lines.length) said.scrollIntoView({ block: "center" });
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const negative = $("negative")?.checked ?? false;
+  const said = answers(form);
+  const measured = readings(form);
+  const stored = [...shots.values()].filter((shot) => shot.state === "stored").length;
+  const missing = negative ? [] : [...said.missing, ...measured.missing];
+  const wanted = negative ? Math.min(1, least) : least;
+  if (stored < wanted) missing.unshift(`${wanted - stored} more photo${wanted - stored > 1 ? "s" : ""}.`);
+  if ([...shots.values()].some((shot) => shot.state === "sending")) missing.unshift("A photo is still being sent.");
+  if (missing.length) return complain(["Still missing:", ...missing]);
+  complain([]);
+  const send = $("send");
+  send.disabled = true;
+  send.textContent = "Handing in…";
+  const given = {
+    answers: said.answers,
+    readings: measured.pack,
+    notes: form.elements.notes.value,
+    outcome: negative ? "honest_negative" : "done",
+  };
+  try {
+    const submission = await handIn(work.claim, given, () => (send.textContent = "Waiting for reception…"));
+    location.assign(`/w/submissions/${submission.id}`);
+  } catch (error) {
+    complain([error.message]);
+    send.disabled = false;
+    send.textContent = "Hand in";
+  }
+});

@@ -1,0 +1,34 @@
+// Claiming takes a fix: the form's fields are filled from the phone's position just before it is sent.
+import "./clock.js";
+import { able, locate } from "./position.js";
+
+const form = document.getElementById("claim");
+const said = document.getElementById("said");
+let ready = !able();
+
+form?.addEventListener("submit", async (event) => {
+  if (ready) return;
+  event.preventDefault();
+  const button = form.querySelector("button");
+  button.disabled = true;
+  said.textContent = "Finding your position…";
+  try {
+    const fix = await locate();
+    form.elements.lat.value = fix.lat;
+    form.elements.lon.value = fix.lon;
+    form.elements.accuracy_m.value = fix.accuracy_m;
+    ready = true;
+    form.submit();
+  } catch (error) {
+    said.textContent = error.message;
+    document.getElementById("typed").open = true;
+    button.disabled = false;
+    ready = true; // the next press sends what is typed
+  }
+});
+for (const name of ["lat", "lon"]) {
+  form?.elements[name].addEventListener("input", () => {
+    form.elements.accuracy_m.value = "";
+    ready = true;
+  });
+}

@@ -1,0 +1,138 @@
+"""Numbers, times and checks in plain words."""
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from market.money import Money
+from market.offers import Offer
+from sensors.verdict import ALWAYS_DECLARED
+
+SIGNS = {"usd": "$", "eur": "€", "gbp": "£"}
+WITHOUT_MINOR_UNITS = ("jpy",)  # as Stripe counts them: it gives ISK and UGX two decimals
+
+CHECKS = {
+    "complete": "Complete",
+    "decodes": "Photos open",
+    "answers": "Answers fit",
+    "fresh": "Taken now",
+    "at_place": "At the place",
+    "live": "Live camera",
+    "not_duplicate": "New",
+    "quality": "Good picture",
+    "readings": "Plausible readings",
+}
+KINDS = {"photo": "Photo", "reading": "Measurement", "action": "Action"}
+STATUS = {
+    "checking": "Being checked",
+    "needs_review": "With the buyer",
+    "accepted": "Accepted",
+    "rejected": "Not accepted",
+    "disputed": "Disputed",
+    "active": "In progress",
+    "submitted": "Handed in",
+    "expired": "Time over",
+    "released": "Given back",
+    "pending": "Pending",
+}
+FINDINGS = {"pass": "passed", "warn": "noted", "fail": "failed", "inconclusive": "undecided"}
+
+
+class Promise(msgspec.Struct, frozen=True):
+    """One check that will be made: its short name, and what it takes to pass."""
+
+    name: str
+    title: str
+    detail: str
+
+
+def promises(offer: Offer) -> list[Promise]:
+    """Every check that may reject an answer to this task, in words."""
+    evidence = offer.evidence
+    asked = {"decodes": evidence.photos is not None, "answers": bool(evidence.questions)}
+    names = [name for name in (*ALWAYS_DECLARED, *offer.acceptance.checks) if asked.get(name, True)]
+    return [Promise(name, CHECKS[name], _takes(name, offer)) for name in dict.fromkeys(names)]
+
+
+def _takes(name: str, offer: Offer) -> str:
+    photos, place = offer.evidence.photos, offer.place
+    size = ""
+    if photos is not None and (photos.min_width or photos.min_height):
+        size = f" At least {photos.min_width or '?'} × {photos.min_height or '?'} pixels."
+    at = (
+        "This task can be done anywhere."
+        if place is None
+        else f"You are within {metres(place.radius_m)} of the place, give or take your phone's own accuracy."
+    )
+    return {
+        "complete": "Everything asked for is there: photos, readings and answers.",
+        "decodes": "Each photo is a picture that can be opened (JPEG, PNG, WebP or HEIC).",
+        "answers": "Each answer is one of those the question allows.",
+        "fresh": "Each photo is taken after you claim the task and before your time is over.",
+        "at_place": at,
+        "live": "Each photo is taken with the camera on our page. Photos picked from your files do not pass.",
+        "not_duplicate": "No photo has been sent before, by you or by anyone else.",
+        "quality": f"Each photo is sharp and bright enough to see something.{size}",
+        "readings": "Each reading is physically possible, in the unit asked, and measured during your claim.",
+    }[name]
+
+
+def asked_for(offer: Offer) -> list[str]:
+    """The evidence that a task wants, one line a thing."""
+    evidence, found = offer.evidence, []
+    if evidence.photos is not None:
+        least, most = evidence.photos.min, evidence.photos.max
+        found.append(f"{least} photo{'s' * (most > 1)}" if least == most else f"{least} to {most} photos")
+    for reading in evidence.readings:
+        times = f", {reading.min_samples} times" if reading.min_samples > 1 else ""
+        found.append(f"{spoken(reading.name)} in {reading.unit}{times}")
+    if evidence.questions:
+        count = len(evidence.questions)
+        found.append(f"{count} answer{'s' * (count > 1)}")
+    return found
+
+
+def spoken(name: str) -> str:
+    """A field's name for people: `water_level` is Water level."""
+    return name.replace("_", " ").capitalize()
+
+
+def money(value: Money) -> str:
+    """$3.00, CHF 3.00, JPY 300."""
+    size = abs(value.amount)
+    number = f"{size:,}" if value.currency in WITHOUT_MINOR_UNITS else f"{size // 100:,}.{size % 100:02d}"
+    sign = SIGNS.get(value.currency, f"{value.currency.upper()} ")
+    return f"{'−' if value.amount < 0 else ''}{sign}{number}"
+
+
+def metres(distance: float) -> str:
+    """85 m, 1.2 km, 34 km."""
+    if distance < 1000:
+        return f"{distance:.0f} m"
+    return f"{distance / 1000:.1f} km" if distance < 10_000 else f"{distance / 1000:.0f} km"
+
+
+def span(seconds: float) -> str:
+    """A duration in its largest fitting unit: 7 days, 1 hour, 30 minutes."""
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = round(seconds / size)
+            return f"{count} {unit}{'s' * (count != 1)}"
+    return f"{seconds:.0f} seconds"
+
+
+def moment(at: datetime) -> str:
+    """3 Mar, 14:05 UTC. Scripts show the phone's own zone instead."""
+    at = at.astimezone(UTC)
+    return f"{at.day} {at:%b, %H:%M} UTC"
+
+
+def day(at: datetime) -> str:
+    """3 Mar 2026."""
+    at = at.astimezone(UTC)
+    return f"{at.day} {at:%b %Y}"
+
+
+def iso(at: datetime) -> str:
+    """RFC 3339 in UTC, to the millisecond."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

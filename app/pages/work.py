@@ -1,0 +1,177 @@
+"""Pages for whoever works on a task: claim, capture, what became of it, what it has earned."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import msgspec
+from litestar.datastructures import UploadFile
+from litestar.handlers import HTTPRouteHandler
+
+from app.answers import Answer, redirect
+from app.auth import PERSON
+from app.edge import Call, endpoint
+from app.media import PHOTO_LIMIT
+from app.pages import words
+from app.pages.evidence_form import answering
+from app.pages.operations import FORM_LIMIT, Form, fields, perform, read_form
+from app.pages.render import refuse, show
+from app.paging import Window, read_text, write_cursor
+from app.routes import claims as operations
+from app.routes import payout_account as payouts
+from market import claims, earnings, ids, offers, submissions
+from market.errors import WrongState
+from market.terms import Strict
+
+PIECE = 256 * 1024
+PHOTOS_IN_A_FORM = 3
+
+
+class Standing(Strict, frozen=True, kw_only=True):
+    """Where somebody stands who claims; a typed position says nothing of its accuracy, so it counts as rough."""
+
+    lat: operations.Latitude
+    lon: operations.Longitude
+    accuracy_m: Annotated[float, msgspec.Meta(ge=0, le=100_000)] = 100.0
+
+
+class Bank(Strict, frozen=True, kw_only=True):
+    """Where somebody has their bank."""
+
+    country: Annotated[str, msgspec.Meta(pattern="^[a-zA-Z]{2}$")] = "us"
+
+
+@endpoint("POST", "/w/tasks/{task_id}/claims", by=PERSON, uses="own", limit=FORM_LIMIT, hidden=True)
+async def claim_by_form(call: Call, task_id: str) -> Answer:
+    """Claim a task, and go on to it."""
+    here = await fields(call, Standing)
+    position = claims.Position(lat=here.lat, lon=here.lon, accuracy_m=here.accuracy_m)
+    claim = await perform(operations.claim_task, call, task_id=task_id, data=position)
+    return redirect(f"/w/claims/{claim.id}")
+
+
+@endpoint("GET", "/w/claims/{claim_id}", by=PERSON, hidden=True)
+async def claim_page(call: Call, claim_id: str) -> Answer:
+    """Where the work is done: camera, readings, answers, and the time that is left."""
+    claim = await claims.get(call.connection, call.actor.owner, claim_id)
+    offer = await offers.get(call.connection, claim.task_id)
+    stored = {photo.n for photo in await claims.photos(call.connection, ids.read("claim", claim_id))}
+    return await show(
+        call, call.connection, "claim.html", claim=claim, offer=offer, stored=stored,
+        asked_for=words.asked_for(offer), status=200, statuses=words.STATUS, spoken=words.spoken,
+        slots=range(1, PHOTOS_IN_A_FORM + 1), megabytes=PHOTO_LIMIT // 1_000_000,
+    )  # fmt: skip
+
+
+@endpoint("POST", "/w/claims/{claim_id}/release", by=PERSON, uses="own", limit=FORM_LIMIT, hidden=True)
+async def release_by_form(call: Call, claim_id: str) -> Answer:
+    """Give a task back."""
+    await perform(operations.release_claim, call, claim_id=claim_id)
+    return redirect("/w")
+
+
+@endpoint(
+    "POST", "/w/claims/{claim_id}/submission", by=PERSON, uses="own", hidden=True,
+    limit=PHOTOS_IN_A_FORM * PHOTO_LIMIT + FORM_LIMIT,
+)  # fmt: skip
+async def submit_by_form(call: Call, claim_id: str) -> Answer:
+    """Hand in photos, readings and answers in one go, without a script."""
+    async with call.services.database.read() as connection:
+        claim = await claims.get(connection, call.actor.owner, claim_id)
+        evidence = (await offers.get(connection, claim.task_id)).evidence
+    form = await read_form(call)
+    try:
+        given = answering(form, evidence)
+        for n in range(1, PHOTOS_IN_A_FORM + 1):
+            await _store(call, claim_id, n, form)
+    finally:
+        await form.close()
+    submission = await perform(operations.submit, call, claim_id=claim_id, data=given)
+    return redirect(f"/w/submissions/{submission.id}")
+
+
+async def _store(call: Call, claim_id: str, n: int, form: Form) -> None:
+    """Keep the form's photo `n`, as an upload by PUT would. It has no capture data: nobody noted when and where."""
+    file = form.files.get(f"photo_{n}")
+    if file is None:
+        return
+    database, owner = call.services.database, call.actor.owner
+    async with database.read() as connection:
+        await claims.photo_slot(connection, owner, claim_id, n)
+    stored, spool = await call.services.media.receive(_pieces(file))
+    try:
+        kind = await operations._keep(call, stored, spool)
+    finally:
+        spool.close()
+    async with database.transaction() as connection:
+        await claims.put_photo(connection, owner, claim_id, claims.Photo(n, stored.sha256, stored.size, kind, None))
+
+
+async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:
+    while piece := await file.read(PIECE):
+        yield piece
+
+
+# ---- what became of it
+
+
+@endpoint("GET", "/w/submissions", by=PERSON, hidden=True)
+async def submissions_page(call: Call, query: Window) -> Answer:
+    """What one has handed in, newest first."""
+    limit = min(query.limit, 20)
+    found = await submissions.of_person(
+        call.connection, call.actor.owner, before=read_text(query.cursor), limit=limit + 1
+    )
+    titled = [(each, await offers.get(call.connection, each.task_id)) for each in found[:limit]]
+    more = write_cursor(found[limit - 1].id) if len(found) > limit else None
+    working = await claims.active(call.connection, call.actor.owner)
+    held = [(claim, await offers.get(call.connection, claim.task_id)) for claim in working]
+    return await show(
+        call, call.connection, "submissions.html", found=titled, more=more, held=held, statuses=words.STATUS
+    )
+
+
+@endpoint("GET", "/w/submissions/{submission_id}", by=PERSON, hidden=True)
+async def submission_page(call: Call, submission_id: str) -> Answer:
+    """The verdict, check by check."""
+    found = await submissions.get(call.connection, submission_id, person=call.actor.owner)
+    offer = await offers.get(call.connection, found.task_id)
+    declared = {promise.name for promise in words.promises(offer)}
+    return await show(
+        call, call.connection, "submission.html", found=found, offer=offer, declared=declared,
+        statuses=words.STATUS, checks=words.CHECKS, findings=words.FINDINGS, spoken=words.spoken,
+        hold_s=call.services.config.hold_window_s,
+    )  # fmt: skip
+
+
+# ---- what it has earned
+
+
+@endpoint("GET", "/w/earnings", by=PERSON, uses="own", hidden=True)
+async def earnings_page(call: Call) -> Answer:
+    """Pending, payable, paid, and where it goes."""
+    account = await perform(payouts.get_payout_account, call)  # looks at Stripe, so without a connection in hand
+    async with call.services.database.read() as connection:
+        found = await earnings.of_person(connection, call.actor.owner)
+        return await show(
+            call, connection, "earnings.html", found=found, account=account, statuses=words.STATUS,
+            hold_s=call.services.config.hold_window_s,
+        )  # fmt: skip
+
+
+@endpoint("POST", "/w/earnings/payout-account", by=PERSON, uses="own", limit=FORM_LIMIT, hidden=True)
+async def onboard_by_form(call: Call) -> Answer:
+    """Ask Stripe for its page about the bank account, and show the way there."""
+    bank = await fields(call, Bank)
+    made = await perform(payouts.open_payout_account, call, query=payouts.Where(country=bank.country.lower()))
+    if made.status == "active":
+        raise WrongState("Your account can be paid already.")
+    async with call.services.database.read() as connection:
+        return await show(call, connection, "payout.html", link=made.onboarding_url)
+
+
+ROUTES: list[HTTPRouteHandler] = [
+    claim_by_form, claim_page, release_by_form, submit_by_form, submissions_page, submission_page, earnings_page,
+    onboard_by_form,
+]  # fmt: skip
+for route in ROUTES:
+    route.exception_handlers = {Exception: refuse}
