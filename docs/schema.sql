@@ -396,6 +396,8 @@ CREATE TABLE public.login_code (
     expires_at timestamp with time zone NOT NULL,
     attempts integer DEFAULT 0 NOT NULL,
     sent_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    sent integer DEFAULT 1 NOT NULL,
+    first_sent_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
     CONSTRAINT login_code_attempts_check CHECK ((attempts <= 5))
 );
 

@@ -16,6 +16,7 @@ from market.errors import NotFound, TooOften, Unauthenticated
 CODE_S = 600
 CODE_TRIES = 5
 CODE_PAUSE_S = 30
+CODES_A_DAY = 20
 
 Language = Annotated[str, msgspec.Meta(pattern="^[a-z]{2,3}(-[A-Za-z0-9]{2,8})?$", examples=["de"])]
 DisplayName = Annotated[str, msgspec.Meta(min_length=1, max_length=80, examples=["Bo"])]
@@ -67,7 +68,8 @@ async def sign_up(conn: asyncpg.Connection, draft: PersonDraft) -> UUID:
 async def make_code(conn: asyncpg.Connection, email: str) -> str | None:
     """A one-time code for the person with this address, replacing any before; None when there is nobody.
 
-    Raises TooOften within half a minute of the last one: a code is mailed, and mail must not be a weapon.
+    Raises TooOften within half a minute of the last one, and above twenty in a day without a sign-in: mail must not be
+    a weapon, and five guesses at each of any number of codes would in time be enough.
     """
     person = await conn.fetchval(
         "SELECT id FROM person WHERE lower(email) = lower($1) AND erased_at IS NULL", email
@@ -79,12 +81,16 @@ async def make_code(conn: asyncpg.Connection, email: str) -> str | None:
         """INSERT INTO login_code AS c (person_id, code_hash, expires_at)
              VALUES ($1, $2, market_now() + make_interval(secs => $3))
            ON CONFLICT (person_id) DO UPDATE SET code_hash = excluded.code_hash, expires_at = excluded.expires_at,
-             attempts = 0, sent_at = market_now()
-             WHERE c.sent_at < market_now() - make_interval(secs => $4) RETURNING 1""",
-        person, _digest(person, code), CODE_S, CODE_PAUSE_S,
+             attempts = 0, sent_at = market_now(),
+             sent = CASE WHEN c.first_sent_at <= market_now() - interval '1 day' THEN 1 ELSE c.sent + 1 END,
+             first_sent_at = CASE WHEN c.first_sent_at <= market_now() - interval '1 day' THEN market_now()
+                                  ELSE c.first_sent_at END
+             WHERE c.sent_at < market_now() - make_interval(secs => $4)
+               AND (c.sent < $5 OR c.first_sent_at <= market_now() - interval '1 day') RETURNING 1""",
+        person, _digest(person, code), CODE_S, CODE_PAUSE_S, CODES_A_DAY,
     )  # fmt: skip
     if kept is None:
-        raise TooOften(f"A code was sent less than {CODE_PAUSE_S} seconds ago.")
+        raise TooOften(f"Wait {CODE_PAUSE_S} seconds between two codes; {CODES_A_DAY} a day are sent at most.")
     return code
 
 

@@ -20,7 +20,9 @@ CREATE TABLE login_code (
   code_hash bytea NOT NULL,
   expires_at timestamptz NOT NULL,
   attempts int NOT NULL DEFAULT 0 CHECK (attempts <= 5),
-  sent_at timestamptz NOT NULL DEFAULT market_now());
+  sent_at timestamptz NOT NULL DEFAULT market_now(),
+  sent int NOT NULL DEFAULT 1,                  -- how many were sent since first_sent_at: guesses are bounded by the day
+  first_sent_at timestamptz NOT NULL DEFAULT market_now());
 
 CREATE TABLE operator (
   id uuid PRIMARY KEY,

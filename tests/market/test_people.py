@@ -1,0 +1,184 @@
+"""People sign in by a mailed code that is theirs, fresh, used once, and not guessed."""
+
+import asyncio
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from market import clock, keys, people
+from market.errors import NotFound, TooOften, Unauthenticated
+from tests.market.conftest import Cast
+
+BO = "bo@example.com"
+
+
+async def code_for(cast: Cast, email: str = BO) -> str:
+    code = await people.make_code(cast.conn, email)
+    assert code is not None
+    return code
+
+
+def other(code: str) -> str:
+    return f"{(int(code) + 1) % 1_000_000:06d}"
+
+
+async def test_the_mailed_code_opens_a_session(cast: Cast, bo: UUID) -> None:
+    code = await code_for(cast)
+    assert len(code) == 6 and code.isdigit()
+    assert await people.try_code(cast.conn, BO.upper(), code) == bo
+    secret = await people.open_session(cast.conn, bo)
+    actor = await keys.find(cast.conn, secret)
+    assert (actor.kind, actor.owner, actor.scopes) == ("person", bo, frozenset())
+    await people.sign_out(cast.conn, actor.key)
+    with pytest.raises(Unauthenticated):
+        await keys.find(cast.conn, secret)
+    with pytest.raises(Unauthenticated):
+        await people.sign_out(cast.conn, actor.key)
+
+
+async def test_a_code_is_used_once(cast: Cast, bo: UUID) -> None:
+    code = await code_for(cast)
+    assert await people.try_code(cast.conn, BO, code) == bo
+    assert await people.try_code(cast.conn, BO, code) is None
+
+
+async def test_a_code_used_ten_times_at_once_opens_one_session(pool: asyncpg.Pool) -> None:
+    async with pool.acquire() as conn, conn.transaction():
+        cast = Cast(conn)
+        bo = await cast.person("bo")
+        code = await code_for(cast)
+
+    async def use() -> UUID | None:
+        async with pool.acquire() as conn, conn.transaction():
+            return await people.try_code(conn, BO, code)
+
+    assert sorted(map(str, await asyncio.gather(*(use() for _ in range(10))))) == sorted([str(bo)] + ["None"] * 9)
+
+
+async def test_five_wrong_tries_spoil_the_code(cast: Cast, bo: UUID) -> None:
+    code = await code_for(cast)
+    for _ in range(people.CODE_TRIES):
+        assert await people.try_code(cast.conn, BO, other(code)) is None
+    assert await people.try_code(cast.conn, BO, code) is None, "the sixth try comes too late, even when it is right"
+
+
+async def test_the_fifth_try_may_still_be_right(cast: Cast, bo: UUID) -> None:
+    code = await code_for(cast)
+    for _ in range(people.CODE_TRIES - 1):
+        await people.try_code(cast.conn, BO, other(code))
+    assert await people.try_code(cast.conn, BO, code) == bo
+
+
+async def test_fifty_guesses_at_once_are_still_five(pool: asyncpg.Pool) -> None:
+    async with pool.acquire() as conn, conn.transaction():
+        cast = Cast(conn)
+        await cast.person("bo")
+        code = await code_for(cast)
+
+    async def guess() -> UUID | None:
+        async with pool.acquire() as conn, conn.transaction():
+            return await people.try_code(conn, BO, other(code))
+
+    assert await asyncio.gather(*(guess() for _ in range(50))) == [None] * 50
+    async with pool.acquire() as conn:
+        assert await conn.fetchval("SELECT attempts FROM login_code") == people.CODE_TRIES
+
+
+@pytest.mark.parametrize("wrong", ["", "0", "00000", "0000000", " 12345", "abcdef", "١٢٣٤٥٦", "x" * 1000])
+async def test_what_is_no_code_is_a_wrong_code(cast: Cast, bo: UUID, wrong: str) -> None:
+    await code_for(cast)
+    assert await people.try_code(cast.conn, BO, wrong) is None
+    assert await cast.conn.fetchval("SELECT attempts FROM login_code") == 1
+
+
+async def test_a_code_lasts_ten_minutes(cast: Cast, bo: UUID) -> None:
+    code = await code_for(cast)
+    await clock.advance(cast.conn, people.CODE_S)
+    assert await people.try_code(cast.conn, BO, code) is None
+
+
+async def test_a_new_code_ends_the_old_one(cast: Cast, bo: UUID) -> None:
+    old = await code_for(cast)
+    await clock.advance(cast.conn, people.CODE_PAUSE_S + 1)
+    new = await code_for(cast)
+    if old != new:  # one in a million
+        assert await people.try_code(cast.conn, BO, old) is None
+    assert await people.try_code(cast.conn, BO, new) == bo
+
+
+async def test_codes_are_not_mailed_in_a_stream(cast: Cast, bo: UUID) -> None:
+    code = await code_for(cast)
+    for _ in range(3):
+        with pytest.raises(TooOften):
+            await people.make_code(cast.conn, BO)
+    assert await people.try_code(cast.conn, BO, code) == bo, "asking too often does not spoil the code"
+
+
+async def test_guessing_on_and_on_with_new_codes_ends_as_well(cast: Cast, bo: UUID) -> None:
+    """Five guesses a code must not become five guesses each half a minute, all day."""
+    with pytest.raises(TooOften):
+        for _ in range(100):
+            code = await code_for(cast)
+            for _ in range(people.CODE_TRIES):
+                await people.try_code(cast.conn, BO, other(code))
+            await clock.advance(cast.conn, people.CODE_PAUSE_S + 1)
+    await clock.advance(cast.conn, 86_400)
+    assert await people.try_code(cast.conn, BO, await code_for(cast)) == bo, "a day later all is well again"
+
+
+async def test_only_the_hash_of_a_code_is_kept(cast: Cast, bo: UUID) -> None:
+    code = await code_for(cast)
+    row = dict(await cast.conn.fetchrow("SELECT * FROM login_code"))
+    assert code not in str(row) and len(row["code_hash"]) == 32
+
+
+async def test_the_code_of_one_is_nothing_to_another(cast: Cast, bo: UUID) -> None:
+    await cast.person("cy")
+    code, his = await code_for(cast), await code_for(cast, "cy@example.com")
+    if code != his:
+        assert await people.try_code(cast.conn, "cy@example.com", code) is None
+    assert await people.try_code(cast.conn, BO, code) == bo
+
+
+async def test_strangers_get_no_code_and_learn_nothing(cast: Cast, bo: UUID) -> None:
+    assert await people.make_code(cast.conn, "nobody@example.com") is None
+    assert await people.try_code(cast.conn, "nobody@example.com", "123456") is None
+    assert await people.try_code(cast.conn, BO, "123456") is None, "without a code asked for"
+
+
+async def test_signing_up_twice_is_one_person(cast: Cast, bo: UUID) -> None:
+    draft = people.PersonDraft(email="BO@Example.com", display_name="Someone else", accept_terms=True)
+    assert await people.sign_up(cast.conn, draft) == bo
+    seen = await people.get(cast.conn, bo)
+    assert (seen.email, seen.display_name) == (BO, "bo"), "a second sign-up changes nothing of the first"
+
+
+async def test_ten_sign_ups_at_once_are_one_person(pool: asyncpg.Pool) -> None:
+    async def sign_up() -> UUID:
+        async with pool.acquire() as conn, conn.transaction():
+            return await Cast(conn).person("bo")
+
+    assert len(set(await asyncio.gather(*(sign_up() for _ in range(10))))) == 1
+
+
+async def test_people_change_what_they_name_and_nothing_else(cast: Cast, bo: UUID) -> None:
+    changed = await people.change(cast.conn, bo, people.PersonChange(languages=["de", "en"]))
+    assert (changed.display_name, changed.languages) == ("bo", ["de", "en"])
+    changed = await people.change(cast.conn, bo, people.PersonChange(display_name="Bo B."))
+    assert (changed.display_name, changed.languages) == ("Bo B.", ["de", "en"])
+    assert await people.change(cast.conn, bo, people.PersonChange()) == changed
+    with pytest.raises(NotFound):
+        await people.change(cast.conn, UUID(int=5), people.PersonChange(display_name="x"))
+
+
+async def test_whoever_is_erased_is_gone(cast: Cast, bo: UUID) -> None:
+    code, secret = await code_for(cast), await people.open_session(cast.conn, bo)
+    await cast.conn.execute("UPDATE person SET erased_at = market_now(), email = '' WHERE id = $1", bo)
+    assert await people.try_code(cast.conn, BO, code) is None
+    assert await people.make_code(cast.conn, BO) is None
+    with pytest.raises(Unauthenticated):
+        await keys.find(cast.conn, secret)
+    with pytest.raises(NotFound):
+        await people.get(cast.conn, bo)
+    assert await cast.person("bo") != bo, "the address is free again"
