@@ -32,7 +32,7 @@ class Answer:
         self.status = status
         self.body = body
         self.headers = {"content-type": media_type, **SAFE_HEADERS, **(headers or {})}
-        if status == 204:
+        if not body and type(self) is Answer:
             del self.headers["content-type"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

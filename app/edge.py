@@ -160,7 +160,7 @@ def endpoint(
         typed = "".join(_litestar_path(part, spec.parameters) for part in path.split("{"))
         return HTTPRouteHandler(
             typed,
-            http_method=[method],
+            http_method=["GET", "HEAD"] if method == "GET" else [method],
             name=handler.__name__,
             opt={"endpoint": spec},
             request_max_body_size=limit,

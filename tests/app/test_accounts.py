@@ -39,3 +39,10 @@ async def test_every_answer_carries_a_request_id(world: World) -> None:
     answers = [await world.client.get(path) for path in paths]
     assert [answer.status_code for answer in answers] == list(paths.values())
     assert len({answer.headers["x-request-id"] for answer in answers}) == len(paths)
+
+
+async def test_head_answers_as_get_without_the_body(ada: Caller) -> None:
+    got, asked = await ada.get("/v1/account"), await ada.ask("HEAD", "/v1/account")
+    assert (asked.status_code, asked.content) == (200, b"")
+    assert asked.headers["content-length"] == got.headers["content-length"]
+    assert asked.headers["content-type"] == "application/json"
