@@ -46,23 +46,22 @@ async def learn(
 
     dataset = await until(ready, "the dataset")
     say(f"dataset of {dataset['rows']} observations, manifest {dataset['manifest_sha256'][:12]}…")
-    folder, workspace = scratch / "dataset", scratch / "workspace"
-    await runner("fetch", dataset["id"], folder, "--question", "label")
-    await runner("new", workspace, "--data", folder)
+    workspace = scratch / "workspace"
+    await runner("new", workspace)
     learned = Learned()
-    async for event in runner.lines("loop", workspace, "--experiments", experiments, "--seconds", LOOP_S, "--json"):
+    bought = ("--dataset", dataset["id"], "--question", "label")
+    async for event in runner.lines(
+        "loop", workspace, *bought, "--experiments", experiments, "--seconds", LOOP_S, "--json"
+    ):
         if event["event"] == "experiment":
             learned.experiments.append(event)
-            say(
-                f"experiment {event['experiment']:>2}  {event['status']:<8} "
-                f"{event['accuracy'] if event['accuracy'] is not None else float('nan'):.3f}  {event['description']}"
-            )
-    first = json.loads(await runner("publish", workspace, "--experiment", "0", "--name", "first-try", "--json"))
-    best = json.loads(await runner("publish", workspace, "--name", slug(collection.name), "--json"))
+            accuracy = "  -  " if event["accuracy"] is None else f"{event['accuracy']:.3f}"
+            say(f"experiment {event['experiment']:>2}  {event['status']:<8} {accuracy}  {event['description']}")
+    best = await runner.result("publish", workspace, "--json")
     await runner("report", workspace)
     shutil.copy(workspace / "report.html", out / "experiments.html")
     learned.model, learned.unseen = best, len(unseen)
-    learned.first, _ = await _score(agent, first["id"], unseen)
+    learned.first = await _score_first(runner, workspace, unseen, scratch / "unseen")
     learned.final, outputs = await _score(agent, best["id"], unseen)
     wrong = [pair for pair in zip(unseen, outputs, strict=True) if pair[1]["label"] != pair[0].label]
     right = [pair for pair in zip(unseen, outputs, strict=True) if pair[1]["label"] == pair[0].label]
@@ -83,9 +82,16 @@ async def _score(agent: Agent, model: str, photos: list[Labelled]) -> tuple[floa
     return right / len(photos), outputs
 
 
-def slug(name: str) -> str:
-    """A collection's name as a model's name."""
-    return "".join(c if c.isalnum() else "-" for c in name.lower()).strip("-")[:60] or "photos"
+async def _score_first(runner: Runner, workspace: Path, photos: list[Labelled], folder: Path) -> float:
+    """The same share for the model of the very first experiment, which was never published."""
+    folder.mkdir()
+    rows = ["file,label,group"]
+    for i, photo in enumerate(photos):
+        (folder / f"{i}.jpg").write_bytes(photo.data)
+        rows.append(f'{i}.jpg,"{photo.label}",')
+    (folder / "labels.csv").write_text("\n".join(rows))
+    said = await runner.result("score", workspace, folder, "--model", "first", "--json")
+    return float(said["accuracy"]["value"])
 
 
 class RunnerFailed(Exception):
@@ -108,6 +114,11 @@ class Runner:
         if process.returncode != 0:
             raise RunnerFailed(f"sensorium-runner {arguments[0]}: {complaint.decode().strip()}")
         return said.decode()
+
+    async def result(self, *arguments: object) -> dict[str, Any]:
+        """The last line of its output, decoded from JSON: those before tell of progress."""
+        found: dict[str, Any] = json.loads((await self(*arguments)).strip().splitlines()[-1])
+        return found
 
     async def lines(self, *arguments: object) -> Any:
         """Each line of its output, decoded from JSON, as it comes."""
