@@ -26,13 +26,24 @@ class Money(msgspec.Struct, frozen=True):
     currency: str
 
 
+class Slots(msgspec.Struct, frozen=True):
+    open: int
+    claimed: int
+    done: int
+
+
 class Task(msgspec.Struct, frozen=True):
+    """The fee is the market's, for each observation; held is what the task still has set aside."""
+
     id: str
     status: str
+    reward: Money
+    price_now: Money
+    held: Money
+    fee: Money
+    quantity: int
+    slots: Slots
     external_id: str | None = None
-    price_now: Money | None = None
-    held: Money | None = None
-    fee: Money | None = None
 
 
 class Submission(msgspec.Struct, frozen=True):
@@ -43,10 +54,15 @@ class Submission(msgspec.Struct, frozen=True):
     verdict: dict[str, Any] | None = None
 
 
-class Event(msgspec.Struct, frozen=True):
-    id: int | str
+class Subject(msgspec.Struct, frozen=True):
     type: str
-    subject: dict[str, Any] = {}
+    id: str
+
+
+class Event(msgspec.Struct, frozen=True):
+    id: str
+    type: str
+    subject: Subject
     data: dict[str, Any] = {}
 
 
@@ -55,7 +71,7 @@ class Dataset(msgspec.Struct, frozen=True):
     status: str
     rows: int | None = None
     manifest_sha256: str | None = None
-    licenses: list[Any] = []
+    licenses: list[str] = []
 
 
 class Photo(msgspec.Struct, frozen=True):
@@ -116,7 +132,7 @@ class MarketClient:
     def post_tasks(self, drafts: Sequence[Mapping[str, Any]], key: str | None = None) -> list[Task | Problem]:
         """At most 500 drafts, each judged alone: its task, or the problem that refused it, in order."""
         answer = self._json("POST", "/v1/tasks/batch", body={"tasks": list(drafts)}, key=key or new_key())
-        return [_batch_result(entry) for entry in answer["items"]]
+        return [_batch_result(entry) for entry in answer["results"]]
 
     def task(self, task_id: str) -> Task:
         return _typed(self._json("GET", f"/v1/tasks/{task_id}"), Task)
@@ -143,9 +159,9 @@ class MarketClient:
         path = f"/v1/submissions/{submission_id}/reject"
         return _typed(self._json("POST", path, body=body, key=f"reject-{submission_id}"), Submission)
 
-    def events(self, after: int | str, wait_s: int = 20) -> list[Event]:
-        """The next events after an id, at most one page; waits up to wait_s for the first."""
-        query = {"after": str(after), "wait_s": str(wait_s), "limit": "200"}
+    def events(self, after: str | None, wait_s: int = 20) -> list[Event]:
+        """The next events after an id (None: from the first), at most one page; waits up to wait_s for one."""
+        query = {"wait_s": str(wait_s), "limit": "200", **({"after": after} if after else {})}
         answer = self._json("GET", "/v1/events", query=query, timeout_s=wait_s + 30.0)
         return [_typed(item, Event) for item in answer["items"]]
 
@@ -155,7 +171,7 @@ class MarketClient:
     def make_dataset(self, request: Mapping[str, Any], key: str | None = None) -> Dataset:
         """request: {"observation_ids": [...]} or {"query": {...}}."""
         answer = self._json("POST", "/v1/datasets", body=request, key=key or new_key())
-        return _typed(answer.get("dataset", answer), Dataset)
+        return _typed(answer, Dataset)
 
     def dataset(self, dataset_id: str) -> Dataset:
         return _typed(self._json("GET", f"/v1/datasets/{dataset_id}"), Dataset)
@@ -186,7 +202,7 @@ class MarketClient:
 
     def publish_model(self, model: Mapping[str, Any], onnx: bytes, weights: bytes, card: str, key: str) -> Json:
         files = {
-            "model": (None, json.dumps(model).encode(), "application/json"),
+            "model": (None, json.dumps(model).encode()),
             "onnx": ("model.onnx", onnx, "application/octet-stream"),
             "weights": ("model.safetensors", weights, "application/octet-stream"),
             "card": ("card.md", card.encode(), "text/markdown"),
@@ -287,12 +303,9 @@ def _typed(value: Json, kind: type[T]) -> T:
 
 
 def _batch_result(entry: Json) -> Task | Problem:
-    if "task" in entry and entry["task"] is not None:
+    if entry.get("task") is not None:
         return _typed(entry["task"], Task)
-    if "problem" in entry or "error" in entry:
-        problem = entry.get("problem") or entry["error"]
-        return Problem(int(problem.get("status", 422)), problem)
-    return _typed(entry, Task)
+    return Problem(int(entry.get("status", 422)), entry.get("problem") or {})
 
 
 def _problem(response: httpx.Response) -> Problem:

@@ -84,7 +84,7 @@ def download(client: MarketClient, dataset_id: str, question: str, folder: Path,
         source=f"market dataset {dataset_id}",
         dataset_id=dataset_id,
         manifest_sha256=dataset.manifest_sha256,
-        licenses=[str(entry) for entry in dataset.licenses],
+        licenses=dataset.licenses,
         shares=dict(Counter(row["group"] for row in rows)),
         spent=spent,
     )

@@ -96,7 +96,8 @@ def split(rows: Rows, hashes: Mapping[str, str]) -> list[str]:
 def score(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, float]:
     """{metric, accuracy, temperature} of (n, classes) probabilities against (n,) labels; n ≥ 1, metric = METRIC.
 
-    The temperature is the one that suits these labels best, so that mere boldness or shyness moves nothing.
+    The temperature, from ½ to 2, is the one that suits these labels best, so that mere boldness or shyness moves
+    little; the bounds keep a small split that is all right from being scored as if it were certain.
     """
     logits = np.log(np.clip(probabilities.astype(np.float64), 1e-6, 1.0))
     chosen = np.arange(len(labels)), labels
@@ -106,7 +107,7 @@ def score(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> dict
         top = scaled.max(axis=1)
         return float(np.mean(np.log(np.exp(scaled - top[:, None]).sum(axis=1)) + top - scaled[chosen]))
 
-    low, high = np.log(0.2), np.log(5.0)
+    low, high = np.log(0.5), np.log(2.0)
     for _ in range(40):  # the loss is unimodal in the temperature
         left, right = low + 0.382 * (high - low), low + 0.618 * (high - low)
         low, high = (low, right) if loss(left) < loss(right) else (left, high)

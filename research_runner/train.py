@@ -28,21 +28,22 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 # What experiments change. After `#`: values to try (a..b, `log` for a log scale, or {choice, list}), then the unit.
-DIAL = 2  # {1, 2, 3} · size: channels are 8·DIAL, 16·DIAL, 16·DIAL; from 3 on a second convolution pair per stage
-BATCH_SIZE = 64  # {32, 48, 64} · photos per step
-LEARNING_RATE = 0.01  # 0.002..0.03 log · peak of the one-cycle schedule, per AdamW step
-WARM_UP = 0.25  # 0.1..0.5 · share of the steps in which the learning rate rises
-WEIGHT_DECAY = 0.05  # 0.005..0.5 log · per unit of learning rate
-LABEL_SMOOTHING = 0.1  # 0.0..0.2 · probability mass spread over all classes
-LOGIT_SCALE = 0.33  # 0.1..1.0 log · factor on the last layer's output
-FLIP = False  # mirror half of the photos left-right; wrong where left and right mean something, as in digits
-SHIFT = 0.06  # 0.0..0.15 · largest displacement, share of the side
+# What stands first is tried first.
+SHIFT = 0.0  # 0.0..0.15 · largest displacement, share of the side
 ROTATE = 0.0  # 0.0..25.0 · largest rotation, degrees
-ZOOM = 0.0  # 0.0..0.25 · largest change of scale, share
-CONTRAST = 0.0  # 0.0..0.4 · largest change of contrast and brightness, share of the standard deviation
 CUTOUT = 0.0  # 0.0..0.5 · side of the erased square, share of the side
-AVERAGE_FROM = 1.0  # 0.5..1.0 · share of the steps after which weights are averaged; 1.0 for never
+FLIP = False  # mirror half of the photos left-right; wrong where left and right mean something, as in digits
+LEARNING_RATE = 0.01  # 0.002..0.03 log · peak of the one-cycle schedule, per AdamW step
+ZOOM = 0.0  # 0.0..0.25 · largest change of scale, share
 VIEWS = 1  # {1, 3, 5} · views averaged at prediction: as it is, shifted left and right, shifted up and down
+DIAL = 2  # {1, 2, 3} · size: channels are 8·DIAL, 16·DIAL, 16·DIAL; from 3 on a second convolution pair per stage
+LABEL_SMOOTHING = 0.1  # 0.0..0.2 · probability mass spread over all classes
+CONTRAST = 0.0  # 0.0..0.4 · largest change of contrast and brightness, share of the standard deviation
+WEIGHT_DECAY = 0.05  # 0.005..0.5 log · per unit of learning rate
+LOGIT_SCALE = 0.33  # 0.1..1.0 log · factor on the last layer's output
+AVERAGE_FROM = 1.0  # 0.5..1.0 · share of the steps after which weights are averaged; 1.0 for never
+BATCH_SIZE = 64  # {32, 48, 64} · photos per step
+WARM_UP = 0.25  # 0.1..0.5 · share of the steps in which the learning rate rises
 
 
 class Stage(nn.Module):
@@ -119,7 +120,7 @@ class Served(nn.Module):
 
 def views(x: Tensor) -> list[Tensor]:
     """The VIEWS versions of the batch that are averaged at prediction: itself and one-pixel-in-24 shifts."""
-    step = max(1, round(x.shape[-1] / 24))
+    step = max(1, (int(x.shape[-1]) + 12) // 24)
     padded = F.pad(x, (step, step, step, step), mode="replicate")
     height, width = x.shape[-2], x.shape[-1]
     corners = [(step, step), (step, 0), (step, 2 * step), (0, step), (2 * step, step)][:VIEWS]

@@ -14,7 +14,8 @@ from research_runner import constants
 from research_runner.constants import Constant, Value
 from research_runner.proposers import Change, History
 
-CHANGED_AT_ONCE = (1, 1, 2, 2, 3)  # drawn from
+CHANGED_AT_ONCE = (1, 1, 1, 2)  # drawn from
+DISORDER = 4.0  # places by which the order of the file is shaken
 ATTEMPTS = 40
 LEAST_STEP = 0.08  # of its range that a number must move by; less is lost in the noise
 
@@ -52,10 +53,10 @@ class Search:
         return None
 
     def _choose(self, dice: random.Random, history: History, space: dict[str, Constant]) -> list[str]:
-        """Which constants to change: those that were tried least come first, by lot among equals."""
+        """Which constants to change: what was tried least, and among equals roughly in the order of the file."""
         changed = [part.split(" ")[0] for row in history.rows for part in row.description.split(", ")]
-        times = {name: changed.count(name) for name in space}
-        order = sorted(space, key=lambda name: (times[name] // 2, dice.random()))
+        place = {name: position + dice.uniform(0, DISORDER) for position, name in enumerate(space)}
+        order = sorted(space, key=lambda name: (changed.count(name), place[name]))
         return order[: min(len(order), dice.choice(CHANGED_AT_ONCE))]
 
     def _tried(self, history: History, space: dict[str, Constant]) -> list[dict[str, Value]]:
