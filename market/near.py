@@ -30,6 +30,18 @@ def box(lat: float, lon: float, radius_m: float) -> list[tuple[float, float, flo
     return [(left, bottom, right, top)]
 
 
+def stretch(lat: float, radius_m: float) -> float:
+    """How much the projection's scale (sec φ) varies within `radius_m`, as a factor >= 1; infinite near the poles.
+
+    What is among the n nearest on the sphere is, in the projection, no farther than the n-th there times this.
+    """
+    reach = radius_m / DEGREE_M
+    widest = abs(lat) + reach
+    if widest >= LIMIT:
+        return math.inf
+    return math.cos(math.radians(max(0.0, abs(lat) - reach))) / math.cos(math.radians(widest))
+
+
 def distance_m(lat_a: float, lon_a: float, lat_b: float, lon_b: float) -> float:
     """Great-circle distance in metres (haversine)."""
     a, b = math.radians(lat_a), math.radians(lat_b)

@@ -63,8 +63,13 @@ async def near_by(
         x, y = near.project(lat, lon)
         x += 360 if x < each[0] - 180 else -360 if x > each[2] + 180 else 0
         rows += await conn.fetch(
-            f"""SELECT * FROM task WHERE loc <@ $4::text::box AND {wanted} ORDER BY loc <-> $5 LIMIT $6""",
+            # The index knows who is nearest in the projection; on the sphere the order may differ by its stretch.
+            f"""SELECT * FROM task WHERE loc <@ $4::text::box AND {wanted}
+                AND loc <@ circle($5, least(1e-9 + $7::float8 * (SELECT max(far) FROM (
+                  SELECT loc <-> $5 AS far FROM task WHERE loc <@ $4::text::box AND {wanted}
+                  ORDER BY loc <-> $5 LIMIT $6) AS nearest), 1000))""",
             person, kind, min_reward, "({2},{3}),({0},{1})".format(*each), asyncpg.Point(x, y), offset + limit,
+            near.stretch(lat, radius_m),
         )  # fmt: skip
     found = sorted((near.distance_m(lat, lon, row["lat"], row["lon"]), row["id"], row) for row in rows)
     offers = [_offer(row, metres) for metres, _, row in found if metres <= radius_m]
