@@ -130,7 +130,8 @@ def _item(row: asyncpg.Record, about: dict[tuple[UUID, int], tuple[int, str]]) -
         "observation_id": seen.id, "task_id": seen.task_id, "task_external_id": seen.task_external_id,
         "kind": seen.kind, "outcome": seen.outcome, "photos": photos, "answers": seen.answers,
         "readings": seen.readings, "person": seen.person, "captured_at": seen.captured_at.isoformat(),
-        "place": seen.place, "license": seen.license,
+        # jsonb knows no -0.0; what is hashed must be what is kept.
+        "place": seen.place and {name: degrees + 0.0 for name, degrees in seen.place.items()}, "license": seen.license,
     }  # fmt: skip
 
 
