@@ -117,7 +117,7 @@ def endpoint(
 
     by: kinds of actor that may call (empty: everyone, credentials are not looked at) · scope: what the key must allow
     · optional: also without credentials · once: an Idempotency-Key is required · sealed: its answer holds a secret
-    · uses: default `read` for GET, else `write` · limit: bytes of body · consumes, produces: media types other than JSON
+    · uses: default `read` for GET, else `write` · limit: bytes of body · consumes, produces: types other than JSON
     · problems: slugs of its own refusals, for the description · example: of a body, where the fields' own do not make a
     sensible one · hidden: a page, no part of the API description.
     """
@@ -152,22 +152,27 @@ def endpoint(
         )
         _check(spec, signature(handler).parameters)
 
-        async def handle(request: AnyRequest) -> ASGIApp:
-            return await serve(spec, request)
-
-        handle.__name__ = handler.__name__
-        handle.__doc__ = handler.__doc__
-        typed = "".join(_litestar_path(part, spec.parameters) for part in path.split("{"))
-        return HTTPRouteHandler(
-            typed,
-            http_method=["GET", "HEAD"] if method == "GET" else [method],
-            name=handler.__name__,
-            opt={"endpoint": spec},
-            request_max_body_size=limit,
-            status_code=200,  # the framework's idea; an Answer has its own
-        )(handle)
+        return _route(spec)
 
     return decorate
+
+
+def _route(spec: Endpoint) -> HTTPRouteHandler:
+    """The framework's handler for a declared route."""
+
+    async def handle(request: AnyRequest) -> ASGIApp:
+        return await serve(spec, request)
+
+    handle.__name__ = spec.handler.__name__
+    handle.__doc__ = spec.handler.__doc__
+    return HTTPRouteHandler(
+        "".join(_litestar_path(part, spec.parameters) for part in spec.path.split("{")),
+        http_method=["GET", "HEAD"] if spec.method == "GET" else [spec.method],
+        name=spec.handler.__name__,
+        opt={"endpoint": spec},
+        request_max_body_size=spec.limit,
+        status_code=200,  # the framework's idea; an Answer has its own
+    )(handle)
 
 
 def _check(spec: Endpoint, parameters: Mapping[str, Parameter]) -> None:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from alembic import op
-
 from app.migrate import run_script
 
 revision = "0001_market"

@@ -5,7 +5,6 @@ service notifies after the commit instead (app/db.py). Its log and statistics ne
 """
 
 from alembic import op
-
 from app.migrate import run_script
 
 revision = "0002_jobs"

@@ -84,14 +84,18 @@ async def _score(agent: Agent, model: str, photos: list[Labelled]) -> tuple[floa
 
 async def _score_first(runner: Runner, workspace: Path, photos: list[Labelled], folder: Path) -> float:
     """The same share for the model of the very first experiment, which was never published."""
+    await asyncio.to_thread(_write_folder, photos, folder)
+    said = await runner.result("score", workspace, folder, "--model", "first", "--json")
+    return float(said["accuracy"]["value"])
+
+
+def _write_folder(photos: list[Labelled], folder: Path) -> None:
     folder.mkdir()
     rows = ["file,label,group"]
     for i, photo in enumerate(photos):
         (folder / f"{i}.jpg").write_bytes(photo.data)
         rows.append(f'{i}.jpg,"{photo.label}",')
     (folder / "labels.csv").write_text("\n".join(rows))
-    said = await runner.result("score", workspace, folder, "--model", "first", "--json")
-    return float(said["accuracy"]["value"])
 
 
 class RunnerFailed(Exception):
