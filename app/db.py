@@ -21,7 +21,14 @@ log = structlog.get_logger()
 Connection: TypeAlias = asyncpg.Connection
 # What the edge must recognise of the driver's errors, so that nothing else in app/ imports the driver.
 UniqueViolation = asyncpg.UniqueViolationError
+
+
+class DatabaseAway(Exception):
+    """No connection to the database can be had."""
+
+
 Unavailable = (
+    DatabaseAway,
     asyncpg.LockNotAvailableError,
     asyncpg.QueryCanceledError,
     asyncpg.DeadlockDetectedError,
@@ -44,6 +51,7 @@ _wakes: ContextVar[set[str] | None] = ContextVar("wakes", default=None)
 STATEMENT_TIMEOUT_MS = 30_000
 LOCK_TIMEOUT_MS = 10_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
+ACQUIRE_TIMEOUT_S = 10
 # The first wake-up leaves at once, those within this time after it together: under load, fewer and fuller looks.
 SPACING_S = 0.05
 RECONNECT_S = 1.0
@@ -206,20 +214,26 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
-        """A connection where each statement stands alone."""
-        async with self.pool.acquire() as connection:
+        """A connection where each statement stands alone. Raises DatabaseAway when none is free or to be had."""
+        try:
+            connection = await self.pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise DatabaseAway(str(error) or type(error).__name__) from error
+        try:
             yield connection
+        finally:
+            await self.pool.release(connection)
 
     @asynccontextmanager
     async def statement(self) -> AsyncIterator[Connection]:
         """A connection for one writing statement, which is a transaction by itself and needs no BEGIN and COMMIT."""
-        async with self.pool.acquire() as connection:
-            wakes: set[str] = set()
-            token = _wakes.set(wakes)
-            try:
+        wakes: set[str] = set()
+        token = _wakes.set(wakes)
+        try:
+            async with self.read() as connection:
                 yield connection
-            finally:
-                _wakes.reset(token)
+        finally:
+            _wakes.reset(token)
         for channel in wakes:
             self.signals.send(channel)
 
@@ -230,7 +244,7 @@ class Database:
         `connection` is one from `read()` to go on with; without it one is taken from the pool.
         """
         if connection is None:
-            async with self.pool.acquire() as fresh, self.transaction(fresh) as begun:
+            async with self.read() as fresh, self.transaction(fresh) as begun:
                 yield begun
             return
         wakes: set[str] = set()

@@ -198,16 +198,20 @@ async def serve(spec: Endpoint, request: AnyRequest) -> ASGIApp:
     services: Services = request.app.state.services
     # Read before a connection is taken: whoever sends slowly must not hold one.
     body = await request.body() if spec.takes_body else b""
+    if spec.uses == "own":
+        actor = None
+        if spec.by:
+            async with services.database.read() as connection:
+                actor = await auth.identify(connection, request, spec.by, spec.scope, optional=spec.optional)
+        call = Call(request, services, actor)
+        return _answer(spec, call, await spec.handler(call, **_arguments(spec, request, body)))
     async with services.database.read() as connection:
         actor = await auth.identify(connection, request, spec.by, spec.scope, optional=spec.optional)
         arguments = _arguments(spec, request, body)
         call = Call(request, services, actor, connection)
         if spec.uses == "write":
             return await _write(spec, call, body, arguments)
-        if spec.uses == "read":
-            return _answer(spec, call, await spec.handler(call, **arguments))
-    call.connection_or_none = None
-    return _answer(spec, call, await spec.handler(call, **arguments))
+        return _answer(spec, call, await spec.handler(call, **arguments))
 
 
 async def _write(spec: Endpoint, call: Call, body: bytes, arguments: dict[str, Any]) -> ASGIApp:

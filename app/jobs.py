@@ -35,6 +35,7 @@ Sweep = Callable[[Services], Awaitable[object]]
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=6)
 POLL = timedelta(seconds=2)  # for what no wake-up announces: retries that are due, jobs of the dead
+RESTART_S = 1.0
 DRAIN_POLL = timedelta(seconds=0.02)
 BATCH = 10
 AT_ONCE = 20
@@ -105,7 +106,13 @@ async def work(services: Services, stop: asyncio.Event) -> None:
     """Run jobs and sweeps until `stop` is set; jobs that run then are finished first."""
     sweeping = [asyncio.create_task(_sweep_on(services, name, each)) for name, each in _sweeps.items()]
     try:
-        await _run_queue(services, QueueExecutionMode.continuous, stop)
+        while not stop.is_set():
+            try:
+                await _run_queue(services, QueueExecutionMode.continuous, stop)
+            except Exception:
+                # The database was restarted, or a connection was cut: what waits in it is still there.
+                log.exception("queue interrupted")
+                await asyncio.sleep(RESTART_S)
     finally:
         for task in sweeping:
             task.cancel()
@@ -145,6 +152,7 @@ async def _run_queue(services: Services, mode: QueueExecutionMode, stop: asyncio
                 max_concurrent_tasks=AT_ONCE,
                 mode=mode,
                 heartbeat_timeout=HEARTBEAT_TIMEOUT,
+                shutdown_on_listener_failure=True,
                 log_aggregation_interval=timedelta(0),  # nobody reads the statistics
             )
         finally:

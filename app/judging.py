@@ -1,23 +1,34 @@
 """Judging: what a submission's photos and answers are worth, decided by `sensors`, applied by `market`."""
 
 import asyncio
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from app.db import EVENTS, Connection, wake
+from app.decode_pool import DecodeError
 from app.duplicates import Seen
 from app.errors import FieldError, Problem
-from app.jobs import Payload, enqueue, handler
+from app.jobs import Payload, enqueue, handler, sweep
 from app.media import original_path
 from app.services import Services
-from market import claims, submissions, terms
+from market import claims, clock, submissions, terms
 from sensors import check as checking
 from sensors.asked import refuse_asked
 from sensors.evidence import Asked, Capture, Evidence, Fix, Photo, Window
 from sensors.inspection import Inspection, Undecodable
-from sensors.verdict import ALWAYS_DECLARED, Verdict
+from sensors.verdict import ALWAYS_DECLARED, Verdict, conclude, finding
+
+OVERDUE_S = 600
+GIVE_UP_S = 3600
+# A fault of ours must not cost a person their pay: the buyer looks, and silence accepts.
+COULD_NOT_LOOK = conclude(
+    [finding("decodes", "inconclusive", "The photos could not be looked at for a fault of ours. The buyer decides.")],
+    [],
+    1.0,
+)
 
 
 class LostPhoto(Exception):
@@ -26,7 +37,7 @@ class LostPhoto(Exception):
 
 async def ask_for(connection: Connection, submission: UUID) -> None:
     """Have a submission judged, if the transaction of `connection` commits."""
-    await enqueue(connection, "judge", {"submission_id": str(submission)})
+    await enqueue(connection, "judge", {"submission_id": str(submission)}, only_one=f"judge:{submission}")
 
 
 @handler("judge")
@@ -36,23 +47,51 @@ async def judge(services: Services, payload: Payload) -> None:
         todo = await submissions.to_judge(connection, UUID(payload["submission_id"]))
     if todo is None:
         return
-    photos, seen = await _look(services, todo.photos)
+    try:
+        photos, seen = await _look(services, todo.photos)
+    except (LostPhoto, DecodeError):
+        if not await _is_old(services, todo.submitted_at):
+            raise
+        await _apply(services, todo, COULD_NOT_LOOK, None)
+        return
     index = services.photo_index
     numbers = await index.record(todo.id, todo.task_id, todo.person_id, seen) if seen else {}
     duplicates = await index.earlier(todo.id, todo.task_id, todo.person_id, seen, numbers) if seen else []
     verdict = checking.check(
         _evidence(todo, photos), asked(todo.evidence, todo.acceptance, todo.place), _window(todo), duplicates
     )
+    await _apply(services, todo, verdict, _reason(verdict, todo.acceptance.checks))
+
+
+async def _apply(services: Services, todo: submissions.ToJudge, verdict: Verdict, reason: str | None) -> None:
     async with services.database.transaction() as connection:
         status = await submissions.judge(
             connection,
             todo.id,
             msgspec.to_builtins(verdict),
-            failed_check=_reason(verdict, todo.acceptance.checks),
+            failed_check=reason,
             hold_s=services.config.hold_window_s,
         )
         if status is not None:
             wake(EVENTS)
+
+
+async def _is_old(services: Services, submitted_at: datetime) -> bool:
+    async with services.database.read() as connection:
+        return (await clock.now(connection) - submitted_at).total_seconds() > GIVE_UP_S
+
+
+@sweep("unjudged", every_s=120)
+async def ask_again(services: Services) -> None:
+    """Ask once more for what should long have been judged: its job has been given up, or was lost in a restore."""
+    async with services.database.transaction() as connection:
+        left = await connection.fetch(
+            """SELECT id FROM submission WHERE status = 'checking'
+               AND submitted_at < market_now() - make_interval(secs => $1) ORDER BY submitted_at LIMIT 100""",
+            OVERDUE_S,
+        )
+        for row in left:
+            await ask_for(connection, row["id"])
 
 
 async def _look(services: Services, stored: list[claims.Photo]) -> tuple[list[Photo], list[Seen]]:

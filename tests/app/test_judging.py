@@ -1,0 +1,85 @@
+"""Judging when something of ours fails: nobody is rejected for it, and nothing waits for ever."""
+
+from app import jobs
+from app.judging import ask_again
+from app.media import original_path
+from tests.app.conftest import Caller, World, claim, is_problem, ok, photo, picture, post_task, submit
+
+
+async def lose(world: World, sha256: str) -> None:
+    """Take a photo's bytes away behind the service's back."""
+    (world.services.config.data_dir / "media" / original_path(bytes.fromhex(sha256))).unlink()
+
+
+async def test_a_photo_lost_by_us_goes_to_the_buyer_after_an_hour_and_is_never_held_against_anybody(
+    world: World, ada: Caller, bo: Caller
+) -> None:
+    task = await post_task(ada)
+    claimed = await claim(bo, task)
+    uploaded = ok(await photo(bo, claimed))
+    await lose(world, uploaded["sha256"])
+    submitted = await submit(bo, claimed)
+    async with world.services.database.transaction() as connection:
+        await connection.execute("UPDATE pgqueuer SET attempts = 12")
+    await world.jobs()
+    path = f"/v1/people/submissions/{submitted['id']}"
+    assert ok(await bo.get(path))["status"] == "checking"
+    await world.later(3601)
+    await ask_again(world.services)
+    await world.jobs()
+    left = ok(await bo.get(path))
+    assert left["status"] == "needs_review"
+    assert "fault of ours" in left["verdict"]["checks"][0]["detail"]
+    is_problem(await bo.get(left["photos"][0]["links"]["thumb"]), 404, "not-found")
+
+
+async def test_a_submission_whose_job_is_gone_is_judged_all_the_same(world: World, ada: Caller, bo: Caller) -> None:
+    claimed = await claim(bo, await post_task(ada))
+    ok(await photo(bo, claimed))
+    submitted = await submit(bo, claimed)
+    async with world.services.database.transaction() as connection:
+        await connection.execute("DELETE FROM pgqueuer")
+    await world.later(601)
+    await world.jobs()
+    assert ok(await bo.get(f"/v1/people/submissions/{submitted['id']}"))["status"] == "accepted"
+
+
+async def test_judging_twice_changes_nothing(world: World, ada: Caller, bo: Caller) -> None:
+    claimed = await claim(bo, await post_task(ada))
+    ok(await photo(bo, claimed, picture(3)))
+    submitted = await submit(bo, claimed)
+    async with world.services.database.transaction() as connection:
+        job = await connection.fetchval("SELECT payload FROM pgqueuer")
+        for n in range(3):
+            await jobs.enqueue(
+                connection, "judge", {"submission_id": job.decode().split('"')[3]}, only_one=f"again:{n}"
+            )
+    await world.jobs()
+    assert ok(await bo.get(f"/v1/people/submissions/{submitted['id']}"))["status"] == "accepted"
+    assert ok(await bo.get("/v1/people/earnings"))["pending"]["amount"] == 300
+
+
+async def test_without_its_database_the_service_says_503_and_recovers(world: World, ada: Caller) -> None:
+    database = world.services.database
+    async with database.read() as connection:
+        name = await connection.fetchval("SELECT current_database()")
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()",
+            name,
+        )
+    answers = [await ada.get("/v1/account") for _ in range(12)]
+    for refused in answers:
+        if refused.status_code != 200:
+            assert is_problem(refused, 503, "unavailable")
+            assert refused.headers["retry-after"]
+    ok(answers[-1])
+    url = database.pool._connect_args
+    database.pool._connect_args = ["postgresql:///nowhere?host=/nonexistent"]
+    await database.pool.expire_connections()
+    try:
+        is_problem(await ada.get("/v1/account"), 503, "unavailable")
+        is_problem(await world.client.get("/health/ready"), 503, "unavailable")
+        ok(await world.client.get("/health/live"))
+    finally:
+        database.pool._connect_args = url
+    ok(await world.client.get("/health/ready"))
