@@ -1,6 +1,7 @@
 """Pages for whoever has a phone: what this is, tasks near by, one task, signing in, oneself."""
 
 from typing import Annotated, Literal
+from urllib.parse import urlencode
 
 import msgspec
 from litestar.handlers import HTTPRouteHandler
@@ -47,6 +48,13 @@ class Coming(Next, frozen=True, kw_only=True):
     email: Email
     name: people.DisplayName | None = None
     terms: Literal["yes"] | None = None
+
+
+class Expected(Next, frozen=True, kw_only=True):
+    """Somebody waits for a code; one may have been sent just before, and is not replaced."""
+
+    email: Email
+    sent: Literal["before"] | None = None
 
 
 class Entering(Next, frozen=True, kw_only=True):
@@ -118,12 +126,12 @@ async def terms_page(call: Call) -> Answer:
 @endpoint("GET", "/w/sign-in", by=EVERYONE, hidden=True)
 async def sign_in_page(call: Call) -> Answer:
     """Asks for an e-mail address."""
-    return await show(call, call.connection, "sign_in.html", next=asked(call, Next).next, email="", problem=None)
+    return await show(call, call.connection, "sign_in.html", next=asked(call, Next).next)
 
 
 @endpoint("POST", "/w/sign-in", by=EVERYONE, uses="own", limit=FORM_LIMIT, hidden=True)
 async def ask_for_code(call: Call) -> Answer:
-    """Send a code, and ask for it."""
+    """Send a code, and go on to where it is entered: an address that a phone can load anew after the mail was read."""
     auth._require_own_site(call.request)
     coming = await fields(call, Coming)
     draft = people.PersonDraft(
@@ -131,12 +139,20 @@ async def ask_for_code(call: Call) -> Answer:
         display_name=coming.name or coming.email.partition("@")[0][:LONGEST_NAME],
         accept_terms=coming.terms == "yes",
     )
-    problem = None
+    onward = {"email": coming.email, "next": coming.next}
     try:
         await perform(operations.sign_up, call, data=draft)
-    except TooOften as refusal:
-        problem = f"{refusal.detail} Use that one, or wait a moment."
-    return await _code_page(call, coming.email, coming.next, problem, status=200)
+    except TooOften:
+        onward["sent"] = "before"
+    return redirect(f"/w/sign-in/code?{urlencode(onward)}")
+
+
+@endpoint("GET", "/w/sign-in/code", by=EVERYONE, uses="own", hidden=True)
+async def code_page(call: Call) -> Answer:
+    """Asks for the code."""
+    expected = asked(call, Expected)
+    problem = "A code was sent a moment ago. Use that one." if expected.sent else None
+    return await _code_page(call, expected.email, expected.next, problem, status=200)
 
 
 @endpoint("POST", "/w/sign-in/code", by=EVERYONE, uses="own", limit=FORM_LIMIT, hidden=True)
@@ -197,7 +213,8 @@ async def save_me(call: Call) -> Answer:
 
 
 ROUTES: list[HTTPRouteHandler] = [
-    front_page, near_page, task_page, terms_page, sign_in_page, ask_for_code, enter_code, sign_out, me_page, save_me,
+    front_page, near_page, task_page, terms_page, sign_in_page, ask_for_code, code_page, enter_code, sign_out, me_page,
+    save_me,
 ]  # fmt: skip
 for route in ROUTES:
     route.exception_handlers = {Exception: refuse}

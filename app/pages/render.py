@@ -37,6 +37,7 @@ PAGE_HEADERS = {
     "vary": "accept-encoding, cookie",
 }
 WORTH_PACKING = 800
+SENT_TO_ITSELF = ("/w/me", "/w/sign-in", "/w/sign-in/code")  # pages whose form goes to their own address
 
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -105,6 +106,6 @@ def _way_in(request: Request[Any, Any, Any]) -> str:
 
 
 def _way_back(request: Request[Any, Any, Any]) -> str:
-    """The page that a form stood on: the address without its last part, which names what the form does."""
+    """The page that a form stood on: its own address, or that without the last part, which names what the form does."""
     path: str = request.url.path
-    return path if request.method == "GET" else path.rpartition("/")[0]
+    return path if request.method == "GET" or path in SENT_TO_ITSELF else path.rpartition("/")[0]

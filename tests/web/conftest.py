@@ -5,6 +5,7 @@ SCREENSHOTS=folder keeps a picture of every page that a test looks at.
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import time
@@ -13,12 +14,25 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Geolocation, Page, Response, sync_playwright
+from PIL import Image
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Geolocation,
+    Page,
+    Playwright,
+    Response,
+    sync_playwright,
+)
 
 from app.supervisor import System
 
 Json = dict[str, Any]
+
+_seeds = itertools.count(1)
 
 BAKERY = {"latitude": 52.52, "longitude": 13.405}
 ARGUMENTS = [
@@ -45,15 +59,9 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    arguments = [*ARGUMENTS, "--no-sandbox"] if os.geteuid() == 0 else ARGUMENTS
-    executable = find_chromium()
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=executable, args=arguments)
-        try:
-            yield opened
-        finally:
-            opened.close()
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as found:
+        yield found
 
 
 @pytest.fixture
@@ -144,39 +152,61 @@ class Phone:
         if self._pictures:
             folder = Path(self._pictures)
             folder.mkdir(parents=True, exist_ok=True)
+            page.evaluate("scrollTo(0, 0)")
             page.screenshot(path=folder / f"{name}.png", full_page=True)
 
 
+def film(path: Path, seed: int) -> Path:
+    """What a phone's camera sees: a scene of its own, with the noise of a sensor, as a film that Chromium plays."""
+    random = np.random.default_rng(seed)
+    coarse = Image.fromarray(random.integers(0, 255, (12, 16, 3), dtype=np.uint8)).resize((640, 480))
+    scene = np.asarray(coarse.convert("YCbCr")).astype(np.int16)
+    with path.open("wb") as file:
+        file.write(b"YUV4MPEG2 W640 H480 F10:1 Ip A1:1 C420jpeg\n")
+        for _ in range(10):
+            noisy = (scene[..., 0] + random.integers(-9, 9, (480, 640))).clip(0, 255).astype(np.uint8)
+            colours = [scene[::2, ::2, plane].astype(np.uint8).tobytes() for plane in (1, 2)]
+            file.write(b"".join([b"FRAME\n", noisy.tobytes(), *colours]))
+    return path
+
+
 @pytest.fixture
-def new_phone(browser: Browser, system: System) -> Iterator[Callable[..., Phone]]:
+def new_phone(playwright: Playwright, system: System, tmp_path: Path) -> Iterator[Callable[..., Phone]]:
     """Phones at the bakery, each with nothing on it: Pixel viewport, camera and position granted."""
-    contexts: list[BrowserContext] = []
+    browsers: list[Browser] = []
+    here = Geolocation(latitude=BAKERY["latitude"], longitude=BAKERY["longitude"], accuracy=9.0)
 
     def make(**options: Any) -> Phone:
-        here = Geolocation(latitude=BAKERY["latitude"], longitude=BAKERY["longitude"], accuracy=9.0)
+        scene = film(tmp_path / f"camera-{len(browsers)}.y4m", next(_seeds))
+        arguments = [*ARGUMENTS, f"--use-file-for-fake-video-capture={scene}"]
+        if os.geteuid() == 0:
+            arguments.append("--no-sandbox")
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=arguments)
+        browsers.append(browser)
         context = browser.new_context(
             viewport={"width": 412, "height": 915}, device_scale_factor=2, is_mobile=True, has_touch=True,
             geolocation=here, permissions=["geolocation", "camera"], **options,
         )  # fmt: skip
         context.set_default_timeout(15_000)
-        contexts.append(context)
         return Phone(context, system.url)
 
     yield make
-    for context in contexts:
-        context.close()
+    for browser in browsers:
+        browser.close()
 
 
-def sign_in(phone: Phone, name: str) -> None:
+def sign_in(phone: Phone, name: str, *, looking: bool = False) -> None:
     """Through the pages: address, code from the sandbox's outbox."""
     page, email = phone.page, f"{name.lower()}@example.com"
     page.get_by_label("E-mail address").fill(email)
     page.get_by_label("Your name, if you are new").fill(name)
     page.get_by_label("I accept the terms").check()
-    phone.look("03-sign-in")
+    if looking:
+        phone.look("03-sign-in")
     page.get_by_role("button", name="Mail me a code").click()
     page.get_by_label("Code").wait_for()
     mails = httpx.get(f"{phone.url}/sandbox/outbox", params={"to": email}).json()["items"]
     page.get_by_label("Code").fill(mails[0]["subject"].split()[0])
-    phone.look("04-code")
+    if looking:
+        phone.look("04-code")
     page.get_by_role("button", name="Sign in").click()

@@ -167,6 +167,8 @@ function complain(lines) {
   if (lines.length) said.scrollIntoView({ block: "center" });
 }
 
+form.addEventListener("input", () => complain([]));
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const negative = $("negative")?.checked ?? false;

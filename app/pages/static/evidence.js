@@ -42,7 +42,7 @@ export function watchReadings(form) {
       const field = line.querySelector("input");
       field.value = "";
       delete field.dataset.at;
-      field.setAttribute("aria-label", `${place.dataset.reading}, value ${place.querySelectorAll(".unit").length + 1}`);
+      field.setAttribute("aria-label", `${place.dataset.name}, value ${place.querySelectorAll(".unit").length + 1}`);
       more.before(line);
       field.focus();
     });

@@ -4,7 +4,9 @@ import { able, locate } from "./position.js";
 
 const form = document.getElementById("claim");
 const said = document.getElementById("said");
+const typed = document.getElementById("typed");
 let ready = !able();
+if (typed) typed.hidden = able(); // only for when the phone does not know
 
 form?.addEventListener("submit", async (event) => {
   if (ready) return;
@@ -21,7 +23,8 @@ form?.addEventListener("submit", async (event) => {
     form.submit();
   } catch (error) {
     said.textContent = error.message;
-    document.getElementById("typed").open = true;
+    typed.hidden = false;
+    typed.open = true;
     button.disabled = false;
     ready = true; // the next press sends what is typed
   }
