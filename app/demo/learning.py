@@ -17,7 +17,7 @@ from app.demo.http import until
 from app.demo.photos import Collection, Labelled
 from app.demo.report import Learned
 
-LOOP_S = 170
+LOOP_S = 240  # for a slow machine; two idle cores need a third of it
 AT_ONCE = 100  # photos in one prediction request
 SHOWN = 24
 
@@ -46,7 +46,7 @@ async def learn(
 
     dataset = await until(ready, "the dataset")
     say(f"dataset of {dataset['rows']} observations, manifest {dataset['manifest_sha256'][:12]}…")
-    workspace = scratch / "workspace"
+    workspace = scratch / slug(collection.name)
     await runner("new", workspace)
     learned = Learned()
     bought = ("--dataset", dataset["id"], "--question", "label")
@@ -96,6 +96,11 @@ def _write_folder(photos: list[Labelled], folder: Path) -> None:
         (folder / f"{i}.jpg").write_bytes(photo.data)
         rows.append(f'{i}.jpg,"{photo.label}",')
     (folder / "labels.csv").write_text("\n".join(rows))
+
+
+def slug(name: str) -> str:
+    """A collection's name as a workspace's, and so as a model's."""
+    return "".join(c if c.isalnum() else "-" for c in name.lower()).strip("-")[:60] or "photos"
 
 
 class RunnerFailed(Exception):
