@@ -131,6 +131,7 @@ CASES: dict[str, Case] = {
     "GET /w/terms": OPEN,
     "GET /w/sign-in": OPEN,
     "POST /w/sign-in": OPEN,
+    "GET /w/sign-in/code": OPEN,
     "POST /w/sign-in/code": OPEN,
     "POST /w/sign-out": SELF,
     "GET /w/me": SELF,
