@@ -59,7 +59,8 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 @pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
+def playwright(system: System) -> Iterator[Playwright]:
+    """After the system: Playwright keeps an event loop in this thread, and starting the system needs one of its own."""
     with sync_playwright() as found:
         yield found
 

@@ -245,6 +245,7 @@ def test_hal_changes_a_name_sets_up_payouts_and_signs_out(new_phone: Callable[..
     page.get_by_role("link", name="Back").click()
     expect(page.get_by_label("Languages")).to_have_value("en, pt-BR")
     page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/w?lat=*")  # the list has found its position again
     expect(page.get_by_text("You look around as a guest.")).to_be_visible()
     phone.open("/w/me")
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
