@@ -14,7 +14,7 @@ from typing import Any
 
 from research_runner.errors import RunnerError
 from research_runner.results import Run, RunLog
-from research_runner.sandbox import Order, Outcome, Sandbox
+from research_runner.sandbox import Order, Outcome, Sandbox, modules_of
 from research_runner.score import Scorer, Unusable, write_job
 from research_runner.workspace import Budget, Workspace
 
@@ -33,7 +33,8 @@ class Laboratory:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         wanted = self.program.workers
         self.workers = max(1, cores // self.program.threads) if wanted == "auto" else wanted
-        self.sandbox = Sandbox(self.program.threads, self.workers)
+        source = workspace.repository.file(workspace.repository.head(), "train.py")
+        self.sandbox = Sandbox(self.program.threads, self.workers, modules_of(source))
         self.log = RunLog(workspace.inner / "runs.jsonl")
         self.scorer = Scorer(workspace)
         self._folders = workspace.inner / "runs"

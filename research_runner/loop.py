@@ -125,7 +125,7 @@ class _Loop:
         runs = self.laboratory.runs(head, self.seeds)
         failed = next((each for each in runs if each.status != "ok"), None)
         if failed is not None:
-            raise RunnerError(f"the branch's train.py does not run: {failed.detail}")
+            raise RunnerError(f"the branch's train.py does not run: {_last_line(failed)}")
         words = "baseline" if number == 0 else "train.py as committed by hand"
         return self._record(number, head, "keep", words, runs, None, passed=False)
 
@@ -165,7 +165,7 @@ class _Loop:
             failed = next((each for each in runs if each.status != "ok"), None)
             if failed is not None:
                 status: Status = "timeout" if failed.status == "timeout" else "crash"
-                said = f"{self.repository.message(commit)} · {failed.detail.splitlines()[-1] if failed.detail else ''}"
+                said = f"{self.repository.message(commit)} · {_last_line(failed)}"
                 return self._record(number, commit, status, said, runs, None, passed=stage > keep.SCREEN)
             pairs = list(zip(before[:stage], runs[:stage], strict=True))
             decision = keep.judge(
@@ -232,6 +232,11 @@ class _Loop:
         if not before or now > before[-1] + (before[-1] * (1 - before[-1]) / size) ** 0.5:
             return round(now, 4)
         return before[-1]
+
+
+def _last_line(run: Run) -> str:
+    """What a failed run said last."""
+    return run.detail.splitlines()[-1] if run.detail else run.status
 
 
 def _metric(run: Run) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 
 from research_runner.errors import RunnerError
 
+TORCH_AHEAD = ("torch.optim.swa_utils", "torch._dynamo")  # the first optimizer imports the latter by itself, in 1.5 s
 ZYGOTE = Path(__file__).with_name("zygote.py")
 TAIL = 2000  # characters of a run's own output that are kept for a person to read
 
@@ -39,10 +41,11 @@ class Outcome:
 
 
 class Sandbox:
-    """`workers` runs at a time, forked from one process that has imported torch. Use it in a `with`."""
+    """`workers` runs at a time, forked from one process that has imported `modules`. Use it in a `with`."""
 
-    def __init__(self, threads: int, workers: int) -> None:
+    def __init__(self, threads: int, workers: int, modules: Sequence[str]) -> None:
         self.threads = threads
+        self.modules = list(modules)
         self.workers = workers
         self._process: subprocess.Popen[str] | None = None
         self._last_id = 0
@@ -112,15 +115,26 @@ class Sandbox:
             passed = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
             threads = {f"{name}_NUM_THREADS": str(self.threads) for name in ("OMP", "MKL", "OPENBLAS")}
             self._process = subprocess.Popen(
-                [sys.executable, "-I", str(ZYGOTE)],
+                [sys.executable, "-I", str(ZYGOTE), *self.modules],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
                 env={**passed, **threads, "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"},
             )  # fmt: skip
             assert self._process.stdout
             if not self._process.stdout.readline():
                 self.close()
-                raise RunnerError("experiments need torch: install the project with its runner extra")
+                raise RunnerError("the process that runs experiments does not start")
         return self._process
+
+
+def modules_of(source: str) -> list[str]:
+    """What a train.py imports at its top, and what torch imports later by itself."""
+    found: list[str] = []
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.append(node.module)
+    return [*found, *TORCH_AHEAD] if "torch" in found else found
 
 
 def _tail(log: Path) -> str:

@@ -1,6 +1,6 @@
 """A process that has imported torch once and forks a child for every run: a run starts in milliseconds, not seconds.
 
-Started as a plain script with a clean environment, spoken to in JSON lines:
+Started as a plain script with a clean environment and the modules to import; spoken to in JSON lines:
 
     in   {"id": int, "folder": path, "seconds": float, "memory_mb": int}      run folder/train.py on folder/job.json
     out  {"id", "status": "ok|crash|timeout|memory", "seconds", "cpu_s", "memory_mb", "exit"}
@@ -22,12 +22,13 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from dataclasses import dataclass
 from typing import Any
 
 LOOK_S = 0.25  # how often memory and time are looked at while something runs
 LARGEST_FILE = 1 << 30  # bytes a run may write to one file
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 @dataclass
@@ -67,8 +68,7 @@ def start(order: dict[str, Any]) -> Run:
     except SystemExit as leaving:
         code = 0 if leaving.code in (None, 0) else 1
     except BaseException:
-        import traceback
-
+        sys.stdout.flush()  # so that the reason stands last in the log
         traceback.print_exc()
     finally:
         sys.stdout.flush()
@@ -110,6 +110,33 @@ def stop_group(pid: int) -> None:
         pass
 
 
+def adopt() -> None:
+    """On Linux, what a run leaves behind becomes a child of this process, whatever group it has fled to."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def clear_left_behind(runs: list[Run]) -> None:
+    """Reap adopted processes that have ended; when nothing runs, end those that have not."""
+    if not runs:
+        try:
+            with open(f"/proc/self/task/{os.getpid()}/children") as children:
+                for pid in map(int, children.read().split()):
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+        except (OSError, ValueError):
+            pass
+    known = {run.pid for run in runs}
+    while True:
+        try:
+            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if found is None or found.si_pid in known:
+            return
+        os.waitpid(found.si_pid, 0)
+
+
 def look(run: Run) -> None:
     """Stop the run when it is over its time or memory."""
     run.peak_mb = max(run.peak_mb, resident_mb(run.pid))
@@ -142,6 +169,7 @@ def ended(run: Run) -> dict[str, Any] | None:
 
 
 def serve() -> None:
+    adopt()
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints must not look like an answer
     woken, wakes = socket.socketpair()
@@ -168,17 +196,21 @@ def serve() -> None:
             report = ended(run)
             if report is not None:
                 runs.remove(run)
+                clear_left_behind(runs)
                 print(json.dumps(report), file=answers)
     for run in runs:
         stop_group(run.pid)
 
 
-def import_ahead() -> None:
-    """What experiments import, so that no child has to; the first optimizer imports torch._dynamo (1.5 s) by itself."""
-    for name in ("numpy", "safetensors.torch", "torch", "torch.optim.swa_utils", "torch._dynamo"):
-        importlib.import_module(name)
+def import_ahead(names: list[str]) -> None:
+    """So that no child has to; what cannot be imported fails again in the child that needs it, which tells why."""
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            continue
 
 
 if __name__ == "__main__":
-    import_ahead()
+    import_ahead(sys.argv[1:])
     serve()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import warnings
 
@@ -12,12 +13,14 @@ from optuna.trial import TrialState, create_trial
 
 from research_runner import constants
 from research_runner.constants import Constant, Value
+from research_runner.errors import RunnerError
 from research_runner.proposers import Change, History
 
 CHANGED_AT_ONCE = (1, 1, 1, 2)  # drawn from
+PATIENCE = 12  # attempts after which the constants to change are drawn by lot
 DISORDER = 4.0  # places by which the order of the file is shaken
 ATTEMPTS = 40
-LEAST_STEP = 0.08  # of its range that a number must move by; less is lost in the noise
+LEAST_STEP = 0.12  # of its range that a number must move by; less is lost in the noise
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -35,8 +38,8 @@ class Search:
         study = self._study(history, space)
         tried = {tuple(sorted(values.items())) for values in self._tried(history, space)}
         dice = random.Random(f"{self.seed}/{history.number}")
-        for _ in range(ATTEMPTS):
-            chosen = self._choose(dice, history, space)
+        for attempt in range(ATTEMPTS):
+            chosen = self._choose(dice, history, space, by_lot=attempt >= PATIENCE)
             fixed = {name: value for name, value in now.items() if name not in chosen}
             base = TPESampler(seed=dice.randrange(2**31), n_startup_trials=8)
             with warnings.catch_warnings():
@@ -52,17 +55,20 @@ class Search:
                 return Change(constants.replace(history.incumbent, values), told)
         return None
 
-    def _choose(self, dice: random.Random, history: History, space: dict[str, Constant]) -> list[str]:
-        """Which constants to change: what was tried least, and among equals roughly in the order of the file."""
+    def _choose(self, dice: random.Random, history: History, space: dict[str, Constant], by_lot: bool) -> list[str]:
+        """Which constants to change: what was tried least, and among equals roughly in the order of the file; any, by
+        lot, once those have nothing new to give."""
         changed = [part.split(" ")[0] for row in history.rows for part in row.description.split(", ")]
         place = {name: position + dice.uniform(0, DISORDER) for position, name in enumerate(space)}
         order = sorted(space, key=lambda name: (changed.count(name), place[name]))
+        if by_lot:
+            dice.shuffle(order)
         return order[: min(len(order), dice.choice(CHANGED_AT_ONCE))]
 
     def _tried(self, history: History, space: dict[str, Constant]) -> list[dict[str, Value]]:
         """The values of the searched constants in every experiment so far."""
-        sources = (constants.find(history.source_of(row.commit)) for row in history.rows)
-        return [{name: found[name].value for name in space if name in found} for found in sources]
+        every = (_constants(history.source_of(row.commit)) for row in history.rows)
+        return [{name: found[name].value for name in space if name in found} for found in every]
 
     def _study(self, history: History, space: dict[str, Constant]) -> optuna.Study:
         study = optuna.create_study(direction="minimize")
@@ -75,6 +81,14 @@ class Search:
             if row.metric is not None and inside:
                 study.add_trial(create_trial(params=values, distributions=distributions, value=row.metric))
         return study
+
+
+def _constants(source: str) -> dict[str, Constant]:
+    """Those of an earlier experiment, which may have been no Python at all."""
+    try:
+        return constants.find(source)
+    except RunnerError:
+        return {}
 
 
 def distribution(constant: Constant) -> BaseDistribution:
@@ -100,5 +114,5 @@ def _moved(constant: Constant, value: Value) -> bool:
     assert not isinstance(value, str) and not isinstance(constant.value, str)
     assert isinstance(spread, FloatDistribution | IntDistribution)
     if spread.log:
-        return abs(value / constant.value) ** 8 > 2 or abs(constant.value / value) ** 8 > 2
+        return abs(math.log(value / constant.value)) >= LEAST_STEP * math.log(spread.high / spread.low)
     return abs(value - constant.value) >= LEAST_STEP * (spread.high - spread.low)
