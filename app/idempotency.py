@@ -35,9 +35,9 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 def asked(actor: Actor, key: str, request: Request[Any, Any, Any], body: bytes) -> Asked:
-    """What `actor` asks for with this request."""
+    """What `actor` asks for with this request. Only the key that asked gets a stored answer: it may hold a secret."""
     path = f"{request.method} {request.url.path}?{request.url.query}\n"
-    return Asked(actor, key, hashlib.sha256(path.encode() + body).digest())
+    return Asked(actor, key, hashlib.sha256(actor.key.bytes + path.encode() + body).digest())
 
 
 def key_of(request: Request[Any, Any, Any]) -> str:

@@ -13,7 +13,7 @@ from market.keys import Actor
 from market.money import Money, Price
 
 ACTOR = "stripe"
-Method = Annotated[str, msgspec.Meta(pattern="^pm_[A-Za-z0-9_]{1,100}$", examples=["pm_card_visa"])]
+Method = Annotated[str, msgspec.Meta(pattern="^pm_[A-Za-z0-9_]{1,100}$(?!\\n)", examples=["pm_card_visa"])]
 
 
 class FundingDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -35,7 +35,7 @@ class Outputs(Strict, frozen=True, kw_only=True):
 class ModelDraft(Strict, frozen=True, kw_only=True):
     """A model to be published; its files come beside."""
 
-    name: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,63}$", examples=["bakery-open"])]
+    name: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,63}$(?!\\n)", examples=["bakery-open"])]
     task: Literal["classification"]
     inputs: Inputs
     outputs: Outputs

@@ -8,7 +8,9 @@ import msgspec
 LARGEST = 10_000_000
 CURRENCIES = ("usd", "eur", "gbp", "chf", "sek", "jpy", "huf", "twd", "isk", "ugx")
 
-Currency = Annotated[str, msgspec.Meta(pattern="^(" + "|".join(CURRENCIES) + ")$", description="ISO 4217, lower case")]
+Currency = Annotated[
+    str, msgspec.Meta(pattern="^(" + "|".join(CURRENCIES) + ")$(?!\\n)", description="ISO 4217, lower case")
+]
 
 
 class Money(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -18,7 +18,7 @@ CODE_TRIES = 5
 CODE_PAUSE_S = 30
 CODES_A_DAY = 20
 
-Language = Annotated[str, msgspec.Meta(pattern="^[a-z]{2,3}(-[A-Za-z0-9]{2,8})?$", examples=["de"])]
+Language = Annotated[str, msgspec.Meta(pattern="^[a-z]{2,3}(-[A-Za-z0-9]{2,8})?$(?!\\n)", examples=["de"])]
 DisplayName = Annotated[str, msgspec.Meta(min_length=1, max_length=80, examples=["Bo"])]
 
 

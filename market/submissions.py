@@ -156,7 +156,9 @@ async def judge(
     if row is None or row["status"] != "checking":
         return None
     failed = verdict["outcome"] == "fail"
-    passed = verdict["outcome"] == "pass" and row["mode"] == "auto"
+    # Nothing was seen where no photo is asked and nothing is there: such a negative is the buyer's to believe.
+    seen = row["outcome"] == "done" or row["photographed"]
+    passed = verdict["outcome"] == "pass" and row["mode"] == "auto" and seen
     done = await conn.fetchval(
         """UPDATE submission SET verdict = $2,
              status = CASE WHEN $3 THEN 'needs_review'::submission_status ELSE status END,
@@ -243,7 +245,9 @@ async def _lock(conn: asyncpg.Connection, submission: UUID, account: UUID | None
         return None
     # Read in a statement of its own: the first one's snapshot may be older than the lock.
     return await conn.fetchrow(
-        """SELECT s.*, t.mode, t.acceptance, t.review_deadline_s, t.reward, t.fee, t.currency, t.kind, t.license,
+        """SELECT s.*, t.mode, t.acceptance,
+                  (t.evidence->>'photos') IS NOT NULL AS photographed, t.review_deadline_s, t.reward,
+                  t.fee, t.currency, t.kind, t.license,
                   t.lat, t.lon, t.loc
            FROM submission s JOIN task t ON t.id = s.task_id WHERE s.id = $1 AND t.id = $2""",
         submission, task,
@@ -328,7 +332,7 @@ async def get(
     )  # fmt: skip
     if not found or (account is None and person is None):
         raise NotFound("There is no such submission.")
-    return found[0]
+    return found[0] if person is not None else _for_buyer(found[0])
 
 
 async def of_task(
@@ -336,10 +340,18 @@ async def of_task(
 ) -> list[Submission]:
     """What came in for a task, newest first."""
     await tasks.get(conn, account, task)
-    return await _fetch(
+    found = await _fetch(
         conn, "s.task_id = $1 AND ($2::uuid IS NULL OR s.id < $2) ORDER BY s.id DESC LIMIT $3",
         ids.read("task", task), before and ids.read("submission", before), limit,
     )  # fmt: skip
+    return [_for_buyer(each) for each in found]
+
+
+def _for_buyer(seen: Submission) -> Submission:
+    """What was refused is not paid for, so the buyer reads why, and nothing of what was found."""
+    if seen.status != "rejected":
+        return seen
+    return msgspec.structs.replace(seen, answers={}, readings=None, notes="", photos=[])
 
 
 async def of_person(conn: asyncpg.Connection, person: UUID, *, before: str | None, limit: int) -> list[Submission]:
@@ -384,7 +396,8 @@ async def photo(
     """SHA-256 and media type of one photo, for the buyer while it is not rejected, or for the person."""
     row = await conn.fetchrow(
         """SELECT p.sha256, p.media_type FROM submission s JOIN photo p ON p.claim_id = s.claim_id
-           WHERE s.id = $1 AND p.n = $2 AND ((s.account_id = $3 AND s.status <> 'rejected') OR s.person_id = $4)""",
+           WHERE s.id = $1 AND p.n = $2
+             AND ((s.account_id = $3 AND s.status IN ('needs_review', 'accepted')) OR s.person_id = $4)""",
         ids.read("submission", submission), n, account, person,
     )  # fmt: skip
     if row is None:

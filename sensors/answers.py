@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Final
 
 from sensors.evidence import Question
 from sensors.verdict import Check, finding
 
 MAX_TEXT: Final = 2_000
+# JSON knows integers of any length; compared like this they need not become floats, and NaN is refused as well.
+LARGEST = 1e300
 MAX_CHOICES: Final = 200
 
 
@@ -27,7 +28,7 @@ def refuse_answer(question: Question, answer: object) -> str | None:
                 return "must be a text"
             return None if len(answer) <= longest else f"may have at most {longest} characters"
         case "number":
-            if isinstance(answer, bool) or not isinstance(answer, int | float) or not math.isfinite(answer):
+            if isinstance(answer, bool) or not isinstance(answer, int | float) or not abs(answer) <= LARGEST:
                 return "must be a number"
             if question.min is not None and answer < question.min:
                 return f"must be at least {question.min:g}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -36,11 +35,14 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
+LARGEST = 1e300  # integers in JSON may be longer than any float; NaN is refused by the comparison as well
+
+
 def _number(record: dict[str, Any], field: str, index: int) -> float | None:
     value = record.get(field)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
         raise BadReadings(f"record {index}: {field} must be a finite number")
     return float(value)
 

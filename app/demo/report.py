@@ -22,7 +22,6 @@ class Learned:
     """What the research half leaves behind."""
 
     experiments: list[dict[str, Any]] = field(default_factory=list)  # rows of results.tsv
-    curve: list[tuple[int, float]] = field(default_factory=list)  # training photos, accuracy on unseen ones
     model: dict[str, Any] = field(default_factory=dict)
     first: float = 0.0  # of the first experiment's model, on photos that nobody trained on
     final: float = 0.0
@@ -74,9 +73,6 @@ def write(
                [(row["trick"], row["failed_check"], row["detail"]) for row in outcome.refused]),
         "<h2>Where the money went</h2>", _figure(_flow(outcome)),
         "<h2>Experiments</h2>", _figure(_progress(learned.experiments)),
-        _figure(charts.lines([("line", learned.curve), ("dots", learned.curve)],
-                             "What more photos teach: accuracy on unseen photos by training photos", "photos",
-                             "accuracy")),
         "<h2>Predictions on photos nobody trained on</h2>", _samples(learned),
     ]  # fmt: skip
     path.write_text(
