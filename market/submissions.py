@@ -15,8 +15,6 @@ from market.errors import ClaimOver, EvidenceMissing, Invalid, NotFound, ReasonR
 from market.money import Money
 from market.terms import Acceptance, Evidence, Strict
 
-REASON_CODES = ("not_what_was_asked", "unreadable", "wrong_answer", "incomplete")
-
 
 class Answering(Strict, frozen=True, kw_only=True):
     """What a person submits for a claim, beside the photos uploaded before. `readings` is a SenML pack (RFC 8428)."""
@@ -245,10 +243,8 @@ async def _lock(conn: asyncpg.Connection, submission: UUID, account: UUID | None
         return None
     # Read in a statement of its own: the first one's snapshot may be older than the lock.
     return await conn.fetchrow(
-        """SELECT s.*, t.mode, t.acceptance,
-                  (t.evidence->>'photos') IS NOT NULL AS photographed, t.review_deadline_s, t.reward,
-                  t.fee, t.currency, t.kind, t.license,
-                  t.lat, t.lon, t.loc
+        """SELECT s.*, t.mode, t.acceptance, t.evidence->>'photos' IS NOT NULL AS photographed, t.review_deadline_s,
+                  t.reward, t.fee, t.currency
            FROM submission s JOIN task t ON t.id = s.task_id WHERE s.id = $1 AND t.id = $2""",
         submission, task,
     )  # fmt: skip
@@ -349,9 +345,8 @@ async def of_task(
 
 def _for_buyer(seen: Submission) -> Submission:
     """What was refused is not paid for, so the buyer reads why, and nothing of what was found."""
-    if seen.status != "rejected":
-        return seen
-    return msgspec.structs.replace(seen, answers={}, readings=None, notes="", photos=[])
+    hidden = msgspec.structs.replace(seen, answers={}, readings=None, notes="", photos=[])
+    return hidden if seen.status == "rejected" else seen
 
 
 async def of_person(conn: asyncpg.Connection, person: UUID, *, before: str | None, limit: int) -> list[Submission]:
