@@ -94,7 +94,7 @@ def confusion(labels: Sequence[str], counts: Sequence[Sequence[float]]) -> str:
     if len(labels) > MOST_CLASSES:
         return ""
     cell = max(18, min(40, 560 // len(labels)))
-    side, margin = cell * len(labels), 110
+    side, margin = cell * len(labels), 16 + 7 * min(15, max(len(label) for label in labels))
     parts = []
     for row, values in enumerate(counts):
         total = sum(values) or 1
@@ -111,7 +111,8 @@ def confusion(labels: Sequence[str], counts: Sequence[Sequence[float]]) -> str:
             )
             if value:
                 across, down = margin + cell * column + cell / 2, margin + cell * row + cell / 2 + 4
-                parts.append(_text(across, down, f"{value:g}", "middle small", said))
+                colour = "paper" if share > 0.5 else "ink"
+                parts.append(_text(across, down, f"{value:g}", f"middle small {colour}", said))
     return _svg("".join(parts), "Confusion matrix", margin + side + 10, margin + side + 10)
 
 

@@ -32,10 +32,11 @@ p{margin:.4em 0}.soft{color:var(--soft)}.tiles{display:grid;grid-template-column
 gap:.75rem;margin:1.2rem 0}.tile{background:var(--tint);border-radius:10px;padding:.8rem 1rem}.tile b{display:block;
 font-size:1.35rem;font-variant-numeric:tabular-nums}.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;
 font-size:.87rem;font-variant-numeric:tabular-nums}th,td{padding:.35rem .55rem;border-bottom:1px solid var(--line);
-text-align:right;white-space:nowrap;vertical-align:top}th:last-child,td:last-child{text-align:left;white-space:normal;
-min-width:16rem}td.l,th.l{text-align:left}tr.keep td{font-weight:600}.keep .s{color:var(--good)}.crash .s,.timeout .s{
+text-align:right;white-space:nowrap;vertical-align:top}td.w{text-align:left;white-space:normal;min-width:17rem}
+td.l,th.l{text-align:left}tr.keep td{font-weight:600}.keep .s{color:var(--good)}.crash .s,.timeout .s{
 color:var(--bad)}svg{width:100%;height:auto;display:block}svg text{fill:var(--soft);font-size:12px}.middle{text-anchor:
-middle}.end{text-anchor:end}.small{font-size:11px;fill:var(--ink)}line.grid{stroke:var(--line)}line.spread{stroke:
+middle}.end{text-anchor:end}.small{font-size:11px}
+svg .ink{fill:var(--ink)}svg .paper{fill:var(--paper)}line.grid{stroke:var(--line)}line.spread{stroke:
 var(--good);stroke-width:2;opacity:.5}line.mean{stroke:var(--ink);stroke-width:2}circle.kept{fill:var(--good)}
 circle.soft{opacity:.55}circle.dropped{fill:var(--dot)}.frontier{fill:none;stroke:var(--good);stroke-width:2}
 text.bad{fill:var(--bad);font-size:15px}rect.right{fill:var(--good);stroke:var(--line)}rect.wrong{fill:var(--bad);
@@ -106,8 +107,8 @@ def _progress_words(workspace: Workspace, rows: list[Row]) -> str:
     risk = workspace.program.risk
     return (
         f"Green: kept, with the spread between seeds; grey: discarded; ×: crashed or too slow. {len(rows) - 1} "
-        f"experiments were compared with what stood before on the same seeds. The chance that anything here was kept "
-        f"without being better is at most {risk:.0%} for the whole row of experiments."
+        f"experiments were compared with what stood before on the same seeds. The chance that the whole row of "
+        f"experiments has kept anything as better that is not is at most {risk:.0%}."
     )
 
 
@@ -121,17 +122,21 @@ def _seed_groups(workspace: Workspace, rows: list[Row], now: Row, log: RunLog) -
 
 
 def _table(rows: list[Row]) -> str:
-    names = ("#", "status", "log loss", "± seeds", "runs", "accuracy", "effect", "95 % interval", "s", "MB", "µ cost")
-    head = "".join(f"<th>{name}</th>" for name in names) + "<th>change and reason</th>"
+    names = ("log loss", "± seeds", "runs", "accuracy", "effect", "95 % interval", "s", "MB", "µ cost")
+    head = '<th>#</th><th class="l">status</th><th class="l">change · reason</th>'
+    head += "".join(f"<th>{name}</th>" for name in names)
     body = []
     for row in rows:
         interval = f"{row.low:+.4f} … {row.high:+.4f}" if row.low is not None and row.high is not None else ""
         cells = [
-            str(row.experiment), f'<span class="s">{row.status}</span>', _number(row.metric), _number(row.std),
-            str(row.seeds), _share(row.accuracy), f"{row.effect:+.4f}" if row.effect is not None else "", interval,
-            f"{row.seconds:.1f}", f"{row.memory_mb:.0f}", str(row.cost), escape(row.description),
+            _number(row.metric), _number(row.std), str(row.seeds), _share(row.accuracy),
+            f"{row.effect:+.4f}" if row.effect is not None else "", interval,
+            f"{row.seconds:.1f}", f"{row.memory_mb:.0f}", str(row.cost),
         ]  # fmt: skip
-        body.append(f'<tr class="{row.status}">' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+        first = (
+            f'<td>{row.experiment}</td><td class="l s">{row.status}</td><td class="w">{escape(row.description)}</td>'
+        )
+        body.append(f'<tr class="{row.status}">{first}' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     return f'<div class="scroll"><table><tr>{head}</tr>{"".join(body)}</table></div>'
 
 
