@@ -29,11 +29,12 @@ CHECKS = settlement_audit.CHECKS | {
         WHERE coalesce(-l.posted, 0) <> (t.reward + t.fee)
           * CASE WHEN t.status = 'open' THEN t.quantity - t.done ELSE t.claimed END""",
     "a task counts as claimed what is claimed or being judged, and as done what was accepted": """
-        SELECT t.id::text AS what FROM task t LEFT JOIN LATERAL (
-          SELECT count(*) FILTER (WHERE c.status = 'active' OR s.status IN ('checking', 'needs_review')) AS claimed,
+        SELECT t.id::text AS what FROM task t LEFT JOIN (
+          SELECT c.task_id,
+                 count(*) FILTER (WHERE c.status = 'active' OR s.status IN ('checking', 'needs_review')) AS claimed,
                  count(*) FILTER (WHERE s.status = 'accepted') AS done
-          FROM claim c LEFT JOIN submission s ON s.claim_id = c.id WHERE c.task_id = t.id) AS real ON true
-        WHERE t.claimed <> real.claimed OR t.done <> real.done""",
+          FROM claim c LEFT JOIN submission s ON s.claim_id = c.id GROUP BY c.task_id) AS real ON real.task_id = t.id
+        WHERE t.claimed <> coalesce(real.claimed, 0) OR t.done <> coalesce(real.done, 0)""",
     "each accepted submission is one observation, one earning and one posting": """
         SELECT s.id::text AS what FROM submission s
           LEFT JOIN observation o ON o.submission_id = s.id LEFT JOIN earning e ON e.submission_id = s.id

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import psutil
 
-# The first that is found in a command line names the part; a process without one belongs to its parent's part.
-MARKS = {"decode": "app.decode_worker", "postgres": "/bin/postgres", "pgbench": "pgbench", "http": "app.cli serve",
-         "worker": "app.cli worker", "stripe": "app.sandbox.stripe"}  # fmt: skip
+# The first that is found in a command line names the part; a process without one belongs to its parent's part. Granian
+# renames its processes, PostgreSQL renames all but the first.
+MARKS = {"app.decode_worker": "decode", "/bin/postgres": "postgres", "postgres:": "postgres", "pgbench": "pgbench",
+         "app.cli serve": "http", "sensorium serve": "http", "app.cli worker": "worker",
+         "app.sandbox.stripe": "stripe"}  # fmt: skip
 
 
 def seconds_by_part() -> dict[str, float]:
@@ -27,7 +29,7 @@ def _add(parent: psutil.Process, part: str, spent: dict[str, float]) -> None:
     for child in parent.children():
         try:
             line = " ".join(child.cmdline())
-            its = next((name for name, mark in MARKS.items() if mark in line), part)
+            its = next((name for mark, name in MARKS.items() if mark in line), part)
             spent[its] = spent.get(its, 0.0) + _seconds(child)
             _add(child, its, spent)
         except psutil.NoSuchProcess:
