@@ -107,12 +107,18 @@ class MarketClient:
     """One account's key against one server. Thread-safe as far as httpx is; close it, or use it in a `with`."""
 
     def __init__(
-        self, base_url: str, api_key: str, *, timeout_s: float = 60.0, sleep: Callable[[float], None] = time.sleep
+        self,
+        base_url: str,
+        api_key: str,
+        *,
+        timeout_s: float = 60.0,
+        sleep: Callable[[float], None] = time.sleep,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._sleep = sleep
         self.base_url = base_url.rstrip("/")
         headers = {"Authorization": f"Bearer {api_key}", "Accept": "application/json, application/problem+json"}
-        self._http = httpx.Client(base_url=self.base_url, headers=headers, timeout=timeout_s, follow_redirects=False)
+        self._http = httpx.Client(base_url=self.base_url, headers=headers, timeout=timeout_s, transport=transport)
 
     def __enter__(self) -> MarketClient:
         return self

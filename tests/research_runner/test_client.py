@@ -16,7 +16,8 @@ from research_runner.client import MarketClient, Money, Problem, Task, from_envi
 from research_runner.errors import RunnerError
 
 TASK = {
-    "id": "task_1", "status": "open", "quantity": 1, "slots": {"open": 1, "claimed": 0, "done": 0}, "external_id": "t-1",
+    "id": "task_1", "status": "open", "quantity": 1, "external_id": "t-1",
+    "slots": {"open": 1, "claimed": 0, "done": 0},
     **{name: {"amount": 100, "currency": "usd"} for name in ("reward", "price_now", "held", "fee")},
 }  # fmt: skip
 
@@ -156,9 +157,9 @@ def test_the_key_does_not_follow_a_link_to_another_server(
 
 
 def test_an_absent_market_is_said_so() -> None:
-    with MarketClient("http://127.0.0.1:9", "sk_ada", sleep=lambda seconds: None) as client:
-        with pytest.raises(RunnerError, match="cannot be reached"):
-            client.account()
+    absent = MarketClient("http://127.0.0.1:9", "sk_ada", sleep=lambda seconds: None)
+    with absent, pytest.raises(RunnerError, match="cannot be reached"):
+        absent.account()
 
 
 def test_without_an_address_or_a_key_there_is_a_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
