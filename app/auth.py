@@ -72,7 +72,7 @@ def secret_of(request: Request[Any, Any, Any]) -> str | None:
     if not cookie or len(cookie) > LONGEST_SECRET or not cookie.isascii():
         return None
     if request.method not in SAFE_METHODS:
-        _require_own_site(request)
+        require_own_site(request)
     return cookie
 
 
@@ -81,7 +81,7 @@ def session_cookie(secret: str, *, max_age_s: int, secure: bool) -> str:
     return f"{COOKIE}={secret}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{'; Secure' if secure else ''}"
 
 
-def _require_own_site(request: Request[Any, Any, Any]) -> None:
+def require_own_site(request: Request[Any, Any, Any]) -> None:
     """Refuse what another site makes a browser send: by Sec-Fetch-Site, or by Origin for browsers without it."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:

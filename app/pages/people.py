@@ -9,6 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from app import auth
 from app.answers import Answer, redirect
 from app.auth import EVERYONE, PERSON, session_cookie
+from app.db import Connection
 from app.edge import Call, endpoint
 from app.errors import Problem
 from app.pages import words
@@ -101,15 +102,21 @@ async def near_page(call: Call) -> Answer:
 @endpoint("GET", "/w/tasks/{task_id}", by=PERSON, optional=True, hidden=True)
 async def task_page(call: Call, task_id: str) -> Answer:
     """Everything that will decide payment, before claiming."""
-    here = asked(call, From)
-    offer = await offers.get(call.connection, task_id, lat=here.lat, lon=here.lon)
+    return await show_task(call, call.connection, task_id, asked(call, From))
+
+
+async def show_task(
+    call: Call, connection: Connection, task_id: str, here: From, *, claiming: bool = False
+) -> Answer:
+    """The page of one task; claiming: its button has been pressed, and only the position is still missing."""
+    offer = await offers.get(connection, task_id, lat=here.lat, lon=here.lon)
     mine = None
     if call.actor_or_none is not None:
-        working = await claims.active(call.connection, call.actor.owner)
+        working = await claims.active(connection, call.actor.owner)
         mine = next((claim for claim in working if claim.task_id == offer.id), None)
     return await show(
-        call, call.connection, "task.html", offer=offer, here=here, mine=mine, promises=words.promises(offer),
-        asked_for=words.asked_for(offer), kinds=words.KINDS, spoken=words.spoken,
+        call, connection, "task.html", offer=offer, here=here, mine=mine, promises=words.promises(offer),
+        asked_for=words.asked_for(offer), kinds=words.KINDS, spoken=words.spoken, claiming=claiming,
         hold_s=call.services.config.hold_window_s,
     )  # fmt: skip
 
@@ -132,7 +139,7 @@ async def sign_in_page(call: Call) -> Answer:
 @endpoint("POST", "/w/sign-in", by=EVERYONE, uses="own", limit=FORM_LIMIT, hidden=True)
 async def ask_for_code(call: Call) -> Answer:
     """Send a code, and go on to where it is entered: an address that a phone can load anew after the mail was read."""
-    auth._require_own_site(call.request)
+    auth.require_own_site(call.request)
     coming = await fields(call, Coming)
     draft = people.PersonDraft(
         email=coming.email,
@@ -158,7 +165,7 @@ async def code_page(call: Call) -> Answer:
 @endpoint("POST", "/w/sign-in/code", by=EVERYONE, uses="own", limit=FORM_LIMIT, hidden=True)
 async def enter_code(call: Call) -> Answer:
     """Sign in with the code."""
-    auth._require_own_site(call.request)
+    auth.require_own_site(call.request)
     entering = await fields(call, Entering)
     try:
         secret = await operations.try_code(call, entering.email, entering.code)
