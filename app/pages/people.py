@@ -105,9 +105,7 @@ async def task_page(call: Call, task_id: str) -> Answer:
     return await show_task(call, call.connection, task_id, asked(call, From))
 
 
-async def show_task(
-    call: Call, connection: Connection, task_id: str, here: From, *, claiming: bool = False
-) -> Answer:
+async def show_task(call: Call, connection: Connection, task_id: str, here: From, *, claiming: bool = False) -> Answer:
     """The page of one task; claiming: its button has been pressed, and only the position is still missing."""
     offer = await offers.get(connection, task_id, lat=here.lat, lon=here.lon)
     mine = None

@@ -14,10 +14,12 @@ from app.media import PHOTO_LIMIT
 from app.pages import words
 from app.pages.evidence_form import answering
 from app.pages.operations import FORM_LIMIT, Form, fields, perform, read_form
+from app.pages.people import show_task
 from app.pages.render import refuse, show
 from app.paging import Window, read_text, write_cursor
 from app.routes import claims as operations
 from app.routes import payout_account as payouts
+from app.strict import decode_query
 from market import claims, earnings, ids, offers, submissions
 from market.errors import WrongState
 from market.terms import Strict
@@ -42,8 +44,15 @@ class Bank(Strict, frozen=True, kw_only=True):
 
 @endpoint("POST", "/w/tasks/{task_id}/claims", by=PERSON, uses="own", limit=FORM_LIMIT, hidden=True)
 async def claim_by_form(call: Call, task_id: str) -> Answer:
-    """Claim a task, and go on to it."""
-    here = await fields(call, Standing)
+    """Claim a task, and go on to it.
+
+    A button pressed before the page's script had come sends no position: the page comes again and finds it by itself.
+    """
+    given = await read_form(call)
+    if not given.first("lat") and not given.first("lon"):
+        async with call.services.database.read() as connection:
+            return await show_task(call, connection, task_id, operations.From(), claiming=True)
+    here = decode_query(given.filled(), Standing)
     position = claims.Position(lat=here.lat, lon=here.lon, accuracy_m=here.accuracy_m)
     claim = await perform(operations.claim_task, call, task_id=task_id, data=position)
     return redirect(f"/w/claims/{claim.id}")

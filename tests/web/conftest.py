@@ -25,12 +25,15 @@ from playwright.sync_api import (
     Page,
     Playwright,
     Response,
+    expect,
     sync_playwright,
 )
 
 from app.supervisor import System
 
 Json = dict[str, Any]
+PATIENCE_MS = 20_000  # a busy machine may be slow; whatever is wrong is still wrong then
+expect.set_options(timeout=PATIENCE_MS)
 
 _seeds = itertools.count(1)
 
@@ -188,7 +191,7 @@ def new_phone(playwright: Playwright, system: System, tmp_path: Path) -> Iterato
             viewport={"width": 412, "height": 915}, device_scale_factor=2, is_mobile=True, has_touch=True,
             geolocation=here, permissions=["geolocation", "camera"], **options,
         )  # fmt: skip
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MS)
         return Phone(context, system.url)
 
     yield make

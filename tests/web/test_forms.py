@@ -37,6 +37,15 @@ def claim(bo: httpx.Client, task_id: str) -> str:
     return answer.headers["location"]
 
 
+def test_a_claim_without_a_position_asks_for_it_and_takes_nothing(ada: httpx.Client, bo: httpx.Client) -> None:
+    task = post_task(ada, title="Is the cobbler open?")
+    answer = bo.post(f"/w/tasks/{task['id']}/claims", data={"lat": "", "lon": "", "accuracy_m": ""})
+    assert answer.status_code == 200 and "Your position is still missing" in answer.text
+    assert ada.get(f"/v1/tasks/{task['id']}").json()["slots"]["open"] == 1
+    taken = claim(bo, task["id"])
+    assert bo.post(f"{taken}/release").status_code == 303
+
+
 @pytest.mark.parametrize(
     ("path", "sent", "status"),
     [

@@ -219,6 +219,20 @@ def test_after_the_clock_was_moved_photos_still_count_as_taken_now(
     expect(page.get_by_text("Photo 1 was taken during your claim.")).to_be_visible()
 
 
+def test_a_button_pressed_before_the_script_has_come_claims_all_the_same(
+    ada: httpx.Client, new_phone: Callable[..., Phone]
+) -> None:
+    task = post_task(ada, title="Is the tailor open?")
+    phone = new_phone()
+    page = phone.page
+    page.route("**/task.js", lambda route: route.abort(), times=1)
+    phone.open(f"/w/sign-in?next=/w/tasks/{task['id']}")
+    sign_in(phone, "Ned")
+    page.get_by_role("button", name=re.compile("Claim for")).click()
+    expect(page.get_by_role("timer")).to_have_text(re.compile(r"59:\d\d|1:00:00"))
+    assert page.url.startswith(f"{phone.url}/w/claims/claim_")
+
+
 def test_hal_changes_a_name_sets_up_payouts_and_signs_out(new_phone: Callable[..., Phone]) -> None:
     phone = new_phone()
     page = phone.page

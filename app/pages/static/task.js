@@ -8,9 +8,7 @@ const typed = document.getElementById("typed");
 let ready = !able();
 if (typed) typed.hidden = able(); // only for when the phone does not know
 
-form?.addEventListener("submit", async (event) => {
-  if (ready) return;
-  event.preventDefault();
+async function claim() {
   const button = form.querySelector("button");
   button.disabled = true;
   said.textContent = "Finding your position…";
@@ -28,7 +26,15 @@ form?.addEventListener("submit", async (event) => {
     button.disabled = false;
     ready = true; // the next press sends what is typed
   }
+}
+
+form?.addEventListener("submit", (event) => {
+  if (ready) return;
+  event.preventDefault();
+  claim();
 });
+// The button was pressed before this script had come, and the server has sent the page once more.
+if (form && "claiming" in form.dataset && !ready) claim();
 for (const name of ["lat", "lon"]) {
   form?.elements[name].addEventListener("input", () => {
     form.elements.accuracy_m.value = "";
