@@ -1,28 +1,31 @@
 """Judging: what a submission's photos and answers are worth, decided by `sensors`, applied by `market`."""
 
 import asyncio
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
+import structlog
 
-from app.db import EVENTS, Connection, wake
-from app.decode_pool import DecodeError
+from app.db import EVENTS, Connection, Unavailable, wake
 from app.duplicates import Seen
 from app.errors import FieldError, Problem
 from app.jobs import Payload, enqueue, handler, sweep
 from app.media import original_path
 from app.services import Services
-from market import claims, clock, submissions, terms
+from market import claims, submissions, terms
 from sensors import check as checking
 from sensors.asked import refuse_asked
 from sensors.evidence import Asked, Capture, Evidence, Fix, Photo, Window
 from sensors.inspection import Inspection, Undecodable
 from sensors.verdict import ALWAYS_DECLARED, Verdict, conclude, finding
 
+log = structlog.get_logger()
+
 OVERDUE_S = 600
 GIVE_UP_S = 3600
+# A database that is away comes back, and judges better than a buyer who must; but not even for that for ever.
+GIVE_UP_AWAY_S = 86_400
 # A fault of ours must not cost a person their pay: the buyer looks, and silence accepts.
 COULD_NOT_LOOK = conclude(
     [finding("decodes", "inconclusive", "The photos could not be looked at for a fault of ours. The buyer decides.")],
@@ -42,32 +45,42 @@ async def ask_for(connection: Connection, submission: UUID) -> None:
 
 @handler("judge")
 async def judge(services: Services, payload: Payload) -> None:
-    """Look at one submission and apply the verdict. Running it again changes nothing once there is one."""
+    """Look at one submission and apply the verdict. Running it again changes nothing once there is one.
+
+    Whatever fails here is tried again; what has failed for `GIVE_UP_S` is left to the buyer, so that nobody waits for
+    ever on a fault of ours.
+    """
+    submission = UUID(payload["submission_id"])
+    try:
+        await _judge(services, submission)
+    except Exception as error:
+        patience_s = GIVE_UP_AWAY_S if isinstance(error, Unavailable) else GIVE_UP_S
+        if not await _is_older(services, submission, patience_s):
+            raise
+        log.exception("judging given up", submission=str(submission))
+        await _apply(services, submission, COULD_NOT_LOOK, None)
+
+
+async def _judge(services: Services, submission: UUID) -> None:
     async with services.database.read() as connection:
-        todo = await submissions.to_judge(connection, UUID(payload["submission_id"]))
+        todo = await submissions.to_judge(connection, submission)
     if todo is None:
         return
-    try:
-        photos, seen = await _look(services, todo.photos)
-    except (LostPhoto, DecodeError):
-        if not await _is_old(services, todo.submitted_at):
-            raise
-        await _apply(services, todo, COULD_NOT_LOOK, None)
-        return
+    photos, seen = await _look(services, todo.photos)
     index = services.photo_index
     numbers = await index.record(todo.id, todo.task_id, todo.person_id, seen) if seen else {}
     duplicates = await index.earlier(todo.id, todo.task_id, todo.person_id, seen, numbers) if seen else []
     verdict = checking.check(
         _evidence(todo, photos), asked(todo.evidence, todo.acceptance, todo.place), _window(todo), duplicates
     )
-    await _apply(services, todo, verdict, _reason(verdict, todo.acceptance.checks))
+    await _apply(services, todo.id, verdict, _reason(verdict, todo.acceptance.checks))
 
 
-async def _apply(services: Services, todo: submissions.ToJudge, verdict: Verdict, reason: str | None) -> None:
+async def _apply(services: Services, submission: UUID, verdict: Verdict, reason: str | None) -> None:
     async with services.database.transaction() as connection:
         status = await submissions.judge(
             connection,
-            todo.id,
+            submission,
             msgspec.to_builtins(verdict),
             failed_check=reason,
             hold_s=services.config.hold_window_s,
@@ -76,9 +89,13 @@ async def _apply(services: Services, todo: submissions.ToJudge, verdict: Verdict
             wake(EVENTS)
 
 
-async def _is_old(services: Services, submitted_at: datetime) -> bool:
+async def _is_older(services: Services, submission: UUID, seconds: float) -> bool:
     async with services.database.read() as connection:
-        return (await clock.now(connection) - submitted_at).total_seconds() > GIVE_UP_S
+        return await connection.fetchval(  # type: ignore[no-any-return]
+            "SELECT submitted_at < market_now() - make_interval(secs => $2) FROM submission WHERE id = $1",
+            submission,
+            seconds,
+        )
 
 
 @sweep("unjudged", every_s=120)

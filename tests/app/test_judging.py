@@ -1,9 +1,15 @@
 """Judging when something of ours fails: nobody is rejected for it, and nothing waits for ever."""
 
+from typing import Any
+
+import pytest
+
 from app import jobs
+from app.db import DatabaseAway
 from app.judging import ask_again
 from app.media import original_path
-from tests.app.conftest import Caller, World, claim, is_problem, ok, photo, picture, post_task, submit
+from market import submissions
+from tests.app.conftest import Caller, Json, World, claim, is_problem, ok, photo, picture, post_task, submit
 
 
 async def lose(world: World, sha256: str) -> None:
@@ -31,6 +37,74 @@ async def test_a_photo_lost_by_us_goes_to_the_buyer_after_an_hour_and_is_never_h
     assert left["status"] == "needs_review"
     assert "fault of ours" in left["verdict"]["checks"][0]["detail"]
     is_problem(await bo.get(left["photos"][0]["links"]["thumb"]), 404, "not-found")
+
+
+def failing(error: Exception) -> Any:
+    async def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    return fail
+
+
+def failing_at_once(*_: Any, **__: Any) -> None:
+    raise KeyError("a slip of ours")
+
+
+async def judge_again(world: World, bo: Caller, submitted: Json) -> Json:
+    """Ask once more as the worker does, with a single attempt left, and look."""
+    await ask_again(world.services)
+    async with world.services.database.transaction() as connection:
+        await connection.execute("UPDATE pgqueuer SET attempts = 12")
+    await world.jobs()
+    found: Json = ok(await bo.get(f"/v1/people/submissions/{submitted['id']}"))
+    return found
+
+
+@pytest.mark.parametrize(
+    "broken", ["reading what there is", "the index", "its neighbours", "a check", "the storage", "what it says"]
+)
+async def test_a_slip_of_ours_anywhere_in_judging_ends_with_the_buyer(
+    world: World, ada: Caller, bo: Caller, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed = await claim(bo, await post_task(ada))
+    ok(await photo(bo, claimed))
+    submitted = await submit(bo, claimed)
+    apply, slip = submissions.judge, failing(RuntimeError("a slip of ours"))
+
+    async def apply_only_doubts(connection: Any, submission: Any, verdict: Any, **how: Any) -> Any:
+        if verdict["outcome"] == "pass":
+            raise RuntimeError("a slip of ours")
+        return await apply(connection, submission, verdict, **how)
+
+    where, instead = {
+        "reading what there is": ("market.submissions.to_judge", slip),
+        "the index": ("app.duplicates.PhotoIndex.record", slip),
+        "its neighbours": ("app.duplicates.PhotoIndex.earlier", slip),
+        "a check": ("sensors.check.check", failing_at_once),
+        "the storage": ("app.media.Media.get", failing(PermissionError("no access"))),
+        "what it says": ("market.submissions.judge", apply_only_doubts),
+    }[broken]
+    monkeypatch.setattr(where, instead)
+    assert (await judge_again(world, bo, submitted))["status"] == "checking"
+    await world.later(3601)
+    left = await judge_again(world, bo, submitted)
+    assert left["status"] == "needs_review"
+    assert "fault of ours" in left["verdict"]["checks"][0]["detail"]
+    await world.later(86_401)  # and the buyer's silence accepts
+    assert ok(await bo.get(f"/v1/people/submissions/{submitted['id']}"))["status"] == "accepted"
+
+
+async def test_a_database_that_was_away_for_hours_is_not_taken_for_a_doubtful_photo(
+    world: World, ada: Caller, bo: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed = await claim(bo, await post_task(ada))
+    ok(await photo(bo, claimed))
+    submitted = await submit(bo, claimed)
+    await world.later(3 * 3600)
+    with monkeypatch.context() as away:
+        away.setattr("app.duplicates.PhotoIndex.record", failing(DatabaseAway("no connection")))
+        assert (await judge_again(world, bo, submitted))["status"] == "checking"
+    assert (await judge_again(world, bo, submitted))["status"] == "accepted"
 
 
 async def test_a_submission_whose_job_is_gone_is_judged_all_the_same(world: World, ada: Caller, bo: Caller) -> None:
