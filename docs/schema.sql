@@ -204,10 +204,11 @@ CREATE TABLE public.api_key (
     expires_at timestamp with time zone,
     revoked_at timestamp with time zone,
     rotated_to uuid,
-    first_key uuid,
-    CONSTRAINT api_key_check CHECK ((num_nonnulls(account_id, person_id, operator_id) = 1)),
-    CONSTRAINT api_key_check1 CHECK (((kind = 'agent'::text) = (account_id IS NOT NULL))),
-    CONSTRAINT api_key_check2 CHECK (((kind = 'person'::text) = (person_id IS NOT NULL))),
+    purses uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    CONSTRAINT api_key_check CHECK (((max_per_day IS NULL) = (purses = '{}'::uuid[]))),
+    CONSTRAINT api_key_check1 CHECK ((num_nonnulls(account_id, person_id, operator_id) = 1)),
+    CONSTRAINT api_key_check2 CHECK (((kind = 'agent'::text) = (account_id IS NOT NULL))),
+    CONSTRAINT api_key_check3 CHECK (((kind = 'person'::text) = (person_id IS NOT NULL))),
     CONSTRAINT api_key_kind_check CHECK ((kind = ANY (ARRAY['agent'::text, 'person'::text, 'operator'::text]))),
     CONSTRAINT api_key_max_per_day_check CHECK ((max_per_day > 0)),
     CONSTRAINT api_key_max_per_task_check CHECK ((max_per_task > 0))
@@ -1130,9 +1131,6 @@ ALTER TABLE ONLY public.account
 
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
-
-ALTER TABLE ONLY public.api_key
-    ADD CONSTRAINT api_key_first_key_fkey FOREIGN KEY (first_key) REFERENCES public.api_key(id);
 
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_operator_id_fkey FOREIGN KEY (operator_id) REFERENCES public.operator(id);

@@ -60,7 +60,7 @@ async def open_account(conn: asyncpg.Connection, draft: AccountDraft) -> tuple[A
         account, draft.name, draft.email, draft.currency,
     )  # fmt: skip
     await events.append(conn, "account.opened", ("account", account), f"agent:{account}", account=account)
-    _, secret = await keys.make(conn, "agent", account, actor=f"agent:{account}")
+    _, secret = await keys.first(conn, "agent", account, actor=f"agent:{account}")
     return await get(conn, await keys.find(conn, secret)), secret
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -10,7 +11,7 @@ import asyncpg
 import msgspec
 
 from market import events, ids
-from market.errors import NotFound, OverCap, Unauthenticated
+from market.errors import Forbidden, NotFound, OverCap, Unauthenticated
 from market.money import LARGEST
 
 Scope = Literal["tasks:write", "tasks:read", "data:read", "models:write", "funding:write", "keys:write"]
@@ -36,13 +37,13 @@ class Caps(msgspec.Struct, frozen=True):
 class Actor(msgspec.Struct, frozen=True):
     """Whoever holds a key. `owner` is the account, person or operator; `currency` an account's own.
 
-    purse: the key whose day's cap this one shares: the first of those rotated one into the next.
+    purses: the keys whose days' caps this one spends from: that of whoever made it first, its own last.
     """
 
     kind: Literal["agent", "person", "operator"]
     owner: UUID
     key: UUID
-    purse: UUID
+    purses: tuple[UUID, ...]
     scopes: frozenset[str]
     max_per_task: int | None
     max_per_day: int | None
@@ -82,34 +83,61 @@ def _digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-async def make(
-    conn: asyncpg.Connection,
-    kind: Literal["agent", "person", "operator"],
-    owner: UUID,
-    draft: KeyDraft | None = None,
-    *,
-    actor: str,
+async def first(
+    conn: asyncpg.Connection, kind: Literal["agent", "person", "operator"], owner: UUID, *, actor: str
 ) -> tuple[Key, str]:
-    """A new key for `owner` and, this once, its secret. Raises OverCap when the owner has too many."""
-    draft = draft or KeyDraft(expires_in_s=SESSION_S if kind == "person" else None)
+    """A key that nobody hands on: an account's first, a person's session, an operator's; and, this once, its secret."""
+    scopes = list(ALL_SCOPES) if kind == "agent" else []
+    draft = KeyDraft(expires_in_s=SESSION_S if kind == "person" else None)
+    return await _insert(conn, kind, owner, draft, scopes, (), actor)
+
+
+async def make(conn: asyncpg.Connection, actor: Actor, draft: KeyDraft) -> tuple[Key, str]:
+    """A key of the actor's account with no more than the actor's has and, this once, its secret.
+
+    What it spends counts against the day of the key that made it too. Raises Forbidden; OverCap for one key too many.
+    """
+    scopes: Sequence[str] = draft.scopes or sorted(actor.scopes)
+    _require_no_more(actor, scopes, draft.max_per_task, draft.max_per_day, actor.purses)
+    held = await conn.fetchval("SELECT count(*) FROM api_key WHERE account_id = $1 AND revoked_at IS NULL", actor.owner)
+    if held >= MOST_KEYS:
+        raise OverCap(f"An account may have {MOST_KEYS} keys: revoke one first.")
+    return await _insert(conn, "agent", actor.owner, draft, scopes, actor.purses, actor.name)
+
+
+def _require_no_more(
+    actor: Actor, scopes: Sequence[str], max_per_task: int | None, max_per_day: int | None, purses: Sequence[UUID]
+) -> None:
+    """The one rule between keys: a key makes, replaces and revokes only such as have no more than itself."""
+    if not actor.scopes.issuperset(scopes):
+        raise Forbidden("A key reaches only keys without scopes that it lacks.")
+    for name, own, given in (
+        ("max_per_task", actor.max_per_task, max_per_task), ("max_per_day", actor.max_per_day, max_per_day)
+    ):  # fmt: skip
+        if own is not None and (given is None or given > own):
+            raise Forbidden(f"A key reaches only keys with a `{name}` of at most its own, which is {own}.")
+    # A key with a day of its own, next to this one's, would add to what its holder can spend.
+    if not set(actor.purses) <= set(purses):
+        raise Forbidden("A key with `max_per_day` reaches only keys that spend from its own day: those it has made.")
+
+
+async def _insert(
+    conn: asyncpg.Connection, kind: str, owner: UUID, draft: KeyDraft, scopes: Sequence[str], purses: Sequence[UUID],
+    actor: str, *, shares: bool = False,
+) -> tuple[Key, str]:  # fmt: skip
+    """shares: it has exactly these purses; else one of its own is added to them when it has a cap on its day."""
     owners = {"agent": "account_id", "person": "person_id", "operator": "operator_id"}
-    secret = PREFIX[kind] + secrets.token_urlsafe(32)
-    if kind == "agent":
-        held = await conn.fetchval(
-            "SELECT count(*) FROM api_key WHERE account_id = $1 AND revoked_at IS NULL", owner
-        )  # fmt: skip
-        if held >= MOST_KEYS:
-            raise OverCap(f"An account may have {MOST_KEYS} keys: revoke one first.")
+    key, secret = ids.new(), PREFIX[kind] + secrets.token_urlsafe(32)
+    own = [key] if draft.max_per_day is not None and not shares else []
     row = await conn.fetchrow(
-        f"""INSERT INTO api_key (id, kind, {owners[kind]}, hash, hint, name, scopes, max_per_task, max_per_day,
+        f"""INSERT INTO api_key (id, kind, {owners[kind]}, hash, hint, name, scopes, max_per_task, max_per_day, purses,
               expires_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, market_now() + make_interval(secs => $10)) RETURNING *""",
-        ids.new(), kind, owner, _digest(secret), secret[:7], draft.name,
-        list(draft.scopes or ALL_SCOPES) if kind == "agent" else [],
-        draft.max_per_task, draft.max_per_day, draft.expires_in_s,
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, market_now() + make_interval(secs => $11)) RETURNING *""",
+        key, kind, owner, _digest(secret), secret[:7], draft.name, list(scopes), draft.max_per_task, draft.max_per_day,
+        [*purses, *own], draft.expires_in_s,
     )  # fmt: skip
     if kind == "agent":
-        await events.append(conn, "key.created", ("key", row["id"]), actor, account=owner)
+        await events.append(conn, "key.created", ("key", key), actor, account=owner)
     return _key(row), secret
 
 
@@ -117,7 +145,7 @@ async def find(conn: asyncpg.Connection, secret: str) -> Actor:
     """Who holds this secret. Raises Unauthenticated when it is unknown, expired or revoked, or its owner is gone."""
     row = await conn.fetchrow(
         """SELECT k.id, k.kind, coalesce(k.account_id, k.person_id, k.operator_id) AS owner, k.scopes, k.max_per_task,
-                  k.max_per_day, coalesce(k.first_key, k.id) AS purse, coalesce(a.currency, 'usd') AS currency
+                  k.max_per_day, k.purses, coalesce(a.currency, 'usd') AS currency
            FROM api_key k LEFT JOIN account a ON a.id = k.account_id LEFT JOIN person p ON p.id = k.person_id
              LEFT JOIN operator o ON o.id = k.operator_id
            WHERE k.hash = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > market_now())
@@ -127,8 +155,8 @@ async def find(conn: asyncpg.Connection, secret: str) -> Actor:
     if row is None:
         raise Unauthenticated
     return Actor(
-        row["kind"], row["owner"], row["id"], row["purse"], frozenset(row["scopes"]), row["max_per_task"],
-        row["max_per_day"], row["currency"],
+        row["kind"], row["owner"], row["id"], tuple(row["purses"]), frozenset(row["scopes"]),
+        row["max_per_task"], row["max_per_day"], row["currency"],
     )  # fmt: skip
 
 
@@ -141,72 +169,84 @@ async def listed(conn: asyncpg.Connection, account: UUID, *, after: UUID | None,
     return [_key(row) for row in rows]
 
 
-async def revoke(conn: asyncpg.Connection, account: UUID, key: str, *, actor: str) -> Key:
-    """Shut a key for good, at once and everywhere: every request looks its key up."""
-    row = await conn.fetchrow(
-        """UPDATE api_key SET revoked_at = market_now() WHERE id = $1 AND account_id = $2 AND revoked_at IS NULL
-           RETURNING *""",
-        ids.read("key", key), account,
-    )  # fmt: skip
-    if row is None:
+async def revoke(conn: asyncpg.Connection, actor: Actor, key: str) -> Key:
+    """Shut a key for good, at once and everywhere: every request looks its key up. Raises Forbidden, NotFound."""
+    found = await _reach(conn, actor, key)
+    if found is None:
         raise NotFound("There is no such key, or it is revoked already.")
-    await events.append(conn, "key.revoked", ("key", row["id"]), actor, account=account)
+    row = await conn.fetchrow("UPDATE api_key SET revoked_at = market_now() WHERE id = $1 RETURNING *", found["id"])
+    await events.append(conn, "key.revoked", ("key", row["id"]), actor.name, account=actor.owner)
     return _key(row)
 
 
-async def rotate(conn: asyncpg.Connection, account: UUID, key: str, *, actor: str) -> tuple[Key, str]:
-    """A new key with the same rights and as long a life; the old one works for a day more, so that nothing stops."""
-    old = await conn.fetchrow(
-        """SELECT * FROM api_key WHERE id = $1 AND account_id = $2 AND revoked_at IS NULL AND rotated_to IS NULL
-           FOR NO KEY UPDATE""",
-        ids.read("key", key), account,
-    )  # fmt: skip
-    if old is None:
+async def rotate(conn: asyncpg.Connection, actor: Actor, key: str) -> tuple[Key, str]:
+    """A new key with the same rights and as long a life; the old one works for a day more, so that nothing stops.
+
+    Raises Forbidden, NotFound.
+    """
+    old = await _reach(conn, actor, key)
+    if old is None or old["rotated_to"] is not None:
         raise NotFound("There is no such key, or it is revoked or rotated already.")
     lives_s = old["expires_at"] and int((old["expires_at"] - old["created_at"]).total_seconds())
     draft = KeyDraft(
-        name=old["name"], scopes=old["scopes"], max_per_task=old["max_per_task"], max_per_day=old["max_per_day"],
-        expires_in_s=lives_s,
+        name=old["name"], max_per_task=old["max_per_task"], max_per_day=old["max_per_day"], expires_in_s=lives_s
     )  # fmt: skip
-    made, secret = await make(conn, "agent", account, draft, actor=actor)
+    # Both work for a day, on one cap: rotating must not double it.
+    made, secret = await _insert(
+        conn, "agent", actor.owner, draft, old["scopes"], old["purses"], actor.name, shares=True
+    )  # fmt: skip
     await conn.execute(
         """UPDATE api_key SET rotated_to = $2, expires_at = least(expires_at, market_now() + make_interval(secs => $3))
            WHERE id = $1""",
         old["id"], ids.read("key", made.id), ROTATION_OVERLAP_S,
     )  # fmt: skip
-    # Both work for a day, on one cap: rotating must not double it.
-    await conn.execute(
-        "UPDATE api_key SET first_key = $2 WHERE id = $1", ids.read("key", made.id), old["first_key"] or old["id"]
-    )
     return made, secret
 
 
-async def spend(conn: asyncpg.Connection, actor: Actor, amount: int, *, one_task: int) -> None:
-    """Count `amount` against the key's day, in the transaction that holds the money. Raises OverCap.
+async def _reach(conn: asyncpg.Connection, actor: Actor, key: str) -> asyncpg.Record | None:
+    """A living key of the actor's account, locked; None without one. Raises Forbidden when it has more than theirs."""
+    row = await conn.fetchrow(
+        "SELECT * FROM api_key WHERE id = $1 AND account_id = $2 AND revoked_at IS NULL FOR NO KEY UPDATE",
+        ids.read("key", key), actor.owner,
+    )  # fmt: skip
+    if row is not None:
+        _require_no_more(actor, row["scopes"], row["max_per_task"], row["max_per_day"], row["purses"])
+    return row
 
-    one_task: what the task as a whole may now cost at most, for the cap on a single task.
+
+async def spend(conn: asyncpg.Connection, actor: Actor, amount: int, *, one_task: int) -> None:
+    """Count `amount` against the key's day, in the transaction that holds the money. Raises OverCap, and then only a
+    rollback takes back what was counted.
+
+    one_task: what the task as a whole may now cost at most, for the cap on a single task. Days are locked after tasks
+    and before ledger accounts, a maker's before that of a key it made.
     """
     if actor.max_per_task is not None and one_task > actor.max_per_task:
         raise OverCap(f"This key may hold at most {actor.max_per_task} for one task; this one needs {one_task}.")
-    if actor.max_per_day is None:
+    if not actor.purses:
         return
-    kept = await conn.fetchval(
+    kept = await conn.fetch(
         """INSERT INTO key_spend AS s (key_id, day, spent)
-             SELECT $1, (market_now() AT TIME ZONE 'utc')::date, $2::bigint WHERE $2::bigint <= $3::bigint
+             SELECT k.id, (market_now() AT TIME ZONE 'utc')::date, $2::bigint
+             FROM unnest($1::uuid[]) WITH ORDINALITY AS p (id, place) JOIN api_key k ON k.id = p.id
+             WHERE $2::bigint <= k.max_per_day ORDER BY p.place
            ON CONFLICT (key_id, day) DO UPDATE SET spent = s.spent + excluded.spent
-             WHERE s.spent + excluded.spent <= $3 RETURNING spent""",
-        actor.purse, amount, actor.max_per_day,
+             WHERE s.spent + excluded.spent <= (SELECT max_per_day FROM api_key WHERE id = s.key_id)
+           RETURNING key_id""",
+        list(actor.purses), amount,
     )  # fmt: skip
-    if kept is None:
+    if actor.purses[-1] not in {row["key_id"] for row in kept}:
         raise OverCap(f"This key may hold at most {actor.max_per_day} a day; {amount} more would exceed that.")
+    if len(kept) < len(actor.purses):
+        raise OverCap(f"The key that made this one has a cap for the day; {amount} more would exceed that.")
 
 
 async def caps(conn: asyncpg.Connection, actor: Actor) -> Caps:
-    """The key's caps and what of them is used today."""
+    """The key's caps, and what it has used of them today together with the keys that it has made."""
     used: int = await conn.fetchval(
         """SELECT coalesce((SELECT spent FROM key_spend
              WHERE key_id = $1 AND day = (market_now() AT TIME ZONE 'utc')::date), 0)""",
-        actor.purse,
+        actor.purses[-1] if actor.purses else actor.key,
     )
     return Caps(actor.max_per_task, actor.max_per_day, used)
 

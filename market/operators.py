@@ -24,6 +24,6 @@ async def add(conn: asyncpg.Connection, email: str, name: str) -> tuple[Operator
            ON CONFLICT (lower(email)) DO UPDATE SET name = excluded.name, disabled_at = NULL RETURNING *""",
         ids.new(), email, name,
     )  # fmt: skip
-    _, secret = await keys.make(conn, "operator", row["id"], actor="command line")
+    _, secret = await keys.first(conn, "operator", row["id"], actor="command line")
     await events.append(conn, "operator.key_made", ("operator", row["id"]), "command line")
     return Operator(ids.show("operator", row["id"]), row["email"], row["name"], row["created_at"]), secret

@@ -113,7 +113,7 @@ async def try_code(conn: asyncpg.Connection, email: str, code: str) -> UUID | No
 
 async def open_session(conn: asyncpg.Connection, person: UUID) -> str:
     """A new `wk_` session."""
-    _, secret = await keys.make(conn, "person", person, actor=f"person:{person}")
+    _, secret = await keys.first(conn, "person", person, actor=f"person:{person}")
     await events.append(conn, "person.signed_in", ("person", person), f"person:{person}", person=person)
     return secret
 

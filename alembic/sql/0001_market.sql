@@ -44,14 +44,15 @@ CREATE TABLE api_key (
   created_at timestamptz NOT NULL DEFAULT market_now(),
   expires_at timestamptz, revoked_at timestamptz,
   rotated_to uuid REFERENCES api_key,
-  first_key uuid REFERENCES api_key,            -- the first of its line of rotations: they share one day's cap
+  purses uuid[] NOT NULL DEFAULT '{}',          -- keys whose days' caps bind this one: its maker's first, its own last
+  CHECK ((max_per_day IS NULL) = (purses = '{}')),
   CHECK (num_nonnulls(account_id, person_id, operator_id) = 1),
   CHECK ((kind = 'agent') = (account_id IS NOT NULL)),
   CHECK ((kind = 'person') = (person_id IS NOT NULL)));
 CREATE INDEX api_key_account ON api_key (account_id, id) WHERE account_id IS NOT NULL;
 CREATE INDEX api_key_person ON api_key (person_id) WHERE person_id IS NOT NULL;
 
-CREATE TABLE key_spend (                        -- what a capped key and those it was rotated to have held in a day
+CREATE TABLE key_spend (                        -- what a capped key, its successors and those they made held in a day
   key_id uuid NOT NULL REFERENCES api_key, day date NOT NULL,
   spent bigint NOT NULL CHECK (spent >= 0),
   PRIMARY KEY (key_id, day));

@@ -7,7 +7,6 @@ from app.auth import AGENT, EVERYONE
 from app.edge import Call, endpoint
 from app.paging import Page, Window, page, read_number, read_uuid
 from market import accounts, ids, keys
-from market.errors import Forbidden
 
 
 class OpenedAccount(msgspec.Struct, frozen=True):
@@ -54,11 +53,9 @@ async def make_key(call: Call, data: keys.KeyDraft) -> MadeKey:
     """Make a key.
 
     With fewer scopes, and with caps on what it may hold for one task and in a day (UTC). It can have no scope that the
-    asking key lacks, and no higher cap.
+    asking key lacks, and no higher cap; what it spends counts against the asking key's day as well.
     """
-    draft = msgspec.structs.replace(data, scopes=data.scopes or sorted(call.actor.scopes))
-    key, secret = await keys.make(call.connection, "agent", call.actor.owner, draft, actor=call.actor.name)
-    _require_no_more(call.actor, key)
+    key, secret = await keys.make(call.connection, call.actor, data)
     call.headers["cache-control"] = "no-store"
     return MadeKey(key, secret)
 
@@ -75,33 +72,20 @@ async def list_keys(call: Call, query: Window) -> Page[keys.Key]:
 async def revoke_key(call: Call, key_id: str) -> keys.Key:
     """Revoke a key.
 
-    It is shut at once and for good.
+    It is shut at once and for good. A key can revoke itself and keys that have no more than it has.
     """
-    return await keys.revoke(call.connection, call.actor.owner, key_id, actor=call.actor.name)
+    return await keys.revoke(call.connection, call.actor, key_id)
 
 
 @endpoint("POST", "/v1/keys/{key_id}/rotate", by=AGENT, scope="keys:write", once=True, sealed=True, status=201)
 async def rotate_key(call: Call, key_id: str) -> MadeKey:
     """Replace a key by a new one with the same rights.
 
-    The old one goes on working for a day.
+    The old one goes on working for a day. A key can rotate itself and keys that have no more than it has.
     """
-    key, secret = await keys.rotate(call.connection, call.actor.owner, key_id, actor=call.actor.name)
-    _require_no_more(call.actor, key)
+    key, secret = await keys.rotate(call.connection, call.actor, key_id)
     call.headers["cache-control"] = "no-store"
     return MadeKey(key, secret)
-
-
-def _require_no_more(actor: keys.Actor, made: keys.Key) -> None:
-    """Whoever makes a key hands on what they have, never more; what was made is rolled back with the refusal."""
-    if not actor.scopes.issuperset(made.scopes):
-        raise Forbidden("A key can hand on only scopes that it has.")
-    for name, own, given in (
-        ("max_per_task", actor.max_per_task, made.max_per_task),
-        ("max_per_day", actor.max_per_day, made.max_per_day),
-    ):
-        if own is not None and (given is None or given > own):
-            raise Forbidden(f"A key can hand on a `{name}` of at most its own, which is {own}.")
 
 
 ROUTES: list[HTTPRouteHandler] = [

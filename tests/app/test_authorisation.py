@@ -295,7 +295,18 @@ async def test_a_key_hands_on_no_more_than_it_has(world: World, ada: Caller) -> 
     ok(await helper.post("/v1/keys", {"max_per_day": 500}), 201)
     others = [key for key in ok(await ada.get("/v1/keys"))["items"] if key["max_per_day"] is None]
     is_problem(await helper.post(f"/v1/keys/{others[0]['id']}/rotate"), 403, "forbidden")
+    is_problem(await helper.delete(f"/v1/keys/{others[0]['id']}"), 403, "forbidden")
     assert ok(await ada.get("/v1/account"))["id"] == ada.id  # the first key goes on working
+
+
+async def test_a_capped_key_does_not_get_around_its_cap_by_making_keys(world: World, ada: Caller) -> None:
+    cap = {"max_per_day": 1000, "scopes": ["keys:write", "tasks:write", "tasks:read"]}
+    helper = Caller(world, "", ok(await ada.post("/v1/keys", cap), 201)["api_key"])
+    made = [Caller(world, "", ok(await helper.post("/v1/keys", {"max_per_day": 1000}), 201)["api_key"]) for _ in "ab"]
+    for each in (made[0], made[1], helper):
+        await post_task(each)
+    for each in (made[0], made[1], helper):
+        is_problem(await each.post("/v1/tasks", a_task()), 402, "over-cap")
 
 
 async def test_a_cookie_alone_may_change_something_only_from_our_own_pages(world: World, bo: Caller) -> None:

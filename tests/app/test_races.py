@@ -5,7 +5,7 @@ from collections import Counter
 
 import httpx
 
-from market.keys import make
+from market import keys
 from tests.app.conftest import BAKERY, Caller, World, a_task, answer, claim, is_problem, ok, photo, post_task, submit
 
 
@@ -20,7 +20,7 @@ async def crowd(world: World, size: int) -> list[Caller]:
                 f"person{n}@example.com",
                 f"Person {n}",
             )
-            _, secret = await make(connection, "person", person, actor="test")
+            _, secret = await keys.first(connection, "person", person, actor="test")
             found.append(Caller(world, str(person), secret))
     return found
 

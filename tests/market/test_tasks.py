@@ -171,7 +171,7 @@ async def test_nothing_is_held_without_funds_or_above_a_cap(cast: Cast, ada: key
     await point.rollback()
     assert await cast.balance(ledger.buyer(poor.owner)) == 329
     draft = keys.KeyDraft(max_per_task=400, max_per_day=700)
-    _, secret = await keys.make(cast.conn, "agent", ada.owner, draft, actor=ada.name)
+    _, secret = await keys.make(cast.conn, ada, draft)
     capped = await keys.find(cast.conn, secret)
     with pytest.raises(OverCap):
         await cast.post(capped, quantity=2)
