@@ -1,16 +1,25 @@
-"""Published models at work: a few child processes, each with one model loaded, killed when they misbehave."""
+"""Published models at work: a few child processes, each with one model loaded, killed when they misbehave.
+
+A model and the photos it is asked about are a stranger's, so what one call may take is bounded: photos come in batches
+of `BATCH_BYTES`, each account has one call at work at a time, all accounts together `MOST_RUNNING`, and none lasts
+longer than `CALL_TIMEOUT_S`. A call that waits for its turn holds no child, and a child that is at work is never ended
+for another's sake.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import sys
 from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from uuid import UUID
+from weakref import WeakValueDictionary
 
 import msgspec
 import numpy as np
@@ -24,14 +33,21 @@ ONNX_LIMIT = 50_000_000
 MEMORY_BYTES = 2_000_000_000
 LOAD_TIMEOUT_S = 20.0
 RUN_TIMEOUT_S = 20.0
-KEPT_WARM = 3
+CALL_TIMEOUT_S = 180.0
+TURN_TIMEOUT_S = 30.0
+MOST_RUNNING = 3
 BATCH_BYTES = 16_000_000
+MOST_ANSWERS = 100_000
 _ROOT = Path(__file__).resolve().parent.parent
 _KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "LANG", "LC_ALL", "TMPDIR")
 
 
 class BadModel(Exception):
     """The model cannot be used; the message is for whoever published it."""
+
+
+class Busy(Exception):
+    """Too many predictions run at this moment."""
 
 
 class Prediction(msgspec.Struct, frozen=True):
@@ -43,12 +59,14 @@ class Prediction(msgspec.Struct, frozen=True):
     abstained: bool
 
 
+Ask = Callable[[NDArray[np.uint8]], Awaitable[list[Prediction]]]
+
+
 class _Running:
     """One child with one model."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
-        self.turn = asyncio.Lock()
 
     @classmethod
     async def start(cls, onnx: bytes) -> Self:
@@ -78,13 +96,12 @@ class _Running:
     async def run(self, photos: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, channels, height, width) uint8 → (n, labels) float32; raises BadModel."""
         rows, channels, height, width = photos.shape
-        frames = [
-            msgspec.msgpack.encode(Batch((rows, channels, height, width))),
-            np.ascontiguousarray(photos).tobytes(),
-        ]
-        async with self.turn:
-            answer, raw = await self._ask(frames, RUN_TIMEOUT_S, "run")
-        return np.frombuffer(raw, dtype=np.float32).reshape(answer.shape)
+        frames = [msgspec.msgpack.encode(Batch((rows, channels, height, width))), photos.tobytes()]
+        answer, raw = await self._ask(frames, RUN_TIMEOUT_S, "run")
+        try:
+            return np.frombuffer(raw, dtype=np.float32).reshape(answer.shape)
+        except ValueError:
+            raise BadModel("The model gave bytes that are not of the shape it names.") from None
 
     async def _ask(self, frames: list[bytes], seconds: float, what: str) -> tuple[Answer, bytes]:
         assert self.process.stdin is not None
@@ -98,7 +115,7 @@ class _Running:
         except TimeoutError:
             await self.kill()
             raise BadModel(f"The model took longer than {seconds:.0f} s to {what}.") from None
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, msgspec.MsgspecError):
             await self.kill()
             raise BadModel(f"The model crashed or used up its memory when asked to {what}.") from None
         except asyncio.CancelledError:
@@ -124,11 +141,14 @@ class _Running:
 
 
 class ModelPool:
-    """Models by the SHA-256 of their ONNX file, the last few of them kept loaded."""
+    """Models by the SHA-256 of their ONNX file, each at work for one call at a time; the last ones are kept loaded."""
 
     def __init__(self) -> None:
-        self._running: OrderedDict[bytes, _Running] = OrderedDict()
-        self._starting = asyncio.Lock()
+        self._idle: OrderedDict[bytes, _Running] = OrderedDict()
+        self._busy: set[_Running] = set()
+        self._calls = 0
+        self._slots = asyncio.Semaphore(MOST_RUNNING)
+        self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
     async def __aenter__(self) -> Self:
         return self
@@ -136,45 +156,84 @@ class ModelPool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for running in self._running.values():
+        for running in (*self._idle.values(), *self._busy):
             await running.kill()
-        self._running.clear()
+        self._idle.clear()
 
-    async def predict(
-        self, onnx: bytes, inputs: Inputs, outputs: Outputs, photos: NDArray[np.uint8]
-    ) -> list[Prediction]:
-        """What the model says of (n, height, width, channels) uint8 photos. Raises BadModel."""
-        batch = max(1, BATCH_BYTES // max(1, photos[0].nbytes)) if len(photos) else 1
-        layout = np.moveaxis(photos, 3, 1)
-        found: list[Prediction] = []
-        for start in range(0, len(photos), batch):
-            part = layout[start : start + batch]
-            found += _read(await self._run(onnx, part), len(part), outputs)
-        return found
+    @asynccontextmanager
+    async def at_work(
+        self, owner: UUID, sha256: bytes, outputs: Outputs, fetch: Callable[[], Awaitable[bytes]]
+    ) -> AsyncIterator[Ask]:
+        """One call of an account: a function that asks its model about photos, (n, height, width, channels) uint8.
 
-    async def try_out(self, onnx: bytes, inputs: Inputs, outputs: Outputs) -> None:
-        """Load a model and run it on blank and noisy photos, alone and two at once. Raises BadModel."""
+        fetch: gives the ONNX file, asked only when the model is not loaded. Raises Busy when no turn came in
+        TURN_TIMEOUT_S, BadModel.
+        """
+        async with AsyncExitStack() as held:
+            turn = self._turns.setdefault(owner, asyncio.Lock())
+            try:
+                async with asyncio.timeout(TURN_TIMEOUT_S):
+                    await held.enter_async_context(turn)
+                    await held.enter_async_context(self._slots)
+            except TimeoutError:
+                raise Busy("Too many predictions run at this moment.") from None
+            limit = asyncio.timeout(CALL_TIMEOUT_S)
+            try:
+                async with limit, self._loaded(sha256, fetch) as running:
+
+                    async def ask(photos: NDArray[np.uint8]) -> list[Prediction]:
+                        return _read(await running.run(np.moveaxis(photos, 3, 1)), len(photos), outputs)
+
+                    yield ask
+            except TimeoutError:
+                if not limit.expired():
+                    raise
+                raise BadModel(
+                    f"Opening the photos and asking the model took longer than {CALL_TIMEOUT_S:.0f} s: send fewer."
+                ) from None
+
+    async def try_out(self, owner: UUID, onnx: bytes, sha256: bytes, inputs: Inputs, outputs: Outputs) -> None:
+        """Load a model and run it on blank and noisy photos, alone and two at once. Raises BadModel, Busy."""
         shape = (2, inputs.height, inputs.width, inputs.channels)
         noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-        await self.predict(onnx, inputs, outputs, np.zeros((1, *shape[1:]), dtype=np.uint8))
-        await self.predict(onnx, inputs, outputs, noise)
 
-    async def _run(self, onnx: bytes, photos: NDArray[np.uint8]) -> NDArray[np.float32]:
-        running = await self._take(onnx)
-        return await running.run(photos)
+        async def fetch() -> bytes:
+            return onnx
 
-    async def _take(self, onnx: bytes) -> _Running:
-        key = hashlib.sha256(onnx).digest()
-        async with self._starting:
-            running = self._running.pop(key, None)
+        async with self.at_work(owner, sha256, outputs, fetch) as ask:
+            await ask(np.zeros((1, *shape[1:]), dtype=np.uint8))
+            await ask(noise)
+
+    @asynccontextmanager
+    async def _loaded(self, sha256: bytes, fetch: Callable[[], Awaitable[bytes]]) -> AsyncIterator[_Running]:
+        """A child with the model, for this call alone; the caller holds a slot, so only idle children need give way."""
+        self._calls += 1
+        running = None
+        try:
+            running = self._idle.pop(sha256, None)
             if running is None or running.process.returncode is not None:
-                running = await _Running.start(onnx)
-            self._running[key] = running
-            while len(self._running) > KEPT_WARM:
-                _, oldest = self._running.popitem(last=False)
-                async with oldest.turn:
+                while len(self._idle) + self._calls > MOST_RUNNING:
+                    _, oldest = self._idle.popitem(last=False)
                     await oldest.kill()
-        return running
+                running = await _Running.start(await fetch())
+            self._busy.add(running)
+            yield running
+        finally:
+            self._calls -= 1
+            if running is not None:
+                await self._put_back(sha256, running)
+
+    async def _put_back(self, sha256: bytes, running: _Running) -> None:
+        self._busy.discard(running)
+        if running.process.returncode is None:
+            twin, self._idle[sha256] = self._idle.pop(sha256, None), running
+            if twin is not None:  # two accounts have the same file
+                await twin.kill()
+
+
+def batch_of(inputs: Inputs) -> int:
+    """How many photos go to a model at once."""
+    return max(1, BATCH_BYTES // (inputs.width * inputs.height * inputs.channels))
 
 
 def _read(result: NDArray[np.float32], rows: int, outputs: Outputs) -> list[Prediction]:

@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -17,10 +19,10 @@ from app.edge import Call, endpoint
 from app.errors import FieldError, Problem
 from app.media import model_path, original_path
 from app.paging import Page, Window, page, read_text
-from app.predict import ONNX_LIMIT, BadModel, Prediction
+from app.predict import MOST_ANSWERS, ONNX_LIMIT, BadModel, Busy, Prediction, batch_of
 from app.safetensors import check_weights
 from app.strict import decode_body
-from market import models, observations
+from market import ids, models, observations
 from market.errors import Invalid
 from market.terms import Strict
 from sensors.inspection import Undecodable
@@ -29,7 +31,9 @@ WEIGHTS_LIMIT = 100_000_000
 CARD_LIMIT = 200_000
 MOST_PHOTOS = 200
 PREDICT_LIMIT = 100_000_000
-PHOTOS_AT_ONCE = 4
+PHOTOS_AT_ONCE = 2
+
+Source = Callable[[], Awaitable[bytes]]
 
 
 class PhotosAsked(Strict, frozen=True, kw_only=True):
@@ -68,8 +72,8 @@ async def publish_model(call: Call) -> models.Model | Answer:
         return kept
     draft = decode_body(parts["model"], models.ModelDraft)
     card = _card(parts["card"])
-    await _try_out(call, draft, parts["onnx"], parts["weights"])
     names = {kind: hashlib.sha256(parts[kind]).digest() for kind in ("onnx", "weights")}
+    await _try_out(call, draft, parts, names["onnx"])
     for kind, name in names.items():
         await call.services.media.put(model_path(name, kind), parts[kind])
     async with database.transaction() as connection:
@@ -97,7 +101,7 @@ async def _form(call: Call) -> dict[str, Any]:
         raise Problem("unsupported-media", "This takes multipart/form-data.")
     try:
         return dict((await call.request.form()).dict())
-    except UnicodeDecodeError:
+    except (UnicodeError, LookupError):  # a part may name any charset, also one that nobody knows
         raise Problem("validation", "A part that is text is not UTF-8.", status=400) from None
 
 
@@ -114,7 +118,7 @@ async def _part(form: dict[str, Any], name: str) -> bytes:
 
 
 async def _bytes(part: Any) -> bytes:
-    return await part.read() if isinstance(part, UploadFile) else str(part).encode()
+    return await part.read() if isinstance(part, UploadFile) else str(part).encode(errors="surrogatepass")
 
 
 def _card(content: bytes) -> str:
@@ -127,15 +131,17 @@ def _card(content: bytes) -> str:
     return text
 
 
-async def _try_out(call: Call, draft: models.ModelDraft, onnx: bytes, weights: bytes) -> None:
+async def _try_out(call: Call, draft: models.ModelDraft, parts: dict[str, bytes], sha256: bytes) -> None:
     try:
-        check_weights(weights)
+        check_weights(parts["weights"])
     except ValueError as error:
         raise Invalid(f"This is no safetensors file: {error}.", pointer="/weights") from None
     try:
-        await call.services.model_pool.try_out(onnx, draft.inputs, draft.outputs)
+        await call.services.model_pool.try_out(call.actor.owner, parts["onnx"], sha256, draft.inputs, draft.outputs)
     except BadModel as error:
         raise Invalid(str(error), pointer="/onnx") from None
+    except Busy as error:
+        raise Problem("unavailable", str(error)) from None
 
 
 @endpoint("GET", "/v1/models", by=AGENT, scope="data:read")
@@ -167,45 +173,77 @@ async def get_card(call: Call, model_id: str) -> Answer:
 async def predict(call: Call, model_id: str) -> Predicted:
     """Ask a model about photos.
 
-    Either multipart/form-data with one or more parts `files`, or JSON `{"observation_ids": […]}`; at most 200 photos.
+    Either multipart/form-data with one or more parts `files`, or JSON `{"observation_ids": […]}`, each once; at most
+    200 photos, and fewer for a model of more than 500 labels: photos times labels are at most 100,000. An account's
+    predictions run one after another; 503 when no turn comes in time.
     """
     async with call.services.database.read() as connection:
         model = await models.get(connection, call.actor.owner, model_id)
-    photos = await _photos(call, model.inputs)
-    onnx = await call.services.media.get(model_path(bytes.fromhex(model.onnx_sha256), "onnx"))
-    if onnx is None:
-        raise Problem("not-found", "The model's file is gone.")
+    field, sources = await _sources(call)
+    most = min(MOST_PHOTOS, MOST_ANSWERS // len(model.outputs.labels))
+    if not 1 <= len(sources) <= most:
+        wrong = FieldError(f"/{field}", f"This model is asked about 1 to {most} photos at once.")
+        raise Problem("validation", "One field is not as it must be.", errors=[wrong])
+    onnx, batch = bytes.fromhex(model.onnx_sha256), batch_of(model.inputs)
+    said: list[Prediction] = []
     try:
-        said = await call.services.model_pool.predict(onnx, model.inputs, model.outputs, photos)
+        async with call.services.model_pool.at_work(
+            call.actor.owner, onnx, model.outputs, partial(_stored, call, onnx)
+        ) as ask:
+            for start in range(0, len(sources), batch):
+                said += await ask(await _pixels(call, model.inputs, field, start, sources[start : start + batch]))
     except BadModel as error:
         raise Problem("model-failed", str(error)) from None
+    except Busy as error:
+        raise Problem("unavailable", str(error)) from None
     return Predicted(model.id, said)
 
 
-async def _photos(call: Call, inputs: models.Inputs) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """The photos asked about as (n, height, width, channels)."""
+async def _stored(call: Call, onnx: bytes) -> bytes:
+    content = await call.services.media.get(model_path(onnx, "onnx"))
+    if content is None:
+        raise Problem("not-found", "The model's file is gone.")
+    return content
+
+
+async def _sources(call: Call) -> tuple[str, list[Source]]:
+    """The field that names the photos, and what reads each."""
     if call.request.content_type[0] == "multipart/form-data":
         files = (await _form(call)).get("files", [])
-        if not 1 <= len(files) <= MOST_PHOTOS:
-            wrong = FieldError("/files", f"1 to {MOST_PHOTOS} parts of this name.")
-            raise Problem("validation", "One field is not as it must be.", errors=[wrong])
-        sources, field = [_bytes(each) for each in files], "files"
-    elif call.request.content_type[0] == "application/json":
-        asked = decode_body(await call.request.body(), PhotosAsked)
-        sources, field = [_owned(call, each) for each in asked.observation_ids], "observation_ids"
-    else:
+        return "files", [partial(_bytes, each) for each in files]
+    if call.request.content_type[0] != "application/json":
         raise Problem("unsupported-media", "This takes multipart/form-data or application/json.")
+    asked = decode_body(await call.request.body(), PhotosAsked)
+    wanted = [ids.read("observation", each) for each in asked.observation_ids]
+    seen = set[object]()
+    for index, each in enumerate(wanted):
+        if each in seen:
+            raise Invalid("Each observation may stand here once.", pointer=f"/observation_ids/{index}")
+        seen.add(each)
+    return "observation_ids", [partial(_owned, call, each) for each in asked.observation_ids]
+
+
+async def _pixels(
+    call: Call, inputs: models.Inputs, field: str, start: int, sources: list[Source]
+) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """One batch of the photos, which begins at `start`, as (n, height, width, channels)."""
+    photos = np.empty((len(sources), inputs.height, inputs.width, inputs.channels), dtype=np.uint8)
     few = asyncio.Semaphore(PHOTOS_AT_ONCE)
 
-    async def read(index: int, source: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    async def read(index: int) -> None:
         async with few:
             try:
-                content = await source
-                return await call.services.decode_pool.pixels(content, inputs.width, inputs.height, inputs.channels)
+                photos[index] = await call.services.decode_pool.pixels(
+                    await sources[index](), inputs.width, inputs.height, inputs.channels
+                )
             except Undecodable as error:
-                raise Invalid(error.reason, pointer=f"/{field}/{index}") from None
+                raise Invalid(error.reason, pointer=f"/{field}/{start + index}") from None
 
-    return np.stack(await asyncio.gather(*(read(index, source) for index, source in enumerate(sources))))
+    found = await asyncio.gather(*(read(index) for index in range(len(sources))), return_exceptions=True)
+    for each in found:
+        if each is not None:
+            raise each
+    return photos
 
 
 async def _owned(call: Call, observation: str) -> bytes:

@@ -14,9 +14,11 @@ from tests.app.conftest import Caller, World, answer, is_problem, ok, picture, p
 LABELS = ["dark", "bright"]
 
 
-def brightness_model(weight: float = 0.05, *, nodes: list[Any] | None = None, side: int = 8) -> bytes:
-    """A graph that says `bright` the brighter a grey photo is."""
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 1, side, side])
+def brightness_model(
+    weight: float = 0.05, *, nodes: list[Any] | None = None, side: int = 8, channels: int = 1
+) -> bytes:
+    """A graph that says `bright` the brighter a photo is."""
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", channels, side, side])
     probabilities = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", 2])
     kernel = np.array([[-weight, weight]], dtype=np.float32)
     bias = np.array([127.5 * weight, -127.5 * weight], dtype=np.float32)
