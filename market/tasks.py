@@ -1,6 +1,7 @@
 """Tasks: posting with the money held, listing, changing, ending.
 
-Every transition takes the task's row first, then claims and submissions, then the ledger; see ledger.py.
+Every transition takes the task's row first, then what the key has spent today, then claims and submissions, then the
+ledger; see ledger.py.
 """
 
 from datetime import datetime
@@ -209,7 +210,8 @@ async def change(
     if closes is not None and (closes.tzinfo is None or closes < row["closes_at"]):
         raise Invalid("The end may only be moved later; times need an offset.", pointer="/closes_at")
     more = (reward + fee) * (quantity - row["done"]) - (row["reward"] + row["fee"]) * (row["quantity"] - row["done"])
-    await keys.spend(conn, actor, more, one_task=(reward + fee) * quantity)
+    raised = (reward + fee) * quantity - (row["reward"] + row["fee"]) * row["quantity"]
+    await keys.spend(conn, actor, more, one_task=raised + await cost(conn, row["id"]))
     changed = await conn.fetchrow(
         """UPDATE task SET reward = $2, fee = $3, quantity = $4, closes_at = coalesce($5, closes_at),
              version = version + 1
@@ -227,6 +229,17 @@ async def change(
     if more:
         await _hold(conn, changed, more, key=f"hold:{row['id']}:{changed['version']}", actor=actor.name)
     return show(changed)
+
+
+async def cost(conn: asyncpg.Connection, task: UUID) -> int:
+    """What a task may cost in all: each slot not given up, at its present price, and the bonuses paid so far."""
+    found: int = await conn.fetchval(
+        """SELECT (reward + fee) * CASE WHEN status = 'open' THEN quantity ELSE claimed + done END
+             + (SELECT coalesce(sum(bonus), 0)::bigint FROM submission WHERE task_id = $1)
+           FROM task WHERE id = $1""",
+        task,
+    )
+    return found
 
 
 async def cancel(conn: asyncpg.Connection, actor: keys.Actor, task: str) -> Task:

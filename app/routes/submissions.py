@@ -11,7 +11,7 @@ from app.auth import AGENT, PERSON
 from app.db import EVENTS, wake
 from app.edge import Call, endpoint
 from app.paging import Page, Window, page, read_text
-from market import keys, submissions
+from market import submissions
 from market.errors import Invalid
 from market.money import Price
 from market.terms import Strict
@@ -49,18 +49,15 @@ async def accept_submission(call: Call, submission_id: str, data: Accepting) -> 
     The person is paid, with a bonus if you give one, and the evidence becomes your observation.
     """
     bonus = 0 if data.bonus is None else data.bonus.amount
-    if data.bonus is not None:
-        if data.bonus.currency != call.actor.currency:
-            raise Invalid(f"This account trades in {call.actor.currency}.", pointer="/bonus/currency")
-        await keys.spend(call.connection, call.actor, bonus, one_task=bonus)
+    if data.bonus is not None and data.bonus.currency != call.actor.currency:
+        raise Invalid(f"This account trades in {call.actor.currency}.", pointer="/bonus/currency")
     await submissions.accept(
         call.connection,
-        call.actor.owner,
+        call.actor,
         submission_id,
         hold_s=call.services.config.hold_window_s,
         bonus=bonus,
         rating=data.rating,
-        actor=call.actor.name,
     )
     wake(EVENTS)
     return await submissions.get(call.connection, submission_id, account=call.actor.owner)
@@ -75,7 +72,7 @@ async def reject_submission(call: Call, submission_id: str, data: submissions.Re
 
     For a check that the task declared or a reason code, and with a comment that the person can learn from.
     """
-    await submissions.reject(call.connection, call.actor.owner, submission_id, data, actor=call.actor.name)
+    await submissions.reject(call.connection, call.actor, submission_id, data)
     wake(EVENTS)
     return await submissions.get(call.connection, submission_id, account=call.actor.owner)
 

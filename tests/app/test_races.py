@@ -5,8 +5,23 @@ from collections import Counter
 
 import httpx
 
-from market import keys
-from tests.app.conftest import BAKERY, Caller, World, a_task, answer, claim, is_problem, ok, photo, post_task, submit
+from market import claims, ids, keys, submissions
+from market.audit import audit
+from tests.app.conftest import (
+    BAKERY,
+    Caller,
+    Json,
+    World,
+    a_task,
+    answer,
+    claim,
+    fund,
+    is_problem,
+    ok,
+    photo,
+    post_task,
+    submit,
+)
 
 
 async def crowd(world: World, size: int) -> list[Caller]:
@@ -23,6 +38,20 @@ async def crowd(world: World, size: int) -> list[Caller]:
             _, secret = await keys.first(connection, "person", person, actor="test")
             found.append(Caller(world, str(person), secret))
     return found
+
+
+async def doubtful(world: World, who: Caller, task: Json) -> str:
+    """A submission of theirs that the buyer has to decide on, made without pictures, to have many of them quickly."""
+    person = ids.read("person", ok(await who.get("/v1/people/me"))["id"])
+    verdict = {"score": 0.5, "outcome": "review", "version": "1", "checks": []}
+    async with world.services.database.transaction() as connection:
+        held = await claims.claim(connection, person, task["id"], None)
+        taken = claims.Photo(1, b"\x01" * 32, 900, "image/jpeg", None)
+        await claims.put_photo(connection, person, held.id, taken)
+        given = submissions.Answering(answers={"open": "open"})
+        submission = await submissions.submit(connection, person, held.id, given)
+        await submissions.judge(connection, submission, verdict, failed_check=None, hold_s=60)
+    return ids.show("submission", submission)
 
 
 def statuses(answers: list[httpx.Response]) -> Counter[int]:
@@ -65,6 +94,31 @@ async def test_one_submission_is_accepted_by_fifty_requests_at_once_and_paid_onc
     assert statuses(answers) == {200: 1, 409: 49}
     assert await available(ada) == 100_000 - 330 - 50
     assert ok(await bo.get("/v1/people/earnings"))["pending"]["amount"] == 350
+
+
+async def test_thanking_and_raising_at_once_under_one_cap_never_wait_for_each_other(world: World, ada: Caller) -> None:
+    """Both take the task and the key's day; in two orders, a dozen rounds were sure to have a deadlock."""
+    await fund(ada, 10_000_000)
+    secret = ok(await ada.post("/v1/keys", {"max_per_task": 5_000_000, "max_per_day": 9_000_000}), 201)["api_key"]
+    helper = Caller(world, ada.id, secret)
+    people = await crowd(world, 8)
+    for n in range(12):
+        task = await post_task(ada, quantity=8, acceptance={"mode": "manual", "checks": ["fresh"]})
+        waiting = [await doubtful(world, one, task) for one in people]
+        bonus = {"bonus": {"amount": 50, "currency": "usd"}}
+        asks = []
+        for found in waiting:
+            asks.append(helper.post(f"/v1/submissions/{found}/accept", bonus))
+            asks.append(helper.patch(f"/v1/tasks/{task['id']}", {"add_quantity": 1}))
+        assert statuses(await asyncio.gather(*asks)) == {200: 16}, f"round {n}"
+        ended = ok(await ada.post(f"/v1/tasks/{task['id']}/cancel"))
+        assert (ended["quantity"], ended["slots"]["done"]) == (16, 8)
+    async with world.services.database.read() as connection:
+        query = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        assert await connection.fetchval(query) == 0
+        assert await audit(connection) == []
+    used = ok(await helper.get("/v1/account"))["caps"]["used_today"]
+    assert used == 12 * 8 * (330 + 50)
 
 
 async def test_accepting_and_rejecting_at_once_ends_in_one_of_them(world: World, ada: Caller, bo: Caller) -> None:

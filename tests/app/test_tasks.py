@@ -1,6 +1,6 @@
 """Tasks over HTTP: posted, listed, changed, ended."""
 
-from tests.app.conftest import Caller, World, a_task, answer, claim, is_problem, ok, photo, post_task, submit
+from tests.app.conftest import Caller, World, a_task, answer, claim, is_problem, ok, person, photo, post_task, submit
 
 
 async def test_a_posted_task_comes_back_as_posted(ada: Caller) -> None:
@@ -113,3 +113,26 @@ async def test_a_bonus_and_a_rating_come_with_thanks(ada: Caller, bo: Caller) ->
     assert ok(await bo.get("/v1/people/earnings"))["pending"]["amount"] == 400
     eur = {"bonus": {"amount": 100, "currency": "eur"}}
     is_problem(await ada.post(f"/v1/submissions/{waiting['id']}/accept", eur), 422, "validation")
+
+
+async def test_a_bonus_counts_with_all_that_the_task_costs(ada: Caller, bo: Caller, world: World) -> None:
+    """Two slots at 3.30 and thanks: the cap on a task is a cap on the task."""
+    eve = await person(world, "Eve")
+    secret = ok(await ada.post("/v1/keys", {"max_per_task": 700}), 201)["api_key"]
+    helper = Caller(world, ada.id, secret)
+    task = await post_task(helper, quantity=2, acceptance={"mode": "manual", "checks": ["fresh"]})
+    first, second = await answer(bo, task), await answer(eve, task)
+
+    def thanks(amount: int) -> dict[str, object]:
+        return {"bonus": {"amount": amount, "currency": "usd"}}
+
+    is_problem(await helper.post(f"/v1/submissions/{first['id']}/accept", thanks(41)), 402, "over-cap")
+    ok(await helper.post(f"/v1/submissions/{first['id']}/accept", thanks(30)))
+    is_problem(await helper.patch(f"/v1/tasks/{task['id']}", {"reward": a_reward(310)}), 402, "over-cap")
+    is_problem(await helper.post(f"/v1/submissions/{second['id']}/accept", thanks(11)), 402, "over-cap")
+    ok(await helper.post(f"/v1/submissions/{second['id']}/accept", thanks(10)))
+    assert ok(await ada.get("/v1/account"))["balance"]["available"]["amount"] == 100_000 - 660 - 40
+
+
+def a_reward(amount: int) -> dict[str, object]:
+    return {"amount": amount, "currency": "usd"}

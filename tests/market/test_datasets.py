@@ -162,5 +162,5 @@ async def test_a_rejected_answer_is_no_observation(cast: Cast, ada: keys.Actor, 
     review = {"score": 0.5, "outcome": "review", "version": "1", "checks": []}
     await cast.judge(submission, review)
     why = submissions.Rejecting(comment="Unreadable.", reason_code="unreadable")
-    await submissions.reject(cast.conn, ada.owner, ids.show("submission", submission), why, actor=ada.name)
+    await submissions.reject(cast.conn, ada, ids.show("submission", submission), why)
     assert await observations.listed(cast.conn, ada.owner, limit=10) == []

@@ -94,7 +94,7 @@ async def test_one_submission_accepted_twenty_times_at_once_is_paid_once(pool: a
     ada, [bo] = await ada_and(pool, "bo")
     submission = await waiting(pool, bo, await posted(pool, ada))
     public = ids.show("submission", submission)
-    answers = await at_once(pool, *[doing(submissions.accept, ada.owner, public, hold_s=HOLD_S, actor=ada.name)] * 20)
+    answers = await at_once(pool, *[doing(submissions.accept, ada, public, hold_s=HOLD_S)] * 20)
     assert answers.count(None) == 1
     assert sum(isinstance(answer, errors.WrongState) for answer in answers) == 19
     assert await balance(pool, ledger.person(bo, "pending")) == 300
@@ -110,8 +110,8 @@ async def test_accept_and_reject_at_once_are_one_decision(pool: asyncpg.Pool) ->
         public = ids.show("submission", await waiting(pool, person, task))
         answers = await at_once(
             pool,
-            doing(submissions.accept, ada.owner, public, hold_s=HOLD_S, actor=ada.name),
-            doing(submissions.reject, ada.owner, public, why, actor=ada.name),
+            doing(submissions.accept, ada, public, hold_s=HOLD_S),
+            doing(submissions.reject, ada, public, why),
         )
         assert sum(isinstance(answer, errors.WrongState) for answer in answers) == 1
         paid += answers[0] is None
@@ -272,14 +272,13 @@ class Life:
         if not found:
             return
         public = ids.show("submission", found["id"])
+        buyer = next(each for each in self.buyers if each.owner == found["account_id"])
         if self.random.random() < 0.6:
             bonus = self.random.choice([0, 20])
-            await submissions.accept(
-                self.conn, found["account_id"], public, hold_s=HOLD_S, bonus=bonus, actor="agent:test"
-            )
+            await submissions.accept(self.conn, buyer, public, hold_s=HOLD_S, bonus=bonus)
         else:
             why = submissions.Rejecting(comment="Unreadable.", reason_code="unreadable")
-            await submissions.reject(self.conn, found["account_id"], public, why, actor="agent:test")
+            await submissions.reject(self.conn, buyer, public, why)
 
     async def cancel(self) -> None:
         buyer = self.random.choice(self.buyers)

@@ -106,11 +106,11 @@ async def test_a_rejection_must_cite_what_was_declared(cast: Cast, ada: keys.Act
     for wrong in ({"failed_check": "at_place"}, {}, {"failed_check": "fresh", "reason_code": "unreadable"}):
         with pytest.raises(ReasonRequired):
             why = submissions.Rejecting(comment="No.", **wrong)
-            await submissions.reject(cast.conn, ada.owner, public, why, actor=ada.name)
+            await submissions.reject(cast.conn, ada, public, why)
     why = submissions.Rejecting(comment="It shows another shop.", reason_code="not_what_was_asked")
-    await submissions.reject(cast.conn, ada.owner, public, why, actor=ada.name)
+    await submissions.reject(cast.conn, ada, public, why)
     with pytest.raises(WrongState):
-        await submissions.accept(cast.conn, ada.owner, public, hold_s=HOLD_S, actor=ada.name)
+        await submissions.accept(cast.conn, ada, public, hold_s=HOLD_S)
     with pytest.raises(NotFound):
         await submissions.photo(cast.conn, public, 1, account=ada.owner)
     assert await broken(cast.conn) == []
@@ -121,7 +121,7 @@ async def test_a_bonus_comes_from_the_buyer_on_top(cast: Cast, ada: keys.Actor) 
     _, submission = await cast.submit(bo, (await cast.post(ada)).id)
     await cast.judge(submission, REVIEW)
     public = ids.show("submission", submission)
-    await submissions.accept(cast.conn, ada.owner, public, hold_s=HOLD_S, bonus=50, rating=5, actor=ada.name)
+    await submissions.accept(cast.conn, ada, public, hold_s=HOLD_S, bonus=50, rating=5)
     assert await cast.balance(ledger.person(bo, "pending")) == 350
     assert await cast.balance(ledger.buyer(ada.owner)) == 100_000 - 330 - 50
     assert await broken(cast.conn) == []

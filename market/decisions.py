@@ -1,0 +1,98 @@
+"""The moment that decides on a submission: it is accepted and paid, or rejected and its slot freed, once.
+
+Who may decide, and when, is in submissions.py. The task's row is locked first, then all else.
+"""
+
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from market import events, ids, ledger, tasks
+from market.errors import WrongState
+
+
+async def lock(conn: asyncpg.Connection, submission: UUID, account: UUID | None = None) -> asyncpg.Record | None:
+    """The submission with its task's terms; the task's row is locked, so its status here may be trusted."""
+    task = await conn.fetchval(
+        """SELECT t.id FROM task t JOIN submission s ON s.task_id = t.id
+           WHERE s.id = $1 AND ($2::uuid IS NULL OR s.account_id = $2) FOR NO KEY UPDATE OF t""",
+        submission, account,
+    )  # fmt: skip
+    if task is None:
+        return None
+    # Read in a statement of its own: the first one's snapshot may be older than the lock.
+    return await conn.fetchrow(
+        """SELECT s.*, t.mode, t.acceptance, t.evidence->>'photos' IS NOT NULL AS photographed, t.review_deadline_s,
+                  t.reward, t.fee, t.currency
+           FROM submission s JOIN task t ON t.id = s.task_id WHERE s.id = $1 AND t.id = $2""",
+        submission, task,
+    )  # fmt: skip
+
+
+async def accept(
+    conn: asyncpg.Connection, row: asyncpg.Record, actor: str, *, hold_s: int, bonus: int = 0, rating: int | None = None
+) -> None:
+    submission, currency = row["id"], row["currency"]
+    done = await conn.fetchval(
+        """WITH s AS (
+             UPDATE submission SET status = 'accepted', decided_at = market_now(), decided_by = $2,
+               bonus = $3, rating = $4
+             WHERE id = $1 AND status IN ('checking', 'needs_review') RETURNING *),
+           t AS (
+             UPDATE task AS u SET claimed = u.claimed - 1, done = u.done + 1, version = u.version + 1,
+               status = CASE WHEN u.done + 1 = u.quantity THEN 'completed' ELSE u.status END,
+               closed_at = CASE WHEN u.done + 1 = u.quantity THEN coalesce(u.closed_at, market_now())
+                                ELSE u.closed_at END
+             FROM s WHERE u.id = s.task_id RETURNING u.*),
+           o AS (
+             INSERT INTO observation (id, submission_id, task_id, account_id, person_id, kind, outcome, captured_at,
+                 lat, lon, loc, license, exclusive_until)
+               SELECT $5, s.id, s.task_id, s.account_id, s.person_id, t.kind, s.outcome, s.submitted_at, t.lat, t.lon,
+                 t.loc, CASE WHEN (t.license->>'resale')::boolean THEN 'resale' ELSE 'exclusive' END,
+                 CASE WHEN (t.license->>'exclusive_s')::int > 0
+                   THEN market_now() + make_interval(secs => (t.license->>'exclusive_s')::int) END
+               FROM s JOIN t ON true RETURNING id),
+           e AS (
+             INSERT INTO earning (submission_id, person_id, amount, currency, release_at)
+               SELECT s.id, s.person_id, t.reward + $3, t.currency, market_now() + make_interval(secs => $6)
+               FROM s JOIN t ON true),
+           told AS (
+             INSERT INTO event (type, account_id, person_id, subject_type, subject_id, actor, data)
+               SELECT 'submission.accepted', s.account_id, s.person_id, 'submission', s.id, $2, $7::jsonb FROM s
+               UNION ALL
+               SELECT 'task.completed', s.account_id, NULL, 'task', s.task_id, $2, '{}'
+               FROM s JOIN t ON t.done = t.quantity)
+           SELECT 1 FROM s JOIN t ON true JOIN o ON true""",
+        submission, actor, bonus, rating, ids.new(), hold_s, told(row) | {"reward": row["reward"] + bonus},
+    )  # fmt: skip
+    if done is None:
+        raise WrongState
+    await ledger.post(
+        conn, "submission.accept", f"accept:{submission}",
+        [
+            (ledger.escrow(row["task_id"]), row["reward"] + row["fee"]), (ledger.buyer(row["account_id"]), bonus),
+            (ledger.person(row["person_id"], "pending"), -(row["reward"] + bonus)), (ledger.FEE_INCOME, -row["fee"]),
+        ],
+        currency=currency, actor=actor, subject=("submission", submission),
+    )  # fmt: skip
+
+
+async def reject(conn: asyncpg.Connection, row: asyncpg.Record, why: dict[str, Any], actor: str) -> None:
+    done = await conn.fetchval(
+        """UPDATE submission SET status = 'rejected', decided_at = market_now(), decided_by = $2, rejection = $3
+           WHERE id = $1 AND status IN ('checking', 'needs_review') RETURNING 1""",
+        row["id"], actor, why,
+    )  # fmt: skip
+    if done is None:
+        raise WrongState
+    await events.append(
+        conn, "submission.rejected", ("submission", row["id"]), actor, account=row["account_id"],
+        person=row["person_id"],
+        data=told(row) | {"failed_check": why["failed_check"], "reason_code": why["reason_code"]},
+    )  # fmt: skip
+    await tasks.free_slot(conn, row["task_id"], because=f"reject:{row['id']}", actor=actor)
+
+
+def told(row: asyncpg.Record) -> dict[str, Any]:
+    return {"task_id": ids.show("task", row["task_id"]), "outcome": row["outcome"]}
