@@ -57,11 +57,10 @@ class Photo(msgspec.Struct, frozen=True):
 async def claim(conn: asyncpg.Connection, person: UUID, task: str, position: Position | None) -> Claim:
     """Take a slot. Raises TaskNotOpen, SlotTaken, AlreadyAnswered, TooManyClaims, NotFound."""
     task_id = ids.read("task", task)
-    try:
-        row = await _take(conn, person, task_id, position)
-    except asyncpg.UniqueViolationError as error:
-        # The same person twice at the same moment: neither statement could see the other's row.
-        raise AlreadyAnswered from error
+    # One claim of a person at a time: what they hold is counted in a statement that begins after this one, so it sees
+    # their others. Before the task, and nobody takes a person's row after one: no ring of waiting can arise.
+    await conn.execute("SELECT FROM person WHERE id = $1 FOR NO KEY UPDATE", person)
+    row = await _take(conn, person, task_id, position)
     if row is None:
         raise await _why_not(conn, person, task_id)
     return show(row)

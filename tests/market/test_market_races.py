@@ -90,6 +90,52 @@ async def test_one_person_claiming_the_same_task_twenty_times_at_once_gets_it_on
     await no_findings(pool)
 
 
+async def test_fifty_tasks_claimed_at_once_by_one_person_end_at_the_cap(pool: asyncpg.Pool) -> None:
+    ada, [bo, cy] = await ada_and(pool, "bo", "cy")
+    wanted = [await posted(pool, ada) for _ in range(50)]
+    for round_, free in ((0, claims.MOST_ACTIVE), (1, 3)):
+        answers = await at_once(pool, *(doing(claims.claim, bo, task, None) for task in wanted))
+        held = [answer for answer in answers if isinstance(answer, claims.Claim)]
+        assert len(held) == free, f"round {round_}"
+        refused = [answer for answer in answers if not isinstance(answer, claims.Claim)]
+        assert {type(answer) for answer in refused} <= {errors.TooManyClaims, errors.AlreadyAnswered}
+        for claim in held[:3]:
+            await once(pool, doing(claims.release, bo, claim.id))
+    async with pool.acquire() as conn:
+        assert len(await claims.active(conn, bo)) == claims.MOST_ACTIVE - 3
+        assert await conn.fetchval("SELECT sum(claimed) FROM task") == claims.MOST_ACTIVE - 3
+    assert isinstance(await once(pool, doing(claims.claim, cy, wanted[0], None)), claims.Claim | errors.SlotTaken)
+    await no_findings(pool)
+
+
+async def test_claims_and_releases_of_a_few_people_on_a_few_tasks_never_wait_in_a_ring(pool: asyncpg.Pool) -> None:
+    """Each claim takes a person and a task, each release or submission a task and a claim."""
+    ada, people = await ada_and(pool, *(f"p{n}" for n in range(4)))
+    wanted = [await posted(pool, ada, quantity=4, claim_ttl_s=60) for _ in range(4)]
+    given = submissions.Answering(answers={"open": "open"})
+
+    async def work(conn: asyncpg.Connection, person: UUID, seed: int) -> None:
+        randomly = random.Random(seed)
+        held = await claims.active(conn, person)
+        if held and randomly.random() < 0.6:
+            chosen = randomly.choice(held)
+            if randomly.random() < 0.8:
+                await claims.release(conn, person, chosen.id)
+            else:
+                await Cast(conn).photo(person, chosen.id)
+                await submissions.submit(conn, person, chosen.id, given)
+        else:
+            await claims.claim(conn, person, randomly.choice(wanted), None)
+
+    for round_ in range(15):
+        acts = [doing(work, person, 100 * round_ + n) for n, person in enumerate(people * 5)]
+        answers = await at_once(pool, *acts, claims.expire_due, doing(tasks.expire_due, 7))
+        assert not [answer for answer in answers if isinstance(answer, asyncpg.PostgresError)]
+    async with pool.acquire() as conn:
+        assert await conn.fetchval("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
+    await no_findings(pool)
+
+
 async def test_one_submission_accepted_twenty_times_at_once_is_paid_once(pool: asyncpg.Pool) -> None:
     ada, [bo] = await ada_and(pool, "bo")
     submission = await waiting(pool, bo, await posted(pool, ada))
