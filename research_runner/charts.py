@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 
@@ -87,6 +88,29 @@ def seeds(groups: Sequence[tuple[str, Sequence[float]]]) -> str:
         parts.append(_line(x(mean), middle - 10, x(mean), middle + 10, "mean"))
     parts.append(_text((LEFT + WIDTH) / 2, height - 6, "log loss of single runs, with their mean", "middle"))
     return _svg("".join(parts), "Noise between seeds", height)
+
+
+def learning(points: Sequence[tuple[int, float, float, float]]) -> str:
+    """Accuracy (mean, lowest, highest over seeds) by number of training photos, which doubles along the axis."""
+    x = Scale(math.log2(points[0][0]), math.log2(points[-1][0]), LEFT + 20, WIDTH - RIGHT - 20)
+    lowest, highest = min(point[2] for point in points), max(point[3] for point in points)
+    y = Scale(max(0.0, lowest - 0.02), min(1.0, highest + 0.02), HEIGHT - BOTTOM, TOP)
+    parts = [
+        _line(LEFT, y(tick), WIDTH - RIGHT, y(tick), "grid") + _text(LEFT - 8, y(tick) + 4, f"{tick:.0%}", "end")
+        for tick in y.ticks()
+    ]
+    joined = " ".join(f"{x(math.log2(photos)):.1f},{y(mean):.1f}" for photos, mean, _, _ in points)
+    parts.append(f'<polyline points="{joined}" class="frontier"/>')
+    for photos, mean, low, high in points:
+        across = x(math.log2(photos))
+        parts.append(_line(across, y(high), across, y(low), "spread"))
+        parts.append(
+            f'<circle cx="{across:.1f}" cy="{y(mean):.1f}" r="5" class="kept">'
+            f"<title>{photos:,} photos: {mean:.1%} ({low:.1%} to {high:.1%})</title></circle>"
+        )
+        parts.append(_text(across, HEIGHT - BOTTOM + 18, f"{photos:,}", "middle"))
+    parts.append(_text((LEFT + WIDTH) / 2, HEIGHT - 4, "training photos", "middle"))
+    return _svg("".join(parts), "Accuracy by number of training photos")
 
 
 def confusion(labels: Sequence[str], counts: Sequence[Sequence[float]]) -> str:

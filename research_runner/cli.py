@@ -1,4 +1,4 @@
-"""`sensorium-runner`: new, buy, loop, report, publish, score. Each command imports only what it needs."""
+"""`sensorium-runner`: new, buy, loop, report, publish, score, curve. Each command imports only what it needs."""
 
 from __future__ import annotations
 
@@ -192,6 +192,23 @@ def score(workspace: Path, folder: Path, model: str, as_json: bool) -> None:
         accuracy = found.accuracy
         words = f"{accuracy.value:.4f} ({accuracy.low:.4f} to {accuracy.high:.4f}) on {found.photos} photos"
         say(as_json, "score", words, {"model": model, **msgspec.to_builtins(found)})
+
+
+@main.command()
+@click.argument("workspace", type=FOLDER)
+@click.argument("folder", type=FOLDER, required=False)
+@JSON
+def curve(workspace: Path, folder: Path | None, as_json: bool) -> None:
+    """How accuracy grows with the number of photos, on val or on FOLDER, labelled photos that it never saw."""
+    from research_runner import curve as curves
+    from research_runner.workspace import Workspace
+
+    def show(point: curves.Point) -> None:
+        words = f"{point.photos:>6} photos  {point.accuracy:.4f} ({point.low:.4f} to {point.high:.4f})"
+        say(as_json, "point", words, msgspec.to_builtins(point))
+
+    with told():
+        curves.measure(Workspace(workspace), folder, show)
 
 
 def fetch(folder: Path, dataset_id: str, question: str | None, server: str | None) -> Path:

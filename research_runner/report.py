@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from research_runner import charts, dataset, keep, loop, measure
+from research_runner import charts, curve, dataset, keep, loop, measure
 from research_runner.errors import RunnerError
 from research_runner.results import Row, RunLog
 from research_runner.score import Scorer
@@ -58,6 +58,7 @@ def write(workspace: Workspace) -> Path:
         _section("Progress", charts.progress(rows), _progress_words(workspace, rows)),
         _section("What the seed alone does", charts.seeds(_seed_groups(workspace, rows, now, log)), SEED_WORDS),
         _section("Experiments", _table(rows), ""),
+        _curve(workspace),
         _mistakes(workspace, now),
         _card(workspace, now),
     ]
@@ -138,6 +139,21 @@ def _table(rows: list[Row]) -> str:
         )
         body.append(f'<tr class="{row.status}">{first}' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     return f'<div class="scroll"><table><tr>{head}</tr>{"".join(body)}</table></div>'
+
+
+def _curve(workspace: Workspace) -> str:
+    """The learning curve, once it has been measured."""
+    path = curve.kept_in(workspace)
+    if not path.is_file():
+        return ""
+    found = msgspec.json.decode(path.read_bytes(), type=curve.Curve)
+    last = found.points[-1]
+    words = (
+        f"The train.py of {found.commit[:10]} on ever more of the photos, {curve.SEEDS} seeds each, scored on "
+        f"{found.scored:,} photos ({found.scored_on}): {last.accuracy:.1%} with all {last.photos:,}."
+    )
+    points = [(point.photos, point.accuracy, point.low, point.high) for point in found.points]
+    return _section("What more photos bring", charts.learning(points), words)
 
 
 def _mistakes(workspace: Workspace, now: Row) -> str:

@@ -46,25 +46,7 @@ class Scorer:
 
     def read(self, path: Path) -> dict[str, Probabilities]:
         """{val, test: (n, classes) probabilities} from a run's predictions.npz; Unusable when they are not that."""
-        wanted = {split: (len(self.labels[split]), self._classes) for split in SPLITS}
-        most = sum(rows * columns * 8 for rows, columns in wanted.values()) + SLACK
-        try:
-            with zipfile.ZipFile(path) as archive:
-                if sum(member.file_size for member in archive.infolist()) > most:
-                    raise Unusable("predictions.npz is larger than predictions can be")
-            with np.load(path, allow_pickle=False) as loaded:
-                found = {split: np.asarray(loaded[split], np.float32) for split in SPLITS}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError, NotImplementedError) as problem:
-            raise Unusable(f"predictions.npz is absent or cannot be read: {problem}") from problem
-        for split, shape in wanted.items():
-            values = found[split]
-            if values.shape != shape:
-                raise Unusable(f"predictions for {split} have the shape {values.shape}, expected {shape}")
-            if not np.isfinite(values).all():
-                raise Unusable(f"predictions for {split} are not finite")
-            if values.size and (values.min() < -1e-6 or np.abs(values.sum(axis=1) - 1).max() > 1e-3):
-                raise Unusable(f"predictions for {split} are not probabilities")
-        return found
+        return read_predictions(path, {split: (len(self.labels[split]), self._classes) for split in SPLITS})
 
     def score(self, predictions: dict[str, Probabilities]) -> Score:
         val = self.against(predictions["val"], "val")
@@ -81,6 +63,28 @@ class Scorer:
         """The frozen prepare.score: {metric, accuracy, temperature}."""
         scored: dict[str, float] = self._prepare.score(probabilities, self.labels[split])
         return scored
+
+
+def read_predictions(path: Path, wanted: dict[str, tuple[int, int]]) -> dict[str, Probabilities]:
+    """The named arrays of a predictions.npz, each of the wanted shape (photos, classes); Unusable otherwise."""
+    most = sum(rows * columns * 8 for rows, columns in wanted.values()) + SLACK
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > most:
+                raise Unusable("predictions.npz is larger than predictions can be")
+        with np.load(path, allow_pickle=False) as loaded:
+            found = {name: np.asarray(loaded[name], np.float32) for name in wanted}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError, NotImplementedError) as problem:
+        raise Unusable(f"predictions.npz is absent or cannot be read: {problem}") from problem
+    for name, shape in wanted.items():
+        values = found[name]
+        if values.shape != shape:
+            raise Unusable(f"predictions for {name} have the shape {values.shape}, expected {shape}")
+        if not np.isfinite(values).all():
+            raise Unusable(f"predictions for {name} are not finite")
+        if values.size and (values.min() < -1e-6 or np.abs(values.sum(axis=1) - 1).max() > 1e-3):
+            raise Unusable(f"predictions for {name} are not probabilities")
+    return found
 
 
 def write_job(folder: Path, source: str, job: dict[str, Any]) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from research_runner import dataset
 from research_runner.errors import RunnerError
 from research_runner.measure import Estimate, wilson
 from research_runner.onnx_model import OnnxModel
-from research_runner.workspace import Workspace
+from research_runner.workspace import Meta, Workspace
 from sensors import decode
 
 
@@ -23,9 +25,18 @@ class Unseen(msgspec.Struct, frozen=True):
     accuracy: Estimate
 
 
-def score(workspace: Workspace, onnx: Path, folder: Path) -> Unseen:
+class Photos(NamedTuple):
+    """Readable photos as a run wants them: images (n, channels, height, width) uint8; labels (n,), -1 for unknown."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    unreadable: int
+
+
+def read(meta: Meta, folder: Path) -> Photos:
+    """A folder with labels.csv, in the size and with the labels of `meta`. Raises RunnerError when none is readable."""
     rows, _ = dataset.read(folder)
-    meta, images, labels = workspace.meta, [], []
+    images, labels = [], []
     for row in rows:
         try:
             pixels = decode.pixels((folder / row["file"]).read_bytes(), meta.width, meta.height, meta.channels)
@@ -35,6 +46,12 @@ def score(workspace: Workspace, onnx: Path, folder: Path) -> Unseen:
         labels.append(meta.labels.index(row["label"]) if row["label"] in meta.labels else -1)
     if not images:
         raise RunnerError(f"none of the photos in {folder} can be read")
-    said = OnnxModel(onnx)(np.stack(images)).argmax(axis=1)
-    right = int((said == np.array(labels)).sum())
-    return Unseen(len(images), len(rows) - len(images), wilson(right, len(images)))
+    return Photos(np.stack(images), np.array(labels), len(rows) - len(images))
+
+
+def score(workspace: Workspace, onnx: Path, folder: Path) -> Unseen:
+    """Accuracy of a graph on the folder's photos."""
+    photos = read(workspace.meta, folder)
+    said = OnnxModel(onnx)(photos.images).argmax(axis=1)
+    n = len(photos.labels)
+    return Unseen(n, photos.unreadable, wilson(int((said == photos.labels).sum()), n))

@@ -106,3 +106,16 @@ async def submission(agent: Agent, submission_id: str) -> dict[str, Any]:
 
     found: dict[str, Any] = await until(decided, f"the decision on {submission_id}")
     return found
+
+
+async def movements(agent: Agent) -> dict[str, int]:
+    """What moved on the account's balance, by kind, in minor units: in positive, out negative. From its journal."""
+    sums: dict[str, int] = {}
+    query: dict[str, Any] = {"limit": 100}
+    while True:
+        page = await agent.caller.get("/v1/ledger", **query)
+        for line in page["items"]:
+            sums[line["kind"]] = sums.get(line["kind"], 0) + line["amount"]["amount"]
+        if page["next_cursor"] is None:
+            return sums
+        query["cursor"] = page["next_cursor"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 
@@ -26,27 +27,30 @@ def lines(
     y_label: str,
     *,
     y_from: float | None = None,
+    doubling: bool = False,
 ) -> str:
-    """Series (css class, points) over common axes, which name their ends."""
+    """Series (css class, points) over common axes, which name their ends; doubling: the horizontal axis is log 2."""
     points = [point for _, each in series for point in each]
     if not points:
         return _frame(f'<text x="20" y="40">{escape(title)}: nothing to show</text>', title)
-    x0, x1 = min(x for x, _ in points), max(x for x, _ in points)
+    scale = math.log2 if doubling else float
+    x0, x1 = scale(min(x for x, _ in points)), scale(max(x for x, _ in points))
     y0, y1 = min(y for _, y in points) if y_from is None else y_from, max(y for _, y in points)
     wide, high = (x1 - x0) or 1, (y1 - y0) or 1
 
     def at(x: float, y: float) -> tuple[float, float]:
         return (
-            LEFT + (x - x0) / wide * (WIDTH - LEFT - 16),
+            LEFT + (scale(x) - x0) / wide * (WIDTH - LEFT - 16),
             HEIGHT - BOTTOM - (y - y0) / high * (HEIGHT - BOTTOM - 18),
         )
 
     body = [f'<path class="axis" d="M{LEFT} 12V{HEIGHT - BOTTOM}H{WIDTH - 12}"/>']
     for y in (y0, (y0 + y1) / 2, y1):
-        body.append(f'<text x="{LEFT - 6}" y="{at(x0, y)[1] + 4:.1f}" text-anchor="end">{_nice(y)}</text>')
-    body.append(f'<text x="{LEFT}" y="{HEIGHT - 12}">{_nice(x0)}</text>')
+        body.append(f'<text x="{LEFT - 6}" y="{at(1, y)[1] + 4:.1f}" text-anchor="end">{_nice(y)}</text>')
+    first, last = min(x for x, _ in points), max(x for x, _ in points)
+    body.append(f'<text x="{LEFT}" y="{HEIGHT - 12}">{_nice(first)}</text>')
     body.append(
-        f'<text x="{WIDTH - 14}" y="{HEIGHT - 12}" text-anchor="end">{_nice(x1)} {escape(x_label)}</text>'
+        f'<text x="{WIDTH - 14}" y="{HEIGHT - 12}" text-anchor="end">{_nice(last)} {escape(x_label)}</text>'
         f'<text x="{LEFT + 6}" y="20">{escape(y_label)}</text>'
     )
     for kind, each in series:

@@ -15,7 +15,7 @@ from typing import Any
 from app.demo.agent import Agent
 from app.demo.http import until
 from app.demo.photos import Collection, Labelled
-from app.demo.report import Learned
+from app.demo.report import Learned, best_guess
 
 LOOP_S = 240  # for a slow machine; two idle cores need a third of it
 AT_ONCE = 100  # photos in one prediction request
@@ -58,15 +58,20 @@ async def learn(
             accuracy = "  -  " if event["accuracy"] is None else f"{event['accuracy']:.3f}"
             say(f"experiment {event['experiment']:>2}  {event['status']:<8} {accuracy}  {event['description']}")
     best = await runner.result("publish", workspace, "--json")
+    await asyncio.to_thread(_write_folder, unseen, scratch / "unseen")
+    async for event in runner.lines("curve", workspace, scratch / "unseen", "--json"):
+        learned.curve.append(event)
+        say(f"trained on {event['photos']:>4} photos: {event['accuracy']:.3f} of the unseen ones are named rightly")
     await runner("report", workspace)
     shutil.copy(workspace / "report.html", out / "experiments.html")
     learned.model, learned.unseen = best, len(unseen)
-    learned.first = await _score_first(runner, workspace, unseen, scratch / "unseen")
+    learned.first = await _score_first(runner, workspace, scratch / "unseen")
     learned.final, outputs = await _score(agent, best["id"], unseen)
-    wrong = [pair for pair in zip(unseen, outputs, strict=True) if pair[1]["label"] != pair[0].label]
-    right = [pair for pair in zip(unseen, outputs, strict=True) if pair[1]["label"] == pair[0].label]
+    wrong = [pair for pair in zip(unseen, outputs, strict=True) if best_guess(pair[1]) != pair[0].label]
+    right = [pair for pair in zip(unseen, outputs, strict=True) if best_guess(pair[1]) == pair[0].label]
     learned.samples = (wrong[: SHOWN // 3] + right)[:SHOWN]
     learned.seconds = time.monotonic() - began
+    learned.abstained = sum(output["abstained"] for output in outputs)
     say(f"{best['name']} is published; {learned.final:.4f} of {len(unseen)} unseen photos are named rightly")
     return learned
 
@@ -78,13 +83,12 @@ async def _score(agent: Agent, model: str, photos: list[Labelled]) -> tuple[floa
         files = [("files", ("photo", photo.data, "image/jpeg")) for photo in photos[start : start + AT_ONCE]]
         response = await agent.caller.ask("POST", f"/v1/models/{model}/predict", files=files)
         outputs += response.json()["outputs"]
-    right = sum(output["label"] == photo.label for photo, output in zip(photos, outputs, strict=True))
+    right = sum(best_guess(output) == photo.label for photo, output in zip(photos, outputs, strict=True))
     return right / len(photos), outputs
 
 
-async def _score_first(runner: Runner, workspace: Path, photos: list[Labelled], folder: Path) -> float:
+async def _score_first(runner: Runner, workspace: Path, folder: Path) -> float:
     """The same share for the model of the very first experiment, which was never published."""
-    await asyncio.to_thread(_write_folder, photos, folder)
     said = await runner.result("score", workspace, folder, "--model", "first", "--json")
     return float(said["accuracy"]["value"])
 

@@ -31,6 +31,7 @@ class Outcome:
     accepted: int = 0
     refused: list[dict[str, str]] = field(default_factory=list)  # trick, wanted check, failed check, detail
     seconds: float = 0.0
+    earned: int = 0  # by all the people, minor units, as their own earnings say it
     run: dict[str, Any] = field(default_factory=dict)
 
 
@@ -114,6 +115,7 @@ async def settle(client: httpx.AsyncClient, outcome: Outcome, olu: str, pia: str
 
     async def released() -> bool:
         earned = [await person.caller.get("/v1/people/earnings") for person in outcome.people]
+        outcome.earned = sum(each["pending"]["amount"] + each["payable"]["amount"] for each in earned)
         return all(each["pending"]["amount"] == 0 and each["payable"]["amount"] > 0 for each in earned)
 
     await until(released, "the release of what was earned")

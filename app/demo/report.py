@@ -22,10 +22,12 @@ class Learned:
     """What the research half leaves behind."""
 
     experiments: list[dict[str, Any]] = field(default_factory=list)  # rows of results.tsv
+    curve: list[dict[str, Any]] = field(default_factory=list)  # accuracy on unseen photos by number trained on
     model: dict[str, Any] = field(default_factory=dict)
     first: float = 0.0  # of the first experiment's model, on photos that nobody trained on
     final: float = 0.0
     unseen: int = 0
+    abstained: int = 0  # of the unseen photos, those of which the published model would rather say nothing
     samples: list[tuple[Labelled, dict[str, Any]]] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -35,11 +37,21 @@ def money(amount: float, currency: str = "usd") -> str:
     return f"{amount / 100:,.2f} {currency.upper()}"
 
 
+def best_guess(output: dict[str, Any]) -> str:
+    """A prediction's likeliest label, also where the model would rather abstain: what accuracy is counted by."""
+    probabilities: dict[str, float] = output["probabilities"]
+    return max(probabilities, key=probabilities.__getitem__)
+
+
+def caught(cheat: dict[str, str]) -> bool:
+    """Whether a cheat was refused, and for the very thing that was wrong."""
+    return cheat["failed_check"] in (cheat["check"], "unsupported-media")
+
+
 def summary(collection: Collection, outcome: Outcome, learned: Learned, account: dict[str, Any], clean: bool,
             seconds: float) -> list[tuple[str, str]]:  # fmt: skip
     """The few lines that say whether it worked."""
-    refused = sum(row["check"] == row["failed_check"] or row["failed_check"] == "unsupported-media"
-                  for row in outcome.refused)  # fmt: skip
+    refused = sum(map(caught, outcome.refused))
     kept = sum(row["status"] == "keep" for row in learned.experiments)
     return [
         ("questions asked", f"{len(outcome.tasks)} tasks, {sum(t['quantity'] for t in outcome.tasks)} photos wanted"),
@@ -52,6 +64,7 @@ def summary(collection: Collection, outcome: Outcome, learned: Learned, account:
         ("experiments", f"{len(learned.experiments)} runs, {kept} kept, {learned.seconds:.0f} s"),
         ("accuracy on unseen photos", f"{learned.final:.4f} over {learned.unseen} "
                                       f"(first experiment's model: {learned.first:.4f})"),
+        ("not sure of", f"{learned.abstained} of them: there it says so, and names no label"),
         ("model", f"{learned.model['name']} version {learned.model['version']}, answering at /v1/models/…/predict"),
         ("audit", "clean" if clean else "BROKEN"),
         ("time in all", f"{seconds:.0f} s"),
@@ -59,7 +72,13 @@ def summary(collection: Collection, outcome: Outcome, learned: Learned, account:
 
 
 def write(
-    path: Path, title: str, rows: list[tuple[str, str]], agent: Agent, outcome: Outcome, learned: Learned
+    path: Path,
+    title: str,
+    rows: list[tuple[str, str]],
+    agent: Agent,
+    outcome: Outcome,
+    learned: Learned,
+    movements: dict[str, int],
 ) -> None:
     """Write the page."""
     parts = [
@@ -71,8 +90,10 @@ def write(
         "<h2>What was refused, and why</h2>",
         _table(("trick", "check that failed", "what the person was told"),
                [(row["trick"], row["failed_check"], row["detail"]) for row in outcome.refused]),
-        "<h2>Where the money went</h2>", _figure(_flow(outcome)),
+        "<h2>Where the money went</h2>", _figure(_flow(outcome, movements)),
         "<h2>Experiments</h2>", _figure(_progress(learned.experiments)),
+        '<p>Every change, its cost and its seeds: <a href="experiments.html">the runner\'s own report</a>.</p>',
+        "<h2>What more photos bring</h2>", _figure(_curve(learned)),
         "<h2>Predictions on photos nobody trained on</h2>", _samples(learned),
     ]  # fmt: skip
     path.write_text(
@@ -103,18 +124,19 @@ def _funnel(agent: Agent, outcome: Outcome) -> str:
     return charts.bars(rows, "The funnel, counted from the event log")
 
 
-def _flow(outcome: Outcome) -> str:
-    fee, reward = outcome.tasks[0]["fee"]["amount"], outcome.tasks[0]["reward"]["amount"]
-    earned, fees = reward * outcome.accepted, fee * outcome.accepted
+def _flow(outcome: Outcome, movements: dict[str, int]) -> str:
+    """All of it from the ledger: the account's journal, the people's earnings, the payout run."""
+    topped_up = movements["funding"]
+    spent = -sum(amount for kind, amount in movements.items() if kind != "funding")
     paid = outcome.run["total"]["amount"]["amount"]
     return charts.bars(
         [
-            ("topped up by the agent", 100_000.0, money(100_000)),
-            ("spent on observations", float(earned + fees), money(earned + fees)),
-            ("earned by people", float(earned), money(earned)),
-            ("the market's fee", float(fees), money(fees)),
+            ("topped up by the agent", float(topped_up), money(topped_up)),
+            ("spent on observations", float(spent), money(spent)),
+            ("earned by people", float(outcome.earned), money(outcome.earned)),
+            ("the market's fee", float(spent - outcome.earned), money(spent - outcome.earned)),
             ("paid out", float(paid), money(paid)),
-            ("waiting for bank details", float(earned - paid), money(earned - paid)),
+            ("waiting for bank details", float(outcome.earned - paid), money(outcome.earned - paid)),
         ],
         "Money, from the ledger",
     )
@@ -140,15 +162,31 @@ def _progress(experiments: list[dict[str, Any]]) -> str:
     )
 
 
+def _curve(learned: Learned) -> str:
+    return charts.lines(
+        [
+            ("best", [(point["photos"], point["accuracy"]) for point in learned.curve]),
+            ("dots-kept", [(point["photos"], point["accuracy"]) for point in learned.curve]),
+        ],
+        f"Accuracy of the kept train.py on {learned.unseen:,} unseen photos, by photos trained on, which double "
+        "along the axis",
+        "photos",
+        "accuracy",
+        doubling=True,
+    )
+
+
 def _samples(learned: Learned) -> str:
     cells = []
     for photo, output in learned.samples:
-        right = output["label"] == photo.label
+        said = best_guess(output)
+        right = said == photo.label
+        sure = "not sure: " if output["abstained"] else ""
         image = base64.b64encode(photo.data).decode()
         kind = "image/png" if photo.data.startswith(b"\x89PNG") else "image/jpeg"
         cells.append(
             f'<figure><img alt="photo labelled {escape(photo.label)}" src="data:{kind};base64,{image}">'
-            f'<span class="{"good" if right else "bad"}">{escape(str(output["label"]))} '
+            f'<span class="{"good" if right else "bad"}">{sure}{escape(said)} '
             f"{output['confidence']:.2f}</span><br>truly {escape(photo.label)}</figure>"
         )
     return f'<div class="grid">{"".join(cells)}</div>'

@@ -34,7 +34,7 @@ def main(data: Path | None, out: Path, *, buy: int = WANTED, experiments: int = 
     began = time.monotonic()
 
     def say(line: str) -> None:
-        console.print(f"[dim]{time.monotonic() - began:6.1f} s[/dim]  {line}")
+        console.print(f"[dim]{time.monotonic() - began:6.1f} s[/dim]  {line}", soft_wrap=True)
 
     try:
         collection = photos.folder(data, SEED) if data else photos.digits(SEED)
@@ -88,11 +88,12 @@ async def _tell(
         say("the hold window is over; Olu's payout run, approved by Pia, is paid")
         learned = await learning.learn(agent, system.url, collection, unseen, scratch, out, say, experiments)
         account = await agent.caller.get("/v1/account")
+        movements = await agents.movements(agent)
     clean = await asyncio.to_thread(_audit, system, say)
     rows = report.summary(collection, outcome, learned, account, clean, time.monotonic() - began)
     report.write(out / "report.html", f"learning to tell one {collection.name} from another", rows, agent, outcome,
-                 learned)  # fmt: skip
-    return rows, clean and learned.final >= learned.first
+                 learned, movements)  # fmt: skip
+    return rows, clean and all(map(report.caught, outcome.refused)) and learned.final >= learned.first
 
 
 def _operator(system: System, name: str) -> str:

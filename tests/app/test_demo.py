@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.demo import charts, photos
+from app.demo import charts, photos, report
 from app.demo.photos import BadData, Collection, Labelled
 
 
@@ -92,3 +92,17 @@ def test_charts_write_what_they_are_given_as_text() -> None:
     line = charts.lines([("line", [(0, 0.5), (10, 1.0)])], "Title", "s", "things")
     assert "<polyline" in line and "10" in line
     assert "nothing to show" in charts.lines([], "Title", "x", "y")
+    doubled = charts.lines([("line", [(16, 0.5), (32, 0.6), (64, 0.7)])], "Title", "photos", "share", doubling=True)
+    places = [float(pair.split(",")[0]) for pair in doubled.split('points="')[1].split('"')[0].split()]
+    assert places[1] - places[0] == pytest.approx(places[2] - places[1], abs=0.2)
+
+
+def test_accuracy_counts_the_likeliest_label_also_where_the_model_abstains() -> None:
+    output = {"label": None, "abstained": True, "confidence": 0.4, "probabilities": {"a": 0.4, "b": 0.35, "c": 0.25}}
+    assert report.best_guess(output) == "a"
+
+
+def test_a_cheat_counts_as_caught_only_for_what_was_wrong() -> None:
+    assert report.caught({"check": "fresh", "failed_check": "fresh"})
+    assert not report.caught({"check": "fresh", "failed_check": "quality"})
+    assert not report.caught({"check": "fresh", "failed_check": "-"})
