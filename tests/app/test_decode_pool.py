@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +18,10 @@ import pytest
 from app.decode_pool import CRASHED, TOO_SLOW, DecodeError, DecodePool
 from sensors import decode
 from sensors.inspection import MAX_BYTES, Inspection, Undecodable
+from tests.sensors.difficult import Difficult, difficult, made
 from tests.sensors.pictures import blank_png, photo, slow_progressive
 
 ROOT = Path(__file__).resolve().parents[2]
-PHOTOS = ROOT.parent / "shared/data/photos_exif"
 MOST_RSS_KB = 500_000
 
 
@@ -237,14 +237,9 @@ def test_children_die_with_a_killed_parent() -> None:
         parent.communicate()
 
 
-def difficult_photos() -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(PHOTOS.iterdir()) if path.suffix != ".csv"}
-
-
-@pytest.mark.skipif(not PHOTOS.is_dir(), reason="the shared photos are not here")
-async def test_every_difficult_photo_yields_a_measure_or_a_reason() -> None:
-    photos = difficult_photos()
-    assert len(photos) == 115
+@pytest.mark.parametrize("source", [difficult, made])
+async def test_every_difficult_photo_yields_a_measure_or_a_reason(source: Callable[[], Difficult]) -> None:
+    photos, unreadable, _ = source()
     outcomes: dict[str, Inspection | str] = {}
     async with DecodePool(workers=2) as pool:
 
@@ -261,20 +256,4 @@ async def test_every_difficult_photo_yields_a_measure_or_a_reason() -> None:
         assert all(peak_rss_kb(child) < MOST_RSS_KB for child in children())
     refused = {name: reason for name, reason in outcomes.items() if isinstance(reason, str)}
     assert all(reason.endswith(".") and len(reason) > 15 for reason in refused.values())
-    assert set(refused) == {
-        "exifr__Irvine_CA.avif",
-        "exifreader__test-issue-608-truncated-exif-tiff-dos.jpg",
-        "pillow__broken.png",
-        "pillow__broken_data_stream.png",
-        "pillow__crash-0c7e0e8e11ce787078f00b5b0ca409a167f070e0.tif",
-        "pillow__crash-2020-10-test.tif",
-        "pillow__decompression_bomb.gif",
-        "pillow__decompression_bomb_extents.gif",
-        "pillow__oom-225817ca0f8c663be7ab4b9e717b02c661e66834.tif",
-        "pillow__truncated_image.png",
-        "pillow__truncated_jpeg.jpg",
-        "pillow_heif__corrupted.heic",
-        "pillow_heif__corrupted.hif",
-        "pillow_heif__empty.heic",
-        "pillow_heif__truncated.heic",
-    }
+    assert set(refused) == unreadable

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from io import BytesIO
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -13,9 +13,9 @@ from PIL import Image, ImageCms
 
 from sensors.decode import Inspection, Undecodable, inspect, pixels, render, sniff
 from sensors.pdq import distance
+from tests.sensors.difficult import Difficult, difficult, made
 from tests.sensors.pictures import encoded, photo, scene, short, text, tiff
 
-PHOTOS = Path(__file__).resolve().parents[3] / "shared/data/photos_exif"
 WAYS = [
     (1, None),
     (2, Image.Transpose.FLIP_LEFT_RIGHT),
@@ -123,20 +123,16 @@ def test_pixels_are_the_same_every_time_and_need_sane_sizes() -> None:
         render(data, 0)
 
 
-@pytest.mark.skipif(not PHOTOS.is_dir(), reason="the shared photos are not here")
-def test_heic_photos_of_phones_decode_upright() -> None:
-    taken = {
-        "exifr__heic-iphone7.heic": (4032, 3024, "Apple"),
-        "exif-samples__IMG_5195.HEIC": (2566, 3313, "Apple"),
-        "pillow_heif__xiaomi.heic": (2592, 1944, "Xiaomi"),
-    }
-    for name, (width, height, make) in taken.items():
-        seen = inspect((PHOTOS / name).read_bytes())
+@pytest.mark.parametrize("source", [difficult, made])
+def test_heic_photos_of_phones_decode_upright(source: Callable[[], Difficult]) -> None:
+    photos, _, phones = source()
+    for name, width, height, make in phones:
+        seen = inspect(photos[name])
         assert (seen.width, seen.height, seen.exif.make, seen.format) == (width, height, make, "HEIC")
         assert seen.exif.lat is not None and seen.exif.orientation == 1
     # The same phone photo as a small JPEG copy is still recognised.
-    original = (PHOTOS / "pillow_heif__xiaomi.heic").read_bytes()
-    one, other = inspect(original).pdq, inspect(render(original, 800)).pdq
+    original = photos[phones[-1].name]
+    one, other = inspect(original).pdq, inspect(render(original, 600)).pdq
     assert one is not None and other is not None and distance(one, other) <= 16
 
 
