@@ -392,14 +392,18 @@ CREATE TABLE public.ledger_tx (
 );
 
 CREATE TABLE public.login_code (
+    id uuid NOT NULL,
     person_id uuid NOT NULL,
+    network text NOT NULL,
     code_hash bytea NOT NULL,
-    expires_at timestamp with time zone NOT NULL,
-    attempts integer DEFAULT 0 NOT NULL,
     sent_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
-    sent integer DEFAULT 1 NOT NULL,
-    first_sent_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
-    CONSTRAINT login_code_attempts_check CHECK ((attempts <= 5))
+    expires_at timestamp with time zone NOT NULL,
+    tries integer DEFAULT 0 NOT NULL,
+    tries_elsewhere integer DEFAULT 0 NOT NULL,
+    used_from text,
+    CONSTRAINT login_code_network_check CHECK ((length(network) <= 50)),
+    CONSTRAINT login_code_tries_check CHECK ((tries <= 5)),
+    CONSTRAINT login_code_tries_elsewhere_check CHECK ((tries_elsewhere <= 2))
 );
 
 CREATE TABLE public.mail (
@@ -895,7 +899,7 @@ ALTER TABLE ONLY public.ledger_tx
     ADD CONSTRAINT ledger_tx_reverses_key UNIQUE (reverses);
 
 ALTER TABLE ONLY public.login_code
-    ADD CONSTRAINT login_code_pkey PRIMARY KEY (person_id);
+    ADD CONSTRAINT login_code_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.mail
     ADD CONSTRAINT mail_pkey PRIMARY KEY (id);
@@ -1033,6 +1037,8 @@ CREATE INDEX ledger_account_payable ON public.ledger_account USING btree (curren
 CREATE INDEX ledger_entry_account ON public.ledger_entry USING btree (account_id, tx_id);
 
 CREATE INDEX ledger_tx_subject ON public.ledger_tx USING btree (subject_id) WHERE (subject_id IS NOT NULL);
+
+CREATE INDEX login_code_person ON public.login_code USING btree (person_id, sent_at);
 
 CREATE INDEX mail_recipient ON public.mail USING btree (lower(recipient), id);
 

@@ -14,9 +14,13 @@ from market.accounts import Email
 from market.errors import NotFound, TooOften, Unauthenticated
 
 CODE_S = 600
-CODE_TRIES = 5
 CODE_PAUSE_S = 30
-CODES_A_DAY = 20
+# A code may be tried so often from the network that asked for it, and from all others together; so nobody else can use
+# up the tries of whoever stays where they asked.
+CODE_TRIES, CODE_TRIES_ELSEWHERE = 5, 2
+# Codes in a day that were not used: for one network, and for all from which the person has never signed in. The latter
+# times all tries of a code bounds what guessing can do: 14 * 7 in a million, less than 1e-4 a day.
+CODES_A_DAY, CODES_A_DAY_FOR_STRANGERS = 5, 14
 
 Language = Annotated[str, msgspec.Meta(pattern="^[a-z]{2,3}(-[A-Za-z0-9]{2,8})?$(?!\\n)", examples=["de"])]
 DisplayName = Annotated[str, msgspec.Meta(min_length=1, max_length=80, examples=["Bo"])]
@@ -65,50 +69,75 @@ async def sign_up(conn: asyncpg.Connection, draft: PersonDraft) -> UUID:
     return known
 
 
-async def make_code(conn: asyncpg.Connection, email: str) -> str | None:
-    """A one-time code for the person with this address, replacing any before; None when there is nobody.
+async def make_code(conn: asyncpg.Connection, email: str, network: str) -> str | None:
+    """A one-time code for the person with this address, beside those still valid; None when there is nobody.
 
-    Raises TooOften within half a minute of the last one, and above twenty in a day without a sign-in: mail must not be
-    a weapon, and five guesses at each of any number of codes would in time be enough.
+    network: where the request comes from. Raises TooOften within half a minute of the last code asked for there, above
+    five a day without a sign-in, and above fourteen for all networks from which the person has never signed in: mail
+    must not be a weapon, and guesses are bounded by the number of codes. What strangers ask for spoils no code that is
+    on its way, and uses up nothing where the person has signed in before.
     """
-    person = await conn.fetchval(
-        "SELECT id FROM person WHERE lower(email) = lower($1) AND erased_at IS NULL", email
-    )  # fmt: skip
+    person = await _turn(conn, email)
     if person is None:
         return None
+    await conn.execute(
+        """DELETE FROM login_code WHERE person_id = $1 AND sent_at <= market_now()
+             - CASE WHEN used_from IS NULL THEN interval '1 day' ELSE interval '90 days' END""",
+        person,
+    )
     code = f"{secrets.randbelow(1_000_000):06d}"
     kept = await conn.fetchval(
-        """INSERT INTO login_code AS c (person_id, code_hash, expires_at)
-             VALUES ($1, $2, market_now() + make_interval(secs => $3))
-           ON CONFLICT (person_id) DO UPDATE SET code_hash = excluded.code_hash, expires_at = excluded.expires_at,
-             attempts = 0, sent_at = market_now(),
-             sent = CASE WHEN c.first_sent_at <= market_now() - interval '1 day' THEN 1 ELSE c.sent + 1 END,
-             first_sent_at = CASE WHEN c.first_sent_at <= market_now() - interval '1 day' THEN market_now()
-                                  ELSE c.first_sent_at END
-             WHERE c.sent_at < market_now() - make_interval(secs => $4)
-               AND (c.sent < $5 OR c.first_sent_at <= market_now() - interval '1 day') RETURNING 1""",
-        person, _digest(person, code), CODE_S, CODE_PAUSE_S, CODES_A_DAY,
+        """WITH unused AS (
+             SELECT c.network, c.sent_at, EXISTS (
+               SELECT FROM login_code u WHERE u.person_id = $2 AND u.used_from = c.network) AS known
+             FROM login_code c WHERE c.person_id = $2 AND c.used_from IS NULL)
+           INSERT INTO login_code (id, person_id, network, code_hash, expires_at)
+             SELECT $1, $2, $3::text, $4, market_now() + make_interval(secs => $5)
+             WHERE (SELECT count(*) < $7 AND coalesce(max(sent_at) < market_now() - make_interval(secs => $6), true)
+                    FROM unused WHERE network = $3)
+               AND ((SELECT count(*) FROM unused WHERE NOT known) < $8
+                    OR EXISTS (SELECT FROM login_code WHERE person_id = $2 AND used_from = $3))
+           RETURNING 1""",
+        ids.new(), person, network, _digest(person, code), CODE_S, CODE_PAUSE_S, CODES_A_DAY, CODES_A_DAY_FOR_STRANGERS,
     )  # fmt: skip
     if kept is None:
-        raise TooOften(f"Wait {CODE_PAUSE_S} seconds between two codes; {CODES_A_DAY} a day are sent at most.")
+        raise TooOften(f"Wait {CODE_PAUSE_S} seconds between two codes; only a few are sent in a day.")
     return code
 
 
-async def try_code(conn: asyncpg.Connection, email: str, code: str) -> UUID | None:
+async def try_code(conn: asyncpg.Connection, email: str, code: str, network: str) -> UUID | None:
     """The person, when the code is theirs, fresh and unused; else None. Each try counts, so commit in both cases."""
-    row = await conn.fetchrow(
-        """UPDATE login_code SET attempts = attempts + 1 FROM person p
-           WHERE p.id = person_id AND lower(p.email) = lower($1) AND p.erased_at IS NULL
-             AND login_code.expires_at > market_now() AND attempts < $2
-           RETURNING person_id, code_hash""",
-        email, CODE_TRIES,
-    )  # fmt: skip
-    if row is None or not secrets.compare_digest(row["code_hash"], _digest(row["person_id"], code)):
+    person = await _turn(conn, email)
+    if person is None:
         return None
-    used: list[UUID] = await conn.fetch(
-        "DELETE FROM login_code WHERE person_id = $1 RETURNING person_id", row["person_id"]
+    tried = await conn.fetch(
+        """UPDATE login_code SET tries = tries + (network = $2)::int,
+             tries_elsewhere = tries_elsewhere + (network <> $2)::int
+           WHERE person_id = $1 AND used_from IS NULL AND expires_at > market_now()
+             AND CASE WHEN network = $2 THEN tries < $3 ELSE tries_elsewhere < $4 END
+           RETURNING id, code_hash""",
+        person, network, CODE_TRIES, CODE_TRIES_ELSEWHERE,
+    )  # fmt: skip
+    given = _digest(person, code)
+    right = [row["id"] for row in tried if secrets.compare_digest(row["code_hash"], given)]
+    if not right:
+        return None
+    await conn.execute(
+        """UPDATE login_code SET expires_at = least(expires_at, market_now()), used_from = CASE WHEN id = $2 THEN $3 END
+           WHERE person_id = $1 AND used_from IS NULL""",
+        person, right[0], network,
+    )  # fmt: skip
+    return person
+
+
+async def _turn(conn: asyncpg.Connection, email: str) -> UUID | None:
+    """The person with this address, once nobody else asks or tries for it; until the transaction ends."""
+    # Not the person's row: its lock is written to disk, and so would tell by its time whether an address is known.
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('login:' || lower($1), 0))", email)
+    found: UUID | None = await conn.fetchval(
+        "SELECT id FROM person WHERE lower(email) = lower($1) AND erased_at IS NULL", email
     )
-    return row["person_id"] if used else None
+    return found
 
 
 async def open_session(conn: asyncpg.Connection, person: UUID) -> str:

@@ -15,14 +15,17 @@ CREATE TABLE person (
   erased_at timestamptz);
 CREATE UNIQUE INDEX person_email ON person (lower(email)) WHERE erased_at IS NULL;
 
-CREATE TABLE login_code (
-  person_id uuid PRIMARY KEY REFERENCES person, -- one at a time: a new code replaces the old one
+CREATE TABLE login_code (                       -- a new one leaves those before as they are
+  id uuid PRIMARY KEY,
+  person_id uuid NOT NULL REFERENCES person,
+  network text NOT NULL CHECK (length(network) <= 50), -- that asked for it; limits go by it
   code_hash bytea NOT NULL,
-  expires_at timestamptz NOT NULL,
-  attempts int NOT NULL DEFAULT 0 CHECK (attempts <= 5),
   sent_at timestamptz NOT NULL DEFAULT market_now(),
-  sent int NOT NULL DEFAULT 1,                  -- how many were sent since first_sent_at: guesses are bounded by the day
-  first_sent_at timestamptz NOT NULL DEFAULT market_now());
+  expires_at timestamptz NOT NULL,
+  tries int NOT NULL DEFAULT 0 CHECK (tries <= 5),                      -- from that network
+  tries_elsewhere int NOT NULL DEFAULT 0 CHECK (tries_elsewhere <= 2),  -- from any other
+  used_from text);                              -- the network that signed in with it: a known one from then on
+CREATE INDEX login_code_person ON login_code (person_id, sent_at);
 
 CREATE TABLE operator (
   id uuid PRIMARY KEY,

@@ -1,5 +1,6 @@
 """People: sign-up and sign-in by mailed codes, and themselves."""
 
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Annotated
 
 import msgspec
@@ -31,7 +32,8 @@ class Session(msgspec.Struct, frozen=True):
 async def sign_up(call: Call, data: people.PersonDraft) -> None:
     """Sign up, or ask for another code.
 
-    A one-time code goes to the address; the answer is the same whether it was known before.
+    A one-time code goes to the address; codes sent before stay valid. The answer is the same whether the address was
+    known. Without a sign-in only a few are sent in a day, counted for each network that asks.
     """
     if not data.accept_terms:
         raise Invalid("To take part, the terms must be accepted.", pointer="/accept_terms")
@@ -39,9 +41,26 @@ async def sign_up(call: Call, data: people.PersonDraft) -> None:
     await send_code(call, data.email)
 
 
+def network_of(call: Call) -> str:
+    """Where a request comes from, as far as limits go: an IPv4 address, or the /64 that an IPv6 one stands for.
+
+    Behind a proxy that is not among the trusted ones, it is the proxy for everybody.
+    """
+    client = call.request.client
+    try:
+        address = ip_address(client.host if client is not None else "")
+    except ValueError:
+        return "unknown"
+    if isinstance(address, IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return f"{IPv6Address(int(address) >> 64 << 64)}/64"
+
+
 async def send_code(call: Call, email: str) -> None:
-    """Mail a new one-time code to `email`, if somebody has signed up with it."""
-    code = await people.make_code(call.connection, email)
+    """Mail a new one-time code to `email`, if somebody has signed up with it. Those mailed before stay valid."""
+    code = await people.make_code(call.connection, email, network_of(call))
     if code is None:
         return
     minutes = people.CODE_S // 60
@@ -65,7 +84,7 @@ async def open_session(call: Call, data: CodeTried) -> Session:
 async def try_code(call: Call, email: str, code: str) -> str:
     """The secret of a new session, when the code is right. Raises unauthenticated; the try counts all the same."""
     async with call.services.database.transaction() as connection:
-        person = await people.try_code(connection, email, code.strip())
+        person = await people.try_code(connection, email, code.strip(), network_of(call))
         secret = None if person is None else await people.open_session(connection, person)
     if secret is None:
         raise Problem("unauthenticated", "The code is not right or no longer valid. Ask for a new one.")

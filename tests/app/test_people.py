@@ -1,5 +1,11 @@
 """People over HTTP: signing in by mailed codes, what is near, claims, an honest negative."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
 from tests.app.conftest import BAKERY, Caller, World, a_task, claim, is_problem, ok, person, photo, post_task, submit
 
 SIGN_UP = {"email": "bo@example.com", "display_name": "Bo", "languages": ["en"], "accept_terms": True}
@@ -53,6 +59,64 @@ async def test_codes_are_not_mailed_more_often_than_twice_a_minute(world: World)
     is_problem(refused, 429, "rate-limited")
     assert int(refused.headers["retry-after"]) > 0
     assert len(ok(await world.client.get("/sandbox/outbox"))["items"]) == 1
+
+
+@asynccontextmanager
+async def on_network(world: World, address: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client whose requests come from `address`."""
+    transport = httpx.ASGITransport(app=world.app, client=(address, 40_000), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=world.client.base_url) as client:
+        yield client
+
+
+async def test_whoever_asks_for_bos_codes_all_day_neither_spoils_his_nor_locks_him_out(world: World) -> None:
+    ok(await world.client.post("/v1/people", json=SIGN_UP), 202)
+    code = await code_for(world, "bo@example.com")
+    async with on_network(world, "198.51.100.1") as mallory:
+        for _ in range(30):
+            asked = await mallory.post("/v1/people", json=SIGN_UP)
+            assert asked.status_code in (202, 429)
+            for guess in ("000001", "000002"):
+                answer = await mallory.post("/v1/people/session", json={"email": "bo@example.com", "code": guess})
+                is_problem(answer, 401, "unauthenticated")
+        ok(await world.client.post("/v1/people/session", json={"email": "bo@example.com", "code": code}), 201)
+        for _ in range(100):
+            await world.later(31)
+            await mallory.post("/v1/people", json=SIGN_UP)
+    ok(await world.client.post("/v1/people", json=SIGN_UP), 202)
+    code = await code_for(world, "bo@example.com")
+    ok(await world.client.post("/v1/people/session", json={"email": "bo@example.com", "code": code}), 201)
+
+
+async def test_a_known_and_an_unknown_address_are_answered_alike(world: World, bo: Caller) -> None:
+    """Until the limit and beyond: what a stranger sees says nothing of who has signed up."""
+    seen = []
+    async with on_network(world, "198.51.100.1") as mallory:
+        for email in ("bo@example.com", "nobody@example.com"):
+            for _ in range(7):
+                asked = await mallory.post("/v1/people", json={**SIGN_UP, "email": email})
+                tried = await mallory.post("/v1/people/session", json={"email": email, "code": "1"})
+                told = [answer.json() if answer.content else {} for answer in (asked, tried)]
+                seen.append([asked.status_code, tried.status_code, *[each.get("detail") for each in told]])
+                await world.later(31)
+    assert seen[:7] == seen[7:]
+    assert [each[0] for each in seen[:7]] == [202] * 5 + [429] * 2
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("198.51.100.1", "198.51.100.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("::ffff:198.51.100.1", "198.51.100.1"),
+        ("a-socket", "unknown"),
+    ],
+)
+async def test_limits_go_by_the_network_that_asks(world: World, address: str, network: str) -> None:
+    async with on_network(world, address) as client:
+        ok(await client.post("/v1/people", json=SIGN_UP), 202)
+    async with world.services.database.read() as connection:
+        assert await connection.fetchval("SELECT network FROM login_code") == network
 
 
 async def test_the_terms_must_be_accepted(world: World) -> None:

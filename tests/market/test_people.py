@@ -11,10 +11,11 @@ from market.errors import NotFound, TooOften, Unauthenticated
 from tests.market.conftest import Cast
 
 BO = "bo@example.com"
+HOME, ELSEWHERE = "192.0.2.7", "198.51.100.1"
 
 
-async def code_for(cast: Cast, email: str = BO) -> str:
-    code = await people.make_code(cast.conn, email)
+async def code_for(cast: Cast, email: str = BO, network: str = HOME) -> str:
+    code = await people.make_code(cast.conn, email, network)
     assert code is not None
     return code
 
@@ -26,7 +27,7 @@ def other(code: str) -> str:
 async def test_the_mailed_code_opens_a_session(cast: Cast, bo: UUID) -> None:
     code = await code_for(cast)
     assert len(code) == 6 and code.isdigit()
-    assert await people.try_code(cast.conn, BO.upper(), code) == bo
+    assert await people.try_code(cast.conn, BO.upper(), code, HOME) == bo
     secret = await people.open_session(cast.conn, bo)
     actor = await keys.find(cast.conn, secret)
     assert (actor.kind, actor.owner, actor.scopes) == ("person", bo, frozenset())
@@ -39,8 +40,8 @@ async def test_the_mailed_code_opens_a_session(cast: Cast, bo: UUID) -> None:
 
 async def test_a_code_is_used_once(cast: Cast, bo: UUID) -> None:
     code = await code_for(cast)
-    assert await people.try_code(cast.conn, BO, code) == bo
-    assert await people.try_code(cast.conn, BO, code) is None
+    assert await people.try_code(cast.conn, BO, code, HOME) == bo
+    assert await people.try_code(cast.conn, BO, code, HOME) is None
 
 
 async def test_a_code_used_ten_times_at_once_opens_one_session(pool: asyncpg.Pool) -> None:
@@ -51,7 +52,7 @@ async def test_a_code_used_ten_times_at_once_opens_one_session(pool: asyncpg.Poo
 
     async def use() -> UUID | None:
         async with pool.acquire() as conn, conn.transaction():
-            return await people.try_code(conn, BO, code)
+            return await people.try_code(conn, BO, code, HOME)
 
     assert sorted(map(str, await asyncio.gather(*(use() for _ in range(10))))) == sorted([str(bo)] + ["None"] * 9)
 
@@ -59,15 +60,17 @@ async def test_a_code_used_ten_times_at_once_opens_one_session(pool: asyncpg.Poo
 async def test_five_wrong_tries_spoil_the_code(cast: Cast, bo: UUID) -> None:
     code = await code_for(cast)
     for _ in range(people.CODE_TRIES):
-        assert await people.try_code(cast.conn, BO, other(code)) is None
-    assert await people.try_code(cast.conn, BO, code) is None, "the sixth try comes too late, even when it is right"
+        assert await people.try_code(cast.conn, BO, other(code), HOME) is None
+    assert await people.try_code(cast.conn, BO, code, HOME) is None, (
+        "the sixth try comes too late, even when it is right"
+    )
 
 
 async def test_the_fifth_try_may_still_be_right(cast: Cast, bo: UUID) -> None:
     code = await code_for(cast)
     for _ in range(people.CODE_TRIES - 1):
-        await people.try_code(cast.conn, BO, other(code))
-    assert await people.try_code(cast.conn, BO, code) == bo
+        await people.try_code(cast.conn, BO, other(code), HOME)
+    assert await people.try_code(cast.conn, BO, code, HOME) == bo
 
 
 async def test_fifty_guesses_at_once_are_still_five(pool: asyncpg.Pool) -> None:
@@ -78,41 +81,92 @@ async def test_fifty_guesses_at_once_are_still_five(pool: asyncpg.Pool) -> None:
 
     async def guess() -> UUID | None:
         async with pool.acquire() as conn, conn.transaction():
-            return await people.try_code(conn, BO, other(code))
+            return await people.try_code(conn, BO, other(code), HOME)
 
     assert await asyncio.gather(*(guess() for _ in range(50))) == [None] * 50
     async with pool.acquire() as conn:
-        assert await conn.fetchval("SELECT attempts FROM login_code") == people.CODE_TRIES
+        assert await conn.fetchval("SELECT tries FROM login_code") == people.CODE_TRIES
 
 
 @pytest.mark.parametrize("wrong", ["", "0", "00000", "0000000", " 12345", "abcdef", "١٢٣٤٥٦", "x" * 1000])
 async def test_what_is_no_code_is_a_wrong_code(cast: Cast, bo: UUID, wrong: str) -> None:
     await code_for(cast)
-    assert await people.try_code(cast.conn, BO, wrong) is None
-    assert await cast.conn.fetchval("SELECT attempts FROM login_code") == 1
+    assert await people.try_code(cast.conn, BO, wrong, HOME) is None
+    assert await cast.conn.fetchval("SELECT tries FROM login_code") == 1
 
 
 async def test_a_code_lasts_ten_minutes(cast: Cast, bo: UUID) -> None:
     code = await code_for(cast)
     await clock.advance(cast.conn, people.CODE_S)
-    assert await people.try_code(cast.conn, BO, code) is None
+    assert await people.try_code(cast.conn, BO, code, HOME) is None
 
 
-async def test_a_new_code_ends_the_old_one(cast: Cast, bo: UUID) -> None:
-    old = await code_for(cast)
-    await clock.advance(cast.conn, people.CODE_PAUSE_S + 1)
-    new = await code_for(cast)
-    if old != new:  # one in a million
-        assert await people.try_code(cast.conn, BO, old) is None
-    assert await people.try_code(cast.conn, BO, new) == bo
+async def test_a_new_code_leaves_the_old_one_valid_until_one_is_used(cast: Cast, bo: UUID) -> None:
+    codes = []
+    for _ in range(3):
+        codes.append(await code_for(cast))
+        await clock.advance(cast.conn, people.CODE_PAUSE_S + 1)
+    assert await people.try_code(cast.conn, BO, codes[0], HOME) == bo
+    for left in codes[1:]:
+        assert await people.try_code(cast.conn, BO, left, HOME) is None, "signing in ends them all"
+
+
+async def test_a_code_may_be_entered_on_another_network_but_hardly_guessed_there(cast: Cast, bo: UUID) -> None:
+    code = await code_for(cast)
+    assert await people.try_code(cast.conn, BO, code, ELSEWHERE) == bo
+    code = await code_for(cast)
+    for _ in range(people.CODE_TRIES_ELSEWHERE):
+        assert await people.try_code(cast.conn, BO, other(code), ELSEWHERE) is None
+    assert await people.try_code(cast.conn, BO, code, "203.0.113.5") is None, "all other networks share these tries"
+    assert await people.try_code(cast.conn, BO, code, HOME) == bo, "and use up none of the own"
+
+
+async def test_whoever_asks_and_guesses_from_one_network_all_day_locks_nobody_out(cast: Cast, bo: UUID) -> None:
+    code = await code_for(cast)
+    for _ in range(600 // 31):
+        await attacked(cast, ELSEWHERE)
+    assert await people.try_code(cast.conn, BO, code, HOME) == bo, "the code on its way works"
+    for _ in range(30):
+        await attacked(cast, ELSEWHERE)
+    assert await people.try_code(cast.conn, BO, await code_for(cast), HOME) == bo, "and so does another"
+    fresh = await code_for(cast, network="203.0.113.5")
+    assert await people.try_code(cast.conn, BO, fresh, "203.0.113.5") == bo, "on a network never seen, too"
+
+
+async def test_many_networks_lock_nobody_out_where_they_have_signed_in_before(cast: Cast, bo: UUID) -> None:
+    assert await people.try_code(cast.conn, BO, await code_for(cast), HOME) == bo
+    for n in range(20):
+        await attacked(cast, f"198.51.100.{n}")
+    with pytest.raises(TooOften):
+        await code_for(cast, network="203.0.113.5")
+    assert await people.try_code(cast.conn, BO, await code_for(cast), HOME) == bo
+
+
+async def test_any_number_of_networks_have_less_than_a_hundred_guesses_a_day(cast: Cast, bo: UUID) -> None:
+    for n in range(100):
+        await attacked(cast, f"198.51.100.{n}", pause_s=800)
+    guesses = await cast.conn.fetchval("SELECT sum(tries + tries_elsewhere) FROM login_code")
+    assert 0 < guesses < 100, "at a million codes, each right with 1e-6"
+
+
+async def attacked(cast: Cast, network: str, pause_s: int = people.CODE_PAUSE_S + 1) -> None:
+    """Somebody asks for a code of Bo's and guesses until it is no use; then time passes."""
+    try:
+        async with cast.conn.transaction():
+            await people.make_code(cast.conn, BO, network)
+    except TooOften:
+        pass
+    for guess in range(people.CODE_TRIES + 2):
+        assert await people.try_code(cast.conn, BO, f"x{guess}", network) is None
+    await clock.advance(cast.conn, pause_s)
 
 
 async def test_codes_are_not_mailed_in_a_stream(cast: Cast, bo: UUID) -> None:
     code = await code_for(cast)
     for _ in range(3):
         with pytest.raises(TooOften):
-            await people.make_code(cast.conn, BO)
-    assert await people.try_code(cast.conn, BO, code) == bo, "asking too often does not spoil the code"
+            await people.make_code(cast.conn, BO, HOME)
+    assert await people.try_code(cast.conn, BO, code, HOME) == bo, "asking too often does not spoil the code"
 
 
 async def test_guessing_on_and_on_with_new_codes_ends_as_well(cast: Cast, bo: UUID) -> None:
@@ -121,10 +175,10 @@ async def test_guessing_on_and_on_with_new_codes_ends_as_well(cast: Cast, bo: UU
         for _ in range(100):
             code = await code_for(cast)
             for _ in range(people.CODE_TRIES):
-                await people.try_code(cast.conn, BO, other(code))
+                await people.try_code(cast.conn, BO, other(code), HOME)
             await clock.advance(cast.conn, people.CODE_PAUSE_S + 1)
     await clock.advance(cast.conn, 86_400)
-    assert await people.try_code(cast.conn, BO, await code_for(cast)) == bo, "a day later all is well again"
+    assert await people.try_code(cast.conn, BO, await code_for(cast), HOME) == bo, "a day later all is well again"
 
 
 async def test_only_the_hash_of_a_code_is_kept(cast: Cast, bo: UUID) -> None:
@@ -137,14 +191,14 @@ async def test_the_code_of_one_is_nothing_to_another(cast: Cast, bo: UUID) -> No
     await cast.person("cy")
     code, his = await code_for(cast), await code_for(cast, "cy@example.com")
     if code != his:
-        assert await people.try_code(cast.conn, "cy@example.com", code) is None
-    assert await people.try_code(cast.conn, BO, code) == bo
+        assert await people.try_code(cast.conn, "cy@example.com", code, HOME) is None
+    assert await people.try_code(cast.conn, BO, code, HOME) == bo
 
 
 async def test_strangers_get_no_code_and_learn_nothing(cast: Cast, bo: UUID) -> None:
-    assert await people.make_code(cast.conn, "nobody@example.com") is None
-    assert await people.try_code(cast.conn, "nobody@example.com", "123456") is None
-    assert await people.try_code(cast.conn, BO, "123456") is None, "without a code asked for"
+    assert await people.make_code(cast.conn, "nobody@example.com", HOME) is None
+    assert await people.try_code(cast.conn, "nobody@example.com", "123456", HOME) is None
+    assert await people.try_code(cast.conn, BO, "123456", HOME) is None, "without a code asked for"
 
 
 async def test_signing_up_twice_is_one_person(cast: Cast, bo: UUID) -> None:
@@ -175,8 +229,8 @@ async def test_people_change_what_they_name_and_nothing_else(cast: Cast, bo: UUI
 async def test_whoever_is_erased_is_gone(cast: Cast, bo: UUID) -> None:
     code, secret = await code_for(cast), await people.open_session(cast.conn, bo)
     await cast.conn.execute("UPDATE person SET erased_at = market_now(), email = '' WHERE id = $1", bo)
-    assert await people.try_code(cast.conn, BO, code) is None
-    assert await people.make_code(cast.conn, BO) is None
+    assert await people.try_code(cast.conn, BO, code, HOME) is None
+    assert await people.make_code(cast.conn, BO, HOME) is None
     with pytest.raises(Unauthenticated):
         await keys.find(cast.conn, secret)
     with pytest.raises(NotFound):
