@@ -14,6 +14,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Callable, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -39,6 +40,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     public_url: str  # without a slash at the end
     metrics_port: int  # 0: none
+    trusted_proxies: str  # addresses and networks with commas between; "": none
     http_workers: int
     db_pool_size: int
     decode_workers: int
@@ -188,6 +190,13 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return read
 
 
+def _networks(text: str) -> str:
+    try:
+        return ",".join(str(ip_network(part.strip())) for part in text.split(","))
+    except ValueError:
+        raise ValueError("addresses or networks such as 10.0.0.0/8, with commas between") from None
+
+
 def _media(text: str) -> str:
     scheme = urlsplit(text).scheme
     if "://" in text and scheme not in MEDIA_SCHEMES:
@@ -236,6 +245,8 @@ SETTINGS = (
     Setting("port", "port to listen on", _whole(0, 65535), "8000"),
     Setting("public_url", "how phones and agents reach the service; default: http://host:port", _url("http", "https")),
     Setting("metrics_port", "Prometheus metrics at /metrics on this port; 0: none", _whole(0, 65535), "0"),
+    Setting("trusted_proxies", "addresses or networks of proxies whose X-Forwarded-For is believed, commas between",
+            _networks),
     Setting("http_workers", "processes that answer HTTP", _whole(1, 256), "1"),
     Setting("db_pool_size", "database connections of one process", _whole(2, 500), "10"),
     Setting("decode_workers", "processes that decode images, for each worker", _whole(1, 64), "2"),

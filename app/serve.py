@@ -11,7 +11,7 @@ from app.child import die_with_parent
 from app.config import Config
 
 if TYPE_CHECKING:
-    from litestar import Litestar
+    from litestar.types import ASGIApp
 
 SHUTDOWN_S = 5  # for requests under way; long polls are cut off
 BACKLOG = 1024
@@ -53,14 +53,24 @@ def serve(config: Config) -> None:
     server.serve()
 
 
-def application() -> Litestar:
+def application() -> ASGIApp:
     """What each worker process of Granian loads; it must not go on serving when the master was killed."""
     master = multiprocessing.parent_process()
     if master is not None and master.pid is not None:
         die_with_parent(signal.SIGTERM, master.pid)
-    from app import main
+    from app import config, main
 
-    return main.application()
+    return behind_proxies(main.application(), config.load().trusted_proxies)
+
+
+def behind_proxies(app: ASGIApp, trusted: str) -> ASGIApp:
+    """`app`, for which a request through one of the `trusted` comes from the last address that is none of them."""
+    if not trusted:
+        return app
+    from granian.utils.proxies import wrap_asgi_with_proxy_headers
+
+    wrapped: ASGIApp = wrap_asgi_with_proxy_headers(app, trusted_hosts=trusted)
+    return wrapped
 
 
 def require_free(host: str, port: int) -> str:

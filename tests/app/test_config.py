@@ -62,6 +62,8 @@ def test_a_test_key_may_be_used_with_or_without_the_sandbox(load: Any) -> None:
         ({"SENSORIUM_FEE_BPS": "１"}, "SENSORIUM_FEE_BPS must be a whole number"),
         ({"SENSORIUM_PORT": "65536"}, "SENSORIUM_PORT must be"),
         ({"SENSORIUM_SANDBOX": "maybe"}, "SENSORIUM_SANDBOX must be true or false, not 'maybe'"),
+        ({"SENSORIUM_TRUSTED_PROXIES": "10.0.0.0/8, proxy"}, "SENSORIUM_TRUSTED_PROXIES must be addresses or networks"),
+        ({"SENSORIUM_TRUSTED_PROXIES": "10.0.0.1/8"}, "SENSORIUM_TRUSTED_PROXIES must be addresses or networks"),
         ({"SENSORIUM_LOG_LEVEL": "loud"}, "SENSORIUM_LOG_LEVEL must be one of"),
         ({"SENSORIUM_PUBLIC_URL": "market.example"}, "SENSORIUM_PUBLIC_URL must be a URL that begins with"),
         ({"SENSORIUM_PUBLIC_URL": "http://market:port"}, "SENSORIUM_PUBLIC_URL must be a URL"),

@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import httpx
 import pytest
 
+from app.serve import behind_proxies
 from tests.app.conftest import BAKERY, Caller, World, a_task, claim, is_problem, ok, person, photo, post_task, submit
 
 SIGN_UP = {"email": "bo@example.com", "display_name": "Bo", "languages": ["en"], "accept_terms": True}
@@ -62,9 +64,10 @@ async def test_codes_are_not_mailed_more_often_than_twice_a_minute(world: World)
 
 
 @asynccontextmanager
-async def on_network(world: World, address: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A client whose requests come from `address`."""
-    transport = httpx.ASGITransport(app=world.app, client=(address, 40_000), raise_app_exceptions=False)
+async def on_network(world: World, address: str, trusted: str = "") -> AsyncIterator[httpx.AsyncClient]:
+    """A client whose requests come from `address`, to a service that believes the proxies `trusted`."""
+    app = cast(Any, behind_proxies(world.app, trusted))
+    transport = httpx.ASGITransport(app=app, client=(address, 40_000), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url=world.client.base_url) as client:
         yield client
 
@@ -115,6 +118,24 @@ async def test_a_known_and_an_unknown_address_are_answered_alike(world: World, b
 async def test_limits_go_by_the_network_that_asks(world: World, address: str, network: str) -> None:
     async with on_network(world, address) as client:
         ok(await client.post("/v1/people", json=SIGN_UP), 202)
+    async with world.services.database.read() as connection:
+        assert await connection.fetchval("SELECT network FROM login_code") == network
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "network"),
+    [
+        ("10.0.0.1", "203.0.113.5", "203.0.113.5"),
+        ("10.0.0.1", "198.51.100.1, 203.0.113.5, 10.0.0.2", "203.0.113.5"),  # what the client made up comes first
+        ("10.0.0.1", "somebody", "unknown"),
+        ("198.51.100.1", "203.0.113.5", "198.51.100.1"),
+    ],
+)
+async def test_only_a_trusted_proxy_is_believed_where_a_request_comes_from(
+    world: World, peer: str, forwarded: str, network: str
+) -> None:
+    async with on_network(world, peer, trusted="10.0.0.0/8,::1/128") as client:
+        ok(await client.post("/v1/people", json=SIGN_UP, headers={"x-forwarded-for": forwarded}), 202)
     async with world.services.database.read() as connection:
         assert await connection.fetchval("SELECT network FROM login_code") == network
 
