@@ -21,38 +21,49 @@ class Line(msgspec.Struct, frozen=True):
     release_at: datetime
 
 
-class Earnings(msgspec.Struct, frozen=True):
-    """pending: in the hold window · payable: in the next payout · held: by an operator · paid: sent."""
+class Sums(msgspec.Struct, frozen=True):
+    """One currency. pending: in the hold window · payable: in the next payout · held: by an operator · paid: sent."""
 
     pending: Money
     payable: Money
     held: Money
     paid: Money
+
+
+class Earnings(msgspec.Struct, frozen=True):
+    """What a person has earned, in each currency, and their latest lines in any. The four sums at the top repeat the
+    first of `by_currency`. next_payout_at: when the next pending line is released.
+    """
+
+    pending: Money
+    payable: Money
+    held: Money
+    paid: Money
+    by_currency: list[Sums]
     next_payout_at: datetime | None
     lines: list[Line]
 
 
-async def of_person(conn: asyncpg.Connection, person: UUID, currency: str = "usd", *, limit: int = 50) -> Earnings:
-    """A person's balances and latest lines. next_payout_at: when the next pending line is released."""
-    pending, payable, held = await ledger.balances(
-        conn, [ledger.person(person, part) for part in ("pending", "payable", "held")], currency
+async def of_person(conn: asyncpg.Connection, person: UUID, *, limit: int = 50) -> Earnings:
+    """A person's balances and latest lines. The first currency is US dollars when there are any, or nothing at all."""
+    earned = await conn.fetch(
+        """SELECT currency, sum(amount)::bigint AS amount FROM earning WHERE person_id = $1
+           GROUP BY currency ORDER BY currency <> 'usd', currency""",
+        person,
     )
-    earned = await conn.fetchval(
-        "SELECT coalesce(sum(amount), 0)::bigint FROM earning WHERE person_id = $1 AND currency = $2", person, currency
-    )
+    sums = [await _sums(conn, person, row["currency"], row["amount"]) for row in earned]
     rows = await conn.fetch(
         """SELECT e.*, t.title FROM earning e JOIN submission s ON s.id = e.submission_id
              JOIN task t ON t.id = s.task_id
-           WHERE e.person_id = $1 AND e.currency = $2 ORDER BY e.submission_id DESC LIMIT $3""",
-        person, currency, limit,
+           WHERE e.person_id = $1 ORDER BY e.submission_id DESC LIMIT $2""",
+        person, limit,
     )  # fmt: skip
     upcoming = await conn.fetchval(
         "SELECT min(release_at) FROM earning WHERE person_id = $1 AND released_at IS NULL", person
     )
+    first = sums[0] if sums else await _sums(conn, person, "usd", 0)
     return Earnings(
-        Money(pending, currency), Money(payable, currency), Money(held, currency),
-        # Whatever was earned and is with us no more has been sent.
-        Money(earned - pending - payable - held, currency), upcoming,
+        first.pending, first.payable, first.held, first.paid, sums or [first], upcoming,
         [
             Line(
                 ids.show("submission", row["submission_id"]), row["title"], Money(row["amount"], row["currency"]),
@@ -61,6 +72,15 @@ async def of_person(conn: asyncpg.Connection, person: UUID, currency: str = "usd
             for row in rows
         ],
     )  # fmt: skip
+
+
+async def _sums(conn: asyncpg.Connection, person: UUID, currency: str, earned: int) -> Sums:
+    pending, payable, held = await ledger.balances(
+        conn, [ledger.person(person, part) for part in ("pending", "payable", "held")], currency
+    )
+    # Whatever was earned and is with us no more has been sent.
+    paid = earned - pending - payable - held
+    return Sums(Money(pending, currency), Money(payable, currency), Money(held, currency), Money(paid, currency))
 
 
 async def release_due(conn: asyncpg.Connection, limit: int = 200) -> int:

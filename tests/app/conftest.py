@@ -210,14 +210,14 @@ async def pia(world: World) -> Caller:
     return await operator(world, "Pia")
 
 
-async def fund(caller: Caller, amount: int) -> None:
+async def fund(caller: Caller, amount: int, currency: str = "usd") -> None:
     """Put money into an account as a settled charge would."""
     account = ids.read("account", caller.id)
     async with caller.world.services.database.transaction() as connection:
         await ledger.post(
             connection, "funded", f"test-funding:{next(_keys)}:{caller.id}",
             [(ledger.CLEARING, amount), (ledger.buyer(account), -amount)],
-            currency="usd", actor="test",
+            currency=currency, actor="test",
         )  # fmt: skip
 
 

@@ -8,7 +8,21 @@ import httpx
 import pytest
 
 from app.serve import behind_proxies
-from tests.app.conftest import BAKERY, Caller, World, a_task, claim, is_problem, ok, person, photo, post_task, submit
+from tests.app.conftest import (
+    BAKERY,
+    Caller,
+    World,
+    a_task,
+    answer,
+    claim,
+    fund,
+    is_problem,
+    ok,
+    person,
+    photo,
+    post_task,
+    submit,
+)
 
 SIGN_UP = {"email": "bo@example.com", "display_name": "Bo", "languages": ["en"], "accept_terms": True}
 
@@ -204,6 +218,38 @@ async def test_an_honest_negative_is_paid(world: World, ada: Caller, bo: Caller)
     judged = ok(await bo.get(f"/v1/people/submissions/{submitted['id']}"))
     assert (judged["status"], judged["outcome"]) == ("accepted", "honest_negative")
     assert ok(await bo.get("/v1/people/earnings"))["pending"]["amount"] == 300
+
+
+async def test_earnings_show_every_currency_that_was_earned(world: World, ada: Caller, bo: Caller) -> None:
+    nothing = ok(await bo.get("/v1/people/earnings"))
+    assert [each["paid"] for each in nothing["by_currency"]] == [{"amount": 0, "currency": "usd"}]
+    opened = await world.client.post(
+        "/v1/accounts", json={"name": "Dee", "email": "dee@example.com", "currency": "eur"}
+    )
+    dee = Caller(world, opened.json()["account"]["id"], opened.json()["api_key"])
+    await fund(dee, 100_000, "eur")
+    assert (await answer(bo, await post_task(dee, reward={"amount": 250, "currency": "eur"})))["status"] == "accepted"
+    seen = ok(await bo.get("/v1/people/earnings"))
+    assert seen["pending"] == {"amount": 250, "currency": "eur"}
+    assert [each["pending"]["currency"] for each in seen["by_currency"]] == ["eur"]
+
+    for _ in range(2):
+        assert (await answer(bo, await post_task(ada)))["status"] == "accepted"
+    seen = ok(await bo.get("/v1/people/earnings"))
+    assert [each["pending"]["amount"] for each in seen["by_currency"]] == [600, 250]
+    await world.later(world.services.config.hold_window_s + 1)
+    seen = ok(await bo.get("/v1/people/earnings"))
+    sums = [{name: (each["amount"], each["currency"]) for name, each in sums.items()} for sums in seen["by_currency"]]
+    assert sums == [
+        {"pending": (0, "usd"), "payable": (600, "usd"), "held": (0, "usd"), "paid": (0, "usd")},
+        {"pending": (0, "eur"), "payable": (250, "eur"), "held": (0, "eur"), "paid": (0, "eur")},
+    ]
+    assert {name: seen[name] for name in ("pending", "payable", "held", "paid")} == seen["by_currency"][0]
+    assert [line["amount"] for line in seen["lines"]] == [
+        {"amount": 300, "currency": "usd"}, {"amount": 300, "currency": "usd"}, {"amount": 250, "currency": "eur"}
+    ]  # fmt: skip
+    page = (await bo.get("/w/earnings")).text
+    assert 'id="payable">$6.00<' in page and 'id="payable-eur">€2.50<' in page, page
 
 
 async def test_readings_are_judged_by_unit_and_range(world: World, ada: Caller, bo: Caller) -> None:
