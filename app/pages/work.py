@@ -108,7 +108,7 @@ async def _store(call: Call, claim_id: str, n: int, form: Form) -> None:
         await claims.photo_slot(connection, owner, claim_id, n)
     stored, spool = await call.services.media.receive(_pieces(file))
     try:
-        kind = await operations._keep(call, stored, spool)
+        kind = await operations.keep_photo(call, stored, spool)
     finally:
         spool.close()
     async with database.transaction() as connection:

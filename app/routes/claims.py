@@ -144,7 +144,7 @@ async def put_photo(call: Call, claim_id: str, n: int) -> Uploaded:
         await claims.photo_slot(connection, owner, claim_id, n)
     stored, spool = await call.services.media.receive(call.request.stream())
     try:
-        kind = await _keep(call, stored, spool)
+        kind = await keep_photo(call, stored, spool)
     finally:
         spool.close()
     async with database.statement() as connection:
@@ -154,7 +154,7 @@ async def put_photo(call: Call, claim_id: str, n: int) -> Uploaded:
     return Uploaded(n, stored.sha256.hex(), stored.size, kind)
 
 
-async def _keep(call: Call, stored: Stored, spool: Spool) -> str:
+async def keep_photo(call: Call, stored: Stored, spool: Spool) -> str:
     """Store the bytes if they are what they should be; their media type."""
     if stored.size == 0:
         raise Problem("validation", "The body is empty; the bytes of a photo are expected.", status=400)
