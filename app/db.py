@@ -23,6 +23,19 @@ Connection: TypeAlias = asyncpg.Connection
 UniqueViolation = asyncpg.UniqueViolationError
 
 
+def is_beyond(error: Exception) -> bool:
+    """Whether a statement failed because a value is more than its column or parameter can hold."""
+    return type(error) is asyncpg.DataError or isinstance(error, _BEYOND)
+
+
+_BEYOND = (
+    asyncpg.NumericValueOutOfRangeError,
+    asyncpg.DatetimeFieldOverflowError,
+    asyncpg.CharacterNotInRepertoireError,
+    asyncpg.UntranslatableCharacterError,
+)
+
+
 class DatabaseAway(Exception):
     """No connection to the database can be had."""
 

@@ -28,6 +28,8 @@ from app.strict import decode_body, decode_query
 from market.keys import Actor
 
 JSON_LIMIT = 1_000_000
+# Numbers in paths count few things, such as the photos of a claim; the database keeps them in two bytes.
+LARGEST_IN_PATH = 2**15 - 1
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 # write: one transaction around the handler · read: a connection without one · own: the handler takes what it needs
@@ -231,6 +233,8 @@ async def _write(spec: Endpoint, call: Call, body: bytes, arguments: dict[str, A
 
 def _arguments(spec: Endpoint, request: AnyRequest, body: bytes) -> dict[str, Any]:
     arguments: dict[str, Any] = {name: request.path_params[name] for name in spec.parameters}
+    if any(isinstance(value, int) and not 0 <= value <= LARGEST_IN_PATH for value in arguments.values()):
+        raise Problem("not-found", "There is nothing with this number.")
     if spec.query is not None:
         pairs = list(request.query_params.multi_items())
         if len(dict(pairs)) != len(pairs):

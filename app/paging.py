@@ -54,7 +54,13 @@ def read_number(cursor: str | None) -> int | None:
 
 def read_text(cursor: str | None) -> str | None:
     """The place of a list that goes by something else."""
-    return None if cursor is None else _read(cursor, str)
+    return None if cursor is None else _read(cursor, _some)
+
+
+def _some(text: str) -> str:
+    if not text:
+        raise ValueError
+    return text
 
 
 def _bounded(text: str) -> int:

@@ -9,7 +9,7 @@ from litestar.datastructures import Headers
 from litestar.exceptions import HTTPException
 
 from app.answers import PROBLEM_JSON, SAFE_HEADERS, encode, request_id
-from app.db import Unavailable
+from app.db import Unavailable, is_beyond
 from app.errors import PROBLEMS, Problem, of_refusal
 from market.errors import Refusal
 
@@ -32,6 +32,8 @@ _FRAMEWORK_SAYS = {
     405: "This address does not take that method.",
     413: "The body is larger than this operation takes.",
 }
+# The last resort: what the routes' own bounds let through and the database did not. It is logged, to be mended there.
+BEYOND = "A number, a time or a text in this request is more than can be kept."
 
 
 def to_problem(error: Exception) -> Problem:
@@ -48,6 +50,8 @@ def to_problem(error: Exception) -> Problem:
         return Problem("validation", "The body ended early.", status=400)
     if isinstance(error, Unavailable):
         return Problem("unavailable", "The database is busy or away for a moment.")
+    if is_beyond(error):
+        return Problem("validation", BEYOND)
     return Problem("internal", "Something went wrong on our side; nothing has been done.")
 
 
@@ -55,7 +59,7 @@ def handle(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     """Litestar's exception handler for everything."""
     problem = to_problem(error)
     identity = request_id(request.scope)
-    if problem.status >= 500:
+    if problem.status >= 500 or problem.detail == BEYOND:
         log.error("request failed", request_id=identity, path=request.url.path, exc_info=error)
     headers = {**SAFE_HEADERS, "x-request-id": identity, "cache-control": "no-store", **problem.headers}
     if problem.status == 401:

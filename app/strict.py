@@ -4,7 +4,9 @@ msgspec stops at the first mistake. When it finds one, a second and slower pass 
 all, each with the JSON pointer (RFC 6901) of its field.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
@@ -15,6 +17,8 @@ from app.errors import FieldError, Problem
 T = TypeVar("T")
 
 MOST_ERRORS = 50
+# Calendars and clocks end somewhere, those of the database and of Python in different places; nobody means times there.
+YEARS = range(1900, 3000)
 
 
 def decode_body(body: bytes, kind: type[T]) -> T:
@@ -23,6 +27,7 @@ def decode_body(body: bytes, kind: type[T]) -> T:
         value = msgspec.json.decode(body, type=kind, strict=True)
         if b"\\u0000" in body:
             _refuse_nul(msgspec.json.decode(body))
+        _refuse_far(value)
         return value
     except msgspec.ValidationError as first:
         # What does not fit may not even be JSON further on.
@@ -49,7 +54,9 @@ def decode_query(pairs: Mapping[str, str], kind: type[T]) -> T:
     """Query parameters as a `kind`: texts that spell a number or a truth value count as such, the rest is strict."""
     _refuse_nul(pairs)
     try:
-        return msgspec.convert(dict(pairs), kind, strict=False)
+        value = msgspec.convert(dict(pairs), kind, strict=False)
+        _refuse_far(value)
+        return value
     except msgspec.ValidationError as first:
         raise _unprocessable(dict(pairs), kind, first, strict=False) from None
 
@@ -68,11 +75,48 @@ def _refuse_nul(value: Any, pointer: str = "") -> None:
             _refuse_nul(inner, f"{pointer}/{index}")
 
 
+def _refuse_far(value: Any) -> None:
+    found = [FieldError(pointer, _FAR) for pointer in _far_times(value, "")]
+    if found:
+        raise _wrong(found)
+
+
+_FAR = f"Times lie between the years {YEARS[0]} and {YEARS[-1]}."
+
+
+def _far_times(value: Any, pointer: str) -> Iterator[str]:
+    """Where in a decoded value times stand that nobody means."""
+    if isinstance(value, datetime):
+        if value.year not in YEARS:
+            yield pointer
+    elif isinstance(value, msgspec.Struct):
+        for name, encoded in _timed(type(value)):
+            yield from _far_times(getattr(value, name), f"{pointer}/{_escape(encoded)}")
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _far_times(each, f"{pointer}/{index}")
+
+
+@cache
+def _timed(kind: type[msgspec.Struct]) -> list[tuple[str, str]]:
+    """The fields of a struct that are or hold times: name and name in JSON."""
+    return [(field.name, field.encode_name) for field in fields(kind) if _holds_times(field.type)]
+
+
+def _holds_times(kind: Any) -> bool:
+    kind = _bare(kind)
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return bool(_timed(kind))
+    return kind is datetime or any(_holds_times(option) for option in get_args(kind))
+
+
 def _unprocessable(value: Any, kind: Any, first: Exception, *, strict: bool) -> Problem:
     found: list[FieldError] = []
     _collect(value, kind, "", found, strict=strict)
-    if not found:
-        found = [FieldError(pointer="", detail=_plain(first))]
+    return _wrong(found or [FieldError(pointer="", detail=_plain(first))])
+
+
+def _wrong(found: list[FieldError]) -> Problem:
     count = len(found)
     detail = "One field is not as it must be." if count == 1 else f"{count} fields are not as they must be."
     return Problem("validation", detail, errors=found[:MOST_ERRORS])

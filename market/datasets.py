@@ -151,7 +151,7 @@ async def files(
     """Lines of the manifest with their positions, those behind `after` (-1: from the first)."""
     await get(conn, account, dataset)
     rows = await conn.fetch(
-        """SELECT position, item FROM dataset_item WHERE dataset_id = $1 AND position > $2
+        """SELECT position, item FROM dataset_item WHERE dataset_id = $1 AND position > $2::bigint
            ORDER BY position LIMIT $3""",
         ids.read("dataset", dataset), after, limit,
     )  # fmt: skip

@@ -66,14 +66,15 @@ async def listed(
         raise Invalid("Times need an offset, such as Z.", pointer="/since")
     boxes = near.box(near_to.lat, near_to.lon, near_to.radius_m) if near_to else []
     found: list[Observation] = []
-    cursor = before and ids.read("observation", before)
+    cursor = None if before is None else ids.read("observation", before)
+    wanted = None if task is None else ids.read("task", task)
     while len(found) < limit:
         rows = await conn.fetch(
             f"""{SELECT} WHERE o.account_id = $1 AND ($2::uuid IS NULL OR o.task_id = $2)
                 AND ($3::timestamptz IS NULL OR o.created_at >= $3) AND ($4::text IS NULL OR o.license = $4)
                 AND (cardinality($5::text[]) = 0 OR o.loc <@ ($5::text[])[1]::box OR o.loc <@ ($5::text[])[2]::box)
                 AND ($6::uuid IS NULL OR o.id < $6) ORDER BY o.id DESC LIMIT $7""",
-            account, task and ids.read("task", task), since, license,
+            account, wanted, since, license,
             ["({2},{3}),({0},{1})".format(*each) for each in boxes], cursor, limit,
         )  # fmt: skip
         found += [show(row) for row in rows if near_to is None or _within(row, near_to)]

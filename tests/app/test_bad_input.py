@@ -190,7 +190,7 @@ async def test_a_capture_header_is_as_strict_as_a_body(ada: Caller, bo: Caller) 
     path = f"/v1/people/claims/{claimed['id']}/photos/1"
     is_problem(await bo.put(path, picture(1), headers={"capture": "{"}), 400, "validation")
     is_problem(await photo(bo, claimed, n=4), 422, "validation")
-    is_problem(await bo.put(path[:-1] + "999999999999999999999", picture(1)), 422, "validation")
+    is_problem(await bo.put(path[:-1] + "999999999999999999999", picture(1)), 404, "not-found")
 
 
 async def test_oversized_json_and_other_content_are_refused(ada: Caller) -> None:

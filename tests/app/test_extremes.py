@@ -1,0 +1,146 @@
+"""Values at the edges, wherever a request takes one: every answer says what is wrong, and none is a fault of ours.
+
+Routes, their parameters and the places in their bodies come from the router, so new ones are tried as well.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from app.db import Database
+from app.docs import endpoints
+from app.edge import Endpoint
+from app.problems import BEYOND
+from app.routes.claims import CaptureGiven
+from market.models import ModelDraft
+from tests.app.conftest import Caller, World, a_task, claim, is_problem, ok, operator, picture, post_task
+from tests.app.extremes import bodies, in_words
+from tests.app.test_authorisation import CASES, Case, Things, a_busy_market, name
+from tests.app.test_models import description, files
+
+Json = dict[str, Any]
+Request = tuple[str, str, Json]  # what is extreme in it; path and query; what else it has
+
+
+class _Undo(Exception):
+    """Ends a transaction without a trace."""
+
+
+def undo_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on each transaction is checked to its end and then undone: every request finds the same market."""
+    transaction = Database.transaction
+
+    @asynccontextmanager
+    async def undoing(self: Database, connection: Any = None) -> AsyncIterator[Any]:
+        with suppress(_Undo):
+            async with transaction(self, connection) as begun:
+                yield begun
+                await begun.execute("SET CONSTRAINTS ALL IMMEDIATE")
+                raise _Undo
+
+    monkeypatch.setattr(Database, "transaction", undoing)
+
+
+def requests(spec: Endpoint, things: Things) -> Iterator[Request]:
+    """Valid requests to a route, but for one value each."""
+    case, names = CASES[name(spec)], {**dict.fromkeys(spec.parameters, "1"), **things.names}
+    path, plain = spec.path.format(**names), _plain(case, things)
+    for parameter in spec.parameters:
+        for word in in_words():
+            if word:
+                yield f"{parameter}={word}", spec.path.format(**{**names, parameter: word}) + case.query, plain
+    for field in msgspec.structs.fields(spec.query) if spec.query is not None else ():
+        kept = [
+            pair for pair in case.query.removeprefix("?").split("&") if pair and not pair.startswith(f"{field.name}=")
+        ]
+        for word in in_words():
+            yield f"{field.name}={word}", f"{path}?{'&'.join([*kept, f'{field.encode_name}={word}'])}", plain
+    for field_name in case.form or ():
+        for word in in_words():
+            form = "&".join([*(f"{key}={value}" for key, value in (case.form or {}).items() if key != field_name)])
+            yield f"{field_name}={word}", path, {"content": f"{form}&{field_name}={word}", "headers": FORM}
+    if spec.data is not None:
+        for at, body in bodies(case.body or {}, *_schema(spec.data)):
+            yield f"{at} in {body[:2000]!r}", path + case.query, {"content": body, "headers": JSON}
+
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+JSON = {"content-type": "application/json"}
+
+
+def _schema(kind: type) -> tuple[Json, Json]:
+    (schema,), found = msgspec.json.schema_components(
+        [kind], ref_template="#/components/schemas/{name}", schema_hook=lambda _: {}
+    )
+    return schema, found
+
+
+def _plain(case: Case, things: Things) -> Json:
+    if case.body is not None:
+        body = msgspec.json.encode(case.body).replace(b"{observation_id}", things.names["observation_id"].encode())
+        return {"content": body, "headers": JSON}
+    return {"content": case.content} if case.content is not None else {"data": case.form} if case.form else {}
+
+
+async def test_no_extreme_value_anywhere_is_answered_by_a_fault_of_ours(
+    world: World, ada: Caller, bo: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    things = await a_busy_market(world, ada, bo)
+    olu = await operator(world, "Olu")
+    undo_everything(monkeypatch)
+    faults: list[str] = []
+    for spec in endpoints(world.app):
+        caller = ada if "agent" in spec.by or not spec.by else bo if "person" in spec.by else olu
+        for where, path, options in requests(spec, things):
+            answered = await caller.ask(spec.method, path, **options)
+            if answered.status_code >= 500 or BEYOND in answered.text:
+                faults.append(f"{name(spec)} with an extreme {where}: {answered.status_code} {answered.text[:300]}")
+    assert not faults, f"{len(faults)} of them\n" + "\n".join(faults)
+
+
+async def test_what_slips_through_is_refused_by_the_database_and_still_no_fault_of_ours(
+    ada: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.strict.YEARS", range(1, 10_000))
+    refused = await ada.get("/v1/observations?since=9999-12-31T23:59:59-14:00")
+    assert is_problem(refused, 422, "validation")["detail"] == BEYOND
+
+
+async def test_each_far_time_is_named(ada: Caller) -> None:
+    asked = a_task(opens_at="0001-01-01T00:00:00+14:00", closes_at="9999-12-31T23:59:59-14:00")
+    problem = is_problem(await ada.post("/v1/tasks", asked), 422, "validation")
+    assert [error["pointer"] for error in problem["errors"]] == ["/opens_at", "/closes_at"]
+    query = {"since": "0001-01-01T00:00:00Z", "until": "9999-12-31T00:00:00Z"}
+    problem = is_problem(await ada.post("/v1/datasets", {"query": query}), 422, "validation")
+    assert [error["pointer"] for error in problem["errors"]] == ["/query/since", "/query/until"]
+    batch = ok(await ada.post("/v1/tasks/batch", {"tasks": [asked, a_task()]}))["results"]
+    assert [each["status"] for each in batch] == [422, 201]
+
+
+async def test_extreme_captures_models_and_answers_are_refused_or_dealt_with_to_the_end(
+    world: World, ada: Caller, bo: Caller
+) -> None:
+    faults: list[str] = []
+
+    def judge(where: str, answered: httpx.Response) -> bool:
+        if answered.status_code >= 500 or BEYOND in answered.text:
+            faults.append(f"{where}: {answered.status_code} {answered.text[:300]}")
+        return answered.status_code < 300
+
+    parts = files()
+    for at, body in bodies(description(), *_schema(ModelDraft)):
+        parts["model"] = (None, body, "application/json")
+        judge(f"model {at} {body[:300]!r}", await ada.post("/v1/models", files=parts))
+    questions = [{"id": kind, "type": kind, "required": False} for kind in ("number", "text", "boolean")]
+    readings = [{"name": "pm25", "unit": "ug/m3"}]
+    evidence = {"photos": {"min": 1, "max": 1}, "questions": questions, "readings": readings}
+    task = await post_task(ada, evidence=evidence, acceptance={"checks": ["fresh", "at_place"]}, quantity=1)
+    claimed = await claim(bo, task)
+    path = f"/v1/people/claims/{claimed['id']}/photos/1"
+    for at, body in bodies({}, *_schema(CaptureGiven)):
+        judge(f"capture {at} {body!r}", await bo.put(path, picture(1), headers={"capture": body}))
+    assert not faults, f"{len(faults)} of them\n" + "\n".join(faults)
