@@ -3,11 +3,11 @@
 Routes, their parameters and the places in their bodies come from the router, so new ones are tried as well.
 """
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-import httpx
 import msgspec
 import pytest
 
@@ -17,8 +17,8 @@ from app.edge import Endpoint
 from app.problems import BEYOND
 from app.routes.claims import CaptureGiven
 from market.models import ModelDraft
-from tests.app.conftest import Caller, World, a_task, claim, is_problem, ok, operator, picture, post_task
-from tests.app.extremes import bodies, in_words
+from tests.app.conftest import Caller, World, a_task, claim, is_problem, ok, operator, picture
+from tests.app.extremes import ANYTHING, NUMBERS, TEXTS, bodies, in_words
 from tests.app.test_authorisation import CASES, Case, Things, a_busy_market, name
 from tests.app.test_models import description, files
 
@@ -121,26 +121,67 @@ async def test_each_far_time_is_named(ada: Caller) -> None:
     assert [each["status"] for each in batch] == [422, 201]
 
 
-async def test_extreme_captures_models_and_answers_are_refused_or_dealt_with_to_the_end(
-    world: World, ada: Caller, bo: Caller
-) -> None:
-    faults: list[str] = []
-
-    def judge(where: str, answered: httpx.Response) -> bool:
-        if answered.status_code >= 500 or BEYOND in answered.text:
-            faults.append(f"{where}: {answered.status_code} {answered.text[:300]}")
-        return answered.status_code < 300
-
+async def test_a_model_described_by_extremes_is_refused_or_published(ada: Caller) -> None:
     parts = files()
     for at, body in bodies(description(), *_schema(ModelDraft)):
         parts["model"] = (None, body, "application/json")
-        judge(f"model {at} {body[:300]!r}", await ada.post("/v1/models", files=parts))
-    questions = [{"id": kind, "type": kind, "required": False} for kind in ("number", "text", "boolean")]
-    readings = [{"name": "pm25", "unit": "ug/m3"}]
-    evidence = {"photos": {"min": 1, "max": 1}, "questions": questions, "readings": readings}
-    task = await post_task(ada, evidence=evidence, acceptance={"checks": ["fresh", "at_place"]}, quantity=1)
+        answered = await ada.post("/v1/models", files=parts)
+        assert answered.status_code < 500 and BEYOND not in answered.text, (at, body[:300], answered.text[:300])
+    assert len(ok(await ada.get("/v1/models?limit=200"))["items"]) > 10
+
+
+MEASURE = {
+    "evidence": {
+        "photos": {"min": 1, "max": 1},
+        "readings": [{"name": "pm25", "unit": "ug/m3"}],
+        "questions": [{"id": "pm", "type": "number"}, {"id": "say", "type": "text", "required": False}],
+    },
+    "acceptance": {"checks": ["fresh", "at_place"]},
+}
+PACK: Json = {"n": "pm25", "u": "ug/m3", "v": 12.5, "t": 0}
+
+
+async def test_extreme_evidence_is_refused_or_judged_sold_and_listed(world: World, ada: Caller, bo: Caller) -> None:
+    """Each piece of evidence is handed in for a task of its own and followed to the buyer's dataset."""
+    given = [({"notes": text}, b"{}") for text in TEXTS]
+    for question in ("pm", "other"):
+        given += [({"answers": {"pm": 12.5, question: value}}, b"{}") for value in ANYTHING]
+    for field in ("v", "t", "bv"):
+        given += [({"readings": [{**PACK, field: value}]}, b"{}") for value in NUMBERS]
+    for field in ("n", "u", "vs"):
+        given += [({"readings": [{**PACK, field: value}]}, b"{}") for value in TEXTS]
+    given += [({}, body) for _, body in bodies({}, *_schema(CaptureGiven))]
+    handed_in = 0
+    for start in range(0, len(given), 500):
+        some = given[start : start + 500]
+        tasks = [a_task(**MEASURE, reward={"amount": 1, "currency": "usd"})] * len(some)
+        posted = ok(await ada.post("/v1/tasks/batch", {"tasks": tasks}))["results"]
+        for (evidence, capture), each in zip(some, posted, strict=True):
+            handed_in += await hand_in(bo, each["task"], evidence, capture)
+    assert 100 < handed_in < len(given)
+    await world.jobs()
+    async with world.services.database.read() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM submission WHERE status = 'checking'") == 0
+    for caller, path in ((bo, "/v1/people/submissions"), (ada, "/v1/observations"), (ada, "/v1/events")):
+        ok(await caller.get(f"{path}?limit=200"))
+    dataset = ok(await ada.post("/v1/datasets", {"query": {}}), 202)
+    await world.jobs()
+    assert ok(await ada.get(f"/v1/datasets/{dataset['id']}"))["status"] == "ready"
+    ok(await ada.get(f"/v1/datasets/{dataset['id']}/files?limit=200"))
+
+
+async def hand_in(bo: Caller, task: Json, evidence: Json, capture: bytes) -> bool:
+    """Whether this evidence was taken in; what is refused is refused with a reason."""
     claimed = await claim(bo, task)
-    path = f"/v1/people/claims/{claimed['id']}/photos/1"
-    for at, body in bodies({}, *_schema(CaptureGiven)):
-        judge(f"capture {at} {body!r}", await bo.put(path, picture(1), headers={"capture": body}))
-    assert not faults, f"{len(faults)} of them\n" + "\n".join(faults)
+    path = f"/v1/people/claims/{claimed['id']}"
+    uploaded = await bo.put(f"{path}/photos/1", SMALL, headers={"capture": capture})
+    body = {"answers": {"pm": 12.5}, "readings": [PACK], **evidence}
+    answered = await bo.post(f"{path}/submission", content=json.dumps(body), headers=JSON)
+    for each in (uploaded, answered):
+        assert each.status_code < 500 and BEYOND not in each.text, (evidence, capture, each.text[:300])
+    if answered.status_code != 201:
+        ok(await bo.delete(path), 204)
+    return answered.status_code == 201
+
+
+SMALL = picture(1, size=(64, 48))
