@@ -88,7 +88,15 @@ def require_own_site(request: Request[Any, Any, Any]) -> None:
         if site == "same-origin":
             return
     else:
-        origin = request.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc == request.headers.get("host"):
+        host = _netloc(request.headers.get("origin", ""))
+        if host and host == request.headers.get("host"):
             return
     raise Problem("forbidden", "Another site caused this request; with a cookie only our own pages may do that.")
+
+
+def _netloc(origin: str) -> str:
+    """Host and port of an origin; empty for `null` and for what is no origin."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""

@@ -198,6 +198,10 @@ def _litestar_path(part: str, parameters: Mapping[str, type]) -> str:
 async def serve(spec: Endpoint, request: AnyRequest) -> ASGIApp:
     """One request through the edge."""
     services: Services = request.app.state.services
+    try:
+        _ = request.url  # kept for whoever reads it later
+    except ValueError:
+        raise Problem("validation", "The Host header cannot be read.", status=400) from None
     # Read before a connection is taken: whoever sends slowly must not hold one.
     body = await request.body() if spec.takes_body else b""
     if spec.uses == "own":

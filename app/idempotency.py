@@ -36,8 +36,8 @@ class Asked(msgspec.Struct, frozen=True):
 
 def asked(actor: Actor, key: str, request: Request[Any, Any, Any], body: bytes) -> Asked:
     """What `actor` asks for with this request. Only the key that asked gets a stored answer: it may hold a secret."""
-    path = f"{request.method} {request.url.path}?{request.url.query}\n"
-    return Asked(actor, key, hashlib.sha256(actor.key.bytes + path.encode() + body).digest())
+    path = f"{request.method} {request.scope['path']}?".encode() + request.scope["query_string"] + b"\n"
+    return Asked(actor, key, hashlib.sha256(actor.key.bytes + path + body).digest())
 
 
 def key_of(request: Request[Any, Any, Any]) -> str:

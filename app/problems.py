@@ -59,8 +59,9 @@ def handle(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     """Litestar's exception handler for everything."""
     problem = to_problem(error)
     identity = request_id(request.scope)
+    path = request.scope["path"]  # request.url would read the Host header, which may be what is wrong
     if problem.status >= 500 or problem.detail == BEYOND:
-        log.error("request failed", request_id=identity, path=request.url.path, exc_info=error)
+        log.error("request failed", request_id=identity, path=path, exc_info=error)
     headers = {**SAFE_HEADERS, "x-request-id": identity, "cache-control": "no-store", **problem.headers}
     if problem.status == 401:
         headers.setdefault("www-authenticate", 'Bearer realm="sensorium"')
@@ -68,7 +69,7 @@ def handle(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
         shown = problem_page(problem, identity).encode()
         return Response(shown, status_code=problem.status, media_type="text/html; charset=utf-8", headers=headers)
     base = request.app.state.services.config.public_url
-    content = encode(members(error, base, request.url.path, identity))
+    content = encode(members(error, base, path, identity))
     return Response(content, status_code=problem.status, media_type=PROBLEM_JSON, headers=headers)
 
 

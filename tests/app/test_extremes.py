@@ -17,7 +17,7 @@ from app.edge import Endpoint
 from app.problems import BEYOND
 from app.routes.claims import CaptureGiven
 from market.models import ModelDraft
-from tests.app.conftest import Caller, World, a_task, claim, is_problem, ok, operator, picture
+from tests.app.conftest import Caller, World, a_task, claim, is_problem, ok, operator, picture, post_task
 from tests.app.extremes import ANYTHING, NUMBERS, TEXTS, bodies, in_words
 from tests.app.test_authorisation import CASES, Case, Things, a_busy_market, name
 from tests.app.test_models import description, files
@@ -185,3 +185,40 @@ async def hand_in(bo: Caller, task: Json, evidence: Json, capture: bytes) -> boo
 
 
 SMALL = picture(1, size=(64, 48))
+
+
+HEADERS = (
+    "authorization", "cookie", "origin", "host", "referer", "content-type", "accept", "accept-language",
+    "idempotency-key", "if-match", "if-none-match", "content-digest", "capture", "stripe-signature", "range",
+    "x-request-id", "x-forwarded-for", "x-forwarded-proto",
+)  # fmt: skip
+WORDS = (
+    "", " ", "\xff", "=", ":", ";", ",", "[", "http://[", "http://[::1", "http://a:99999999", "*", "W/", '"', '""',
+    "9" * 400, "-1", "1e400", "Bearer", "Bearer " + "\xe9" * 20, "Basic AAAA", "sensorium_session=\xe9", "{", "{}",
+    "null", "[" * 2000, '{"taken_at": "9999-12-31T23:59:59-14:00"}', "sha-256=::", "sha-256=:=:", "sha-256=:\xe9:",
+    "t=1,v1=zz", "application/json; charset=nonsense", "multipart/form-data", "multipart/form-data; boundary=",
+    "text/html;q=x",
+)  # fmt: skip
+
+
+async def test_no_header_is_answered_by_a_fault_of_ours(world: World, ada: Caller, bo: Caller) -> None:
+    task = await post_task(ada, quantity=2)
+    claimed = await claim(bo, task)
+    cookie = {"cookie": f"sensorium_session={bo.secret}"}
+    routes: list[tuple[Caller, str, str, Json]] = [
+        (ada, "GET", "/v1/tasks", {}), (ada, "POST", "/v1/tasks", {"content": b"{}"}), (bo, "GET", "/w", {}),
+        (ada, "PATCH", f"/v1/tasks/{task['id']}", {"content": b'{"add_quantity": 1}'}), (bo, "GET", "/nothing", {}),
+        (bo, "PUT", f"/v1/people/claims/{claimed['id']}/photos/1", {"content": SMALL}),
+        (ada, "POST", "/v1/models", {"content": b"--x\r\n"}), (bo, "POST", "/stripe/webhooks", {"content": b"{}"}),
+        (bo, "POST", "/w/sign-in", {"content": b"email=a"}), (bo, "POST", "/w/me", {"content": b"display_name=a"}),
+    ]  # fmt: skip
+    for caller, method, path, options in routes:
+        for header in HEADERS:
+            for word in WORDS:
+                for others in ({}, cookie):
+                    headers = [(each, value) for each, value in others.items() if each != header]
+                    key = [] if others else [("authorization", f"Bearer {caller.secret}")]
+                    given = [*headers, *(pair for pair in key if pair[0] != header), (header, word.encode("latin-1"))]
+                    answered = await world.client.request(method, path, headers=given, **options)
+                    assert answered.status_code < 500, (method, path, header, word, answered.text[:300])
+                    assert BEYOND not in answered.text
