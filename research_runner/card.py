@@ -83,9 +83,10 @@ def _data(workspace: Workspace) -> str:
 def _cost(workspace: Workspace) -> str:
     rows, said = workspace.rows(), dataset.origin(workspace.data_folder)
     bought = ", ".join(f"{amount / 100:,.2f} {currency}" for currency, amount in said.spent.items())
+    unknown = "not recorded here; the dataset was bought before" if said.dataset_id else "not bought on the market"
     return f"""## What it cost
 
-- Photos: {bought or "not bought on the market"}
+- Photos: {bought or unknown}
 - Experiments: {len(rows)}, {sum(row.seconds for row in rows):,.0f} s of training, {sum(row.cost for row in rows)} \
 millionths of a currency unit for computing"""
 
@@ -105,4 +106,6 @@ def _percent(estimate: Estimate) -> str:
 
 
 def _plain(estimate: Estimate) -> str:
+    if estimate.low == estimate.high:  # resampling photos that are all right shows no spread, which is not certainty
+        return f"{estimate.value:.3f} | not to be had without a mistake"
     return f"{estimate.value:.3f} | {estimate.low:.3f} to {estimate.high:.3f}"

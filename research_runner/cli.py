@@ -106,13 +106,18 @@ def loop(
     server: str | None,
     as_json: bool,
 ) -> None:
-    """Experiment until stopped; goes on where an earlier call, even a killed one, left off."""
+    """Experiment up to the limits given; goes on where an earlier call, even a killed one, left off."""
     from research_runner import loop as loops
     from research_runner import program as programs
     from research_runner.results import Row
     from research_runner.workspace import Workspace
 
+    begun: list[Row] = []
+
     def show(row: Row) -> None:
+        if not begun and not as_json:
+            click.echo("   #  status     metric    acc   effect  change")
+        begun.append(row)
         effect = f"{row.effect:+.4f}" if row.effect is not None else ""
         metric = f"{row.metric:.4f}" if row.metric is not None else "-"
         accuracy = f"{row.accuracy:.3f}" if row.accuracy is not None else "-"
@@ -128,8 +133,6 @@ def loop(
             data = fetch(opened.inner / "dataset", dataset_id, question, server)
         if data is not None:
             opened.use_data(data)
-        if not as_json:
-            click.echo("   #  status     metric    acc   effect  change")
         summary = loops.run(opened, experiments, seconds, show, lambda line: say(as_json, "warning", line))
         words = f"{summary.experiments} experiments, {summary.kept} kept, {summary.seconds:.0f} s"
         say(as_json, "end", words, dataclasses.asdict(summary))
@@ -181,13 +184,13 @@ def publish(workspace: Path, local: bool, server: str | None, as_json: bool) -> 
 @click.option("--model", type=click.Choice(["first", "published"]), default="published", show_default=True)
 @JSON
 def score(workspace: Path, folder: Path, model: str, as_json: bool) -> None:
-    """Accuracy of the first experiment's or the published model on FOLDER, labelled photos that it never saw."""
+    """Accuracy on FOLDER, labelled photos that it never saw, of the first experiment's or the latest finished model."""
     from research_runner import final, unseen
     from research_runner.workspace import Workspace
 
     with told():
         opened = Workspace(workspace)
-        onnx = final.first(opened) if model == "first" else final.build(opened).onnx
+        onnx = final.first(opened) if model == "first" else final.built(opened).onnx
         found = unseen.score(opened, onnx, folder)
         accuracy = found.accuracy
         words = f"{accuracy.value:.4f} ({accuracy.low:.4f} to {accuracy.high:.4f}) on {found.photos} photos"

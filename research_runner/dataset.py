@@ -50,10 +50,10 @@ def read(folder: Path) -> tuple[list[dict[str, str]], list[str]]:
 
 
 def origin(folder: Path) -> Origin:
-    """What folder/dataset.json says, or, for a folder without one, its own path as the source."""
+    """What folder/dataset.json says, or, for a folder without one, its name: its path is nobody's business."""
     path = folder / "dataset.json"
     if not path.is_file():
-        return Origin(source=str(folder))
+        return Origin(source=f"folder {folder.resolve().name}")
     return msgspec.json.decode(path.read_bytes(), type=Origin)
 
 

@@ -63,9 +63,9 @@ def build(workspace: Workspace, on_step: Callable[[str], None] = lambda line: No
         row = best(workspace.rows())
         if row is None or not workspace.is_prepared:
             raise RunnerError("there is no experiment yet to publish: run sensorium-runner loop first")
-        folder = workspace.inner / "published" / row.commit[:16]
-        if (folder / "package.json").is_file():
-            return msgspec.json.decode((folder / "package.json").read_bytes(), type=Package)
+        folder = _home(workspace, row.commit)
+        if (found := _read(folder)) is not None:
+            return found
         folder.mkdir(parents=True, exist_ok=True)
         with Laboratory(workspace) as laboratory:
             probabilities, temperature = _on_val(workspace, laboratory, row.commit)
@@ -91,6 +91,23 @@ def build(workspace: Workspace, on_step: Callable[[str], None] = lambda line: No
         write_card(workspace, package.folder, package.commit, measured, len(members), parameters)
         (folder / "package.json").write_bytes(msgspec.json.encode(package))
         return package
+
+
+def built(workspace: Workspace) -> Package:
+    """The newest package there is. Makes none: looking at a model must not open the vault."""
+    for row in reversed(workspace.rows()):
+        if (found := _read(_home(workspace, row.commit))) is not None:
+            return found
+    raise RunnerError("no model is finished yet: run sensorium-runner publish first (or publish --local)")
+
+
+def _home(workspace: Workspace, commit: str) -> Path:
+    return workspace.inner / "published" / commit[:16]
+
+
+def _read(folder: Path) -> Package | None:
+    path = folder / "package.json"
+    return msgspec.json.decode(path.read_bytes(), type=Package) if path.is_file() else None
 
 
 def first(workspace: Workspace) -> Path:

@@ -6,9 +6,12 @@ import re
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
 
 # Everything of ours that runs outside the tests, and what it imports only when it is used.
 IMPORT_ALL = """
@@ -65,7 +68,7 @@ def test_everything_imported_is_declared_without_the_development_tools() -> None
 def test_every_pin_is_of_a_declared_distribution() -> None:
     pinned = {
         canonicalize_name(match[1])
-        for line in open("constraints.txt", encoding="utf-8")
+        for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
         if (match := re.match(r"([A-Za-z0-9._-]+)(\[.*\])?==", line))
     }
     assert pinned <= declared("runner") | declared("dev"), pinned - declared("runner") - declared("dev")

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from safetensors.torch import load_file
 
-from research_runner import final, loop, publish, report, train, unseen
+from research_runner import cli, final, loop, publish, report, train, unseen
+from research_runner.card import _plain as card_plain
 from research_runner.errors import RunnerError
-from research_runner.measure import abstain_below, measure, wilson
+from research_runner.measure import Estimate, abstain_below, measure, wilson
 from research_runner.onnx_model import OnnxModel
 from research_runner.workspace import Budget, Workspace, create
-from tests.research_runner.conftest import write_photos
+from tests.research_runner.conftest import Maker, write_photos
 
 PROGRAM = "---\ngoal: tell <b>dark</b> from light\nensemble: 2\nimage_px: 32\n---\n"
 
@@ -104,6 +106,26 @@ def test_the_report_is_one_file_that_shows_everything(finished: Workspace) -> No
     assert "Content SHA-256" in page and "prefers-color-scheme" in page
     assert not re.search(r"""(src|href)=["'](?!data:)""", page) and "<script" not in page
     assert "tell <b>" not in page and "tell &lt;b&gt;dark" in page.lower()
+
+
+def test_looking_at_a_model_makes_none_and_leaves_the_vault_shut(make: Maker, tmp_path: Path) -> None:
+    made = make()
+    loop.run(made, 1)
+    asked = ["score", str(made.root), str(write_photos(tmp_path / "unseen", 30))]
+    said = CliRunner().invoke(cli.main, asked)
+    assert said.exit_code == 1 and "no model is finished yet" in said.output
+    assert not (made.inner / "vault.jsonl").exists() and not (made.inner / "published").exists()
+
+
+def test_scoring_takes_the_newest_finished_model(finished: Workspace) -> None:
+    assert final.built(finished) == final.build(finished)
+
+
+def test_the_card_names_no_path_of_the_machine_and_no_interval_that_nothing_shows(finished: Workspace) -> None:
+    card = final.build(finished).card
+    assert "- Source: folder photos" in card and str(finished.data_folder.parent) not in card
+    assert card_plain(Estimate(1.0, 1.0, 1.0)) == "1.000 | not to be had without a mistake"
+    assert card_plain(Estimate(0.5, 0.4, 0.6)) == "0.500 | 0.400 to 0.600"
 
 
 def test_a_graph_that_differs_from_torch_is_not_published(tmp_path: Path) -> None:
