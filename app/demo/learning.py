@@ -49,6 +49,7 @@ async def learn(
     workspace = scratch / slug(collection.name)
     await runner("new", workspace)
     learned = Learned()
+    say("                decision   accuracy on val, change and why")
     bought = ("--dataset", dataset["id"], "--question", "label")
     async for event in runner.lines(
         "loop", workspace, *bought, "--experiments", experiments, "--seconds", LOOP_S, "--json"
@@ -56,7 +57,7 @@ async def learn(
         if event["event"] == "experiment":
             learned.experiments.append(event)
             accuracy = "  -  " if event["accuracy"] is None else f"{event['accuracy']:.3f}"
-            say(f"experiment {event['experiment']:>2}  {event['status']:<8} {accuracy}  {event['description']}")
+            say(f"experiment {event['experiment']:>2}   {event['status']:<8} {accuracy}  {event['description']}")
     best = await runner.result("publish", workspace, "--json")
     await asyncio.to_thread(_write_folder, unseen, scratch / "unseen")
     async for event in runner.lines("curve", workspace, scratch / "unseen", "--json"):

@@ -52,7 +52,7 @@ def summary(collection: Collection, outcome: Outcome, learned: Learned, account:
             seconds: float) -> list[tuple[str, str]]:  # fmt: skip
     """The few lines that say whether it worked."""
     refused = sum(map(caught, outcome.refused))
-    kept = sum(row["status"] == "keep" for row in learned.experiments)
+    kept = sum(row["status"] == "keep" for row in learned.experiments[1:])
     return [
         ("questions asked", f"{len(outcome.tasks)} tasks, {sum(t['quantity'] for t in outcome.tasks)} photos wanted"),
         ("observations bought", f"{outcome.accepted} in {outcome.seconds:.0f} s from {len(outcome.people)} people"),
@@ -61,7 +61,7 @@ def summary(collection: Collection, outcome: Outcome, learned: Learned, account:
                          f"{money(account['balance']['held']['amount'])} held"),
         ("paid out", f"{money(outcome.run['total']['amount']['amount'])} to {outcome.run['total']['count']} people "
                      f"through Stripe's sandbox"),
-        ("experiments", f"{len(learned.experiments)} runs, {kept} kept, {learned.seconds:.0f} s"),
+        ("experiments", f"{len(learned.experiments) - 1} after the baseline, {kept} kept, {learned.seconds:.0f} s"),
         ("accuracy on unseen photos", f"{learned.final:.4f} over {learned.unseen} "
                                       f"(first experiment's model: {learned.first:.4f})"),
         ("not sure of", f"{learned.abstained} of them: there it says so, and names no label"),
@@ -156,7 +156,8 @@ def _progress(experiments: list[dict[str, Any]]) -> str:
             ("dots-kept", [(i, metric) for i, metric, status in scored if status == "keep"]),
             ("best", best),
         ],
-        "Each experiment's validation loss (lower is better); green: kept, by paired seeds",
+        "Each experiment's validation loss, lower is better; green: kept. A lower grey dot is the mean of fewer seeds: "
+        "on the same seeds it was not shown to be better",
         "experiments",
         "loss",
     )
