@@ -73,7 +73,7 @@ async def _judge(services: Services, submission: UUID) -> None:
     verdict = checking.check(
         _evidence(todo, photos), asked(todo.evidence, todo.acceptance, todo.place), _window(todo), duplicates
     )
-    await _apply(services, todo.id, verdict, _reason(verdict, todo.acceptance.checks))
+    await _apply(services, todo.id, verdict, _reason(verdict, todo.acceptance.declared))
 
 
 async def _apply(services: Services, submission: UUID, verdict: Verdict, reason: str | None) -> None:
@@ -150,7 +150,7 @@ def _evidence(todo: submissions.ToJudge, photos: list[Photo]) -> Evidence:
 
 def asked(evidence: terms.Evidence, acceptance: terms.Acceptance, place: dict[str, float] | None) -> Asked:
     """A task's terms as the checks want them."""
-    accepted = {"checks": list(acceptance.checks), "min_score": acceptance.min_score}
+    accepted = {"checks": list(acceptance.declared), "min_score": acceptance.min_score}
     return msgspec.convert({**msgspec.to_builtins(evidence), **accepted, "place": place}, Asked)
 
 

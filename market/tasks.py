@@ -72,7 +72,7 @@ def check(draft: TaskDraft, currency: str) -> None:
     for field, named in (
         ("questions", [question.id for question in draft.evidence.questions]),
         ("readings", [reading.name for reading in draft.evidence.readings]),
-        ("checks", list(draft.acceptance.checks)),
+        ("checks", list(draft.acceptance.declared)),
     ):
         if len(set(named)) < len(named):
             where = "/acceptance/checks" if field == "checks" else f"/evidence/{field}"
@@ -84,7 +84,7 @@ def check(draft: TaskDraft, currency: str) -> None:
             raise Invalid("Only a question of type choice has choices.", pointer=f"/evidence/questions/{i}/choices")
         if question.min is not None and question.max is not None and question.min > question.max:
             raise Invalid("`min` is above `max`.", pointer=f"/evidence/questions/{i}/min")
-    if "at_place" in draft.acceptance.checks and draft.place is None:
+    if "at_place" in draft.acceptance.declared and draft.place is None:
         raise Invalid("The check at_place needs a place.", pointer="/acceptance/checks")
     if draft.reward.currency != currency:
         raise Invalid(f"This account trades in {currency}.", pointer="/reward/currency")

@@ -13,6 +13,9 @@ Choice = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=5000)]
 
 
+MOST_PHOTOS = 20
+
+
 class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Input that refuses what it does not know."""
 
@@ -28,8 +31,8 @@ class Place(Strict, frozen=True, kw_only=True):
 class PhotosAsked(Strict, frozen=True, kw_only=True):
     """How many photos, and how good."""
 
-    min: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1
-    max: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1
+    min: Annotated[int, msgspec.Meta(ge=1, le=MOST_PHOTOS)] = 1
+    max: Annotated[int, msgspec.Meta(ge=1, le=MOST_PHOTOS)] = 1
     live_capture: bool = False
     min_width: Annotated[int, msgspec.Meta(ge=1, le=20_000)] | None = None
     min_height: Annotated[int, msgspec.Meta(ge=1, le=20_000)] | None = None
@@ -65,15 +68,21 @@ class Evidence(Strict, frozen=True, kw_only=True):
 
 
 class Acceptance(Strict, frozen=True, kw_only=True):
-    """How an answer is judged. auto: accepted when its score reaches min_score; manual: the buyer decides in time."""
+    """How an answer is judged. auto: accepted when its score reaches min_score; manual: the buyer decides in time.
+
+    checks: those whose failure rejects; left out: fresh, not_duplicate and, for a task with a place, at_place.
+    """
 
     mode: Literal["auto", "manual"] = "auto"
-    checks: Annotated[list[Check], msgspec.Meta(max_length=8)] = msgspec.field(
-        default_factory=lambda: ["fresh", "not_duplicate"]
-    )
+    checks: Annotated[list[Check], msgspec.Meta(max_length=8)] | None = None
     min_score: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.7
     review_deadline_s: Annotated[int, msgspec.Meta(ge=60, le=30 * 86_400)] = 86_400
     pay_honest_negative: bool = True
+
+    @property
+    def declared(self) -> list[Check]:
+        """The checks, those of the task once it is posted."""
+        return self.checks or []
 
 
 class License(Strict, frozen=True, kw_only=True):
@@ -101,6 +110,14 @@ class TaskDraft(Strict, frozen=True, kw_only=True):
     claim_ttl_s: Annotated[int, msgspec.Meta(ge=60, le=7 * 86_400)] = 3600
     external_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
     metadata: Annotated[dict[str, Any], msgspec.Meta(max_length=50)] = {}
+
+    def __post_init__(self) -> None:
+        """Fill in the checks that were left out: whoever names a place wants the photo from there."""
+        if self.acceptance.checks is None:
+            checks: list[Check] = ["fresh", "not_duplicate"]
+            if self.place is not None:
+                checks.insert(1, "at_place")
+            msgspec.structs.force_setattr(self, "acceptance", msgspec.structs.replace(self.acceptance, checks=checks))
 
 
 class TaskChange(Strict, frozen=True, kw_only=True):

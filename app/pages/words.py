@@ -50,7 +50,7 @@ def promises(offer: Offer) -> list[Promise]:
     """Every check that may reject an answer to this task, in words."""
     evidence = offer.evidence
     asked = {"decodes": evidence.photos is not None, "answers": bool(evidence.questions)}
-    names = [name for name in (*ALWAYS_DECLARED, *offer.acceptance.checks) if asked.get(name, True)]
+    names = [name for name in (*ALWAYS_DECLARED, *offer.acceptance.declared) if asked.get(name, True)]
     return [Promise(name, CHECKS[name], _takes(name, offer)) for name in dict.fromkeys(names)]
 
 

@@ -136,3 +136,12 @@ async def test_a_bonus_counts_with_all_that_the_task_costs(ada: Caller, bo: Call
 
 def a_reward(amount: int) -> dict[str, object]:
     return {"amount": amount, "currency": "usd"}
+
+
+async def test_a_place_means_that_photos_from_elsewhere_are_rejected(ada: Caller) -> None:
+    bare = {key: value for key, value in a_task().items() if key != "acceptance"}
+    assert ok(await ada.post("/v1/tasks", bare), 201)["acceptance"]["checks"] == ["fresh", "at_place", "not_duplicate"]
+    anywhere = {key: value for key, value in bare.items() if key != "place"}
+    assert ok(await ada.post("/v1/tasks", anywhere), 201)["acceptance"]["checks"] == ["fresh", "not_duplicate"]
+    none = {**bare, "acceptance": {"checks": []}}
+    assert ok(await ada.post("/v1/tasks", none), 201)["acceptance"]["checks"] == []
