@@ -8,7 +8,7 @@ import os
 import pkgutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import structlog
@@ -27,7 +27,17 @@ def run(config: Config) -> None:
     """Work on the jobs of the database at `config.database_url`; returns after SIGTERM or SIGINT."""
     for module in modules_with_work():
         importlib.import_module(module)
-    asyncio.run(_work(config))
+    with asyncio.Runner(loop_factory=fast_loop()) as runner:
+        runner.run(_work(config))
+
+
+def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where there is one, as for HTTP; None: asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:  # Windows
+        return None
+    return uvloop.new_event_loop
 
 
 def modules_with_work() -> Iterator[str]:
