@@ -11,6 +11,8 @@ from uuid import UUID
 
 from app.db import Connection, Database
 from market import ids
+from market.claims import MOST_TRIES
+from market.terms import MOST_PHOTOS
 from sensors.duplicates import matchable
 from sensors.evidence import Duplicate
 from sensors.inspection import Inspection
@@ -20,6 +22,9 @@ Row = Mapping[str, Any]
 
 _ONE_AT_A_TIME = 0x7064715F  # an advisory lock; any number that nobody else takes
 BATCH = 50_000
+# What a person may show of one task, all tries together. A second attempt may look like the first, so these are passed
+# over; they must not stand in front of another's photo that is a little less alike.
+MOST_OWN = MOST_TRIES * MOST_PHOTOS
 MOST_SHOWN = 5  # likenesses of one photo that a verdict is made from; the nearest come first
 
 
@@ -74,7 +79,7 @@ class PhotoIndex:
         await self._catch_up()
         async with self._database.read() as connection:
             found = await self._exact(connection, submission, seen, numbers)
-            found += await self._near(connection, submission, seen, numbers)
+            found += await self._near(connection, (task, person), seen, numbers)
         best: dict[tuple[int, UUID], tuple[int, Duplicate]] = {}
         for n, distance, row in found:
             one = Duplicate(
@@ -108,8 +113,9 @@ class PhotoIndex:
         return [(row["n"], -1, row) for row in rows]
 
     async def _near(
-        self, connection: Connection, submission: UUID, seen: list[Seen], numbers: dict[int, int]
+        self, connection: Connection, own: tuple[UUID, UUID], seen: list[Seen], numbers: dict[int, int]
     ) -> list[tuple[int, int, Row]]:
+        """The most alike, but none of the same person's for the same task (`own`)."""
         hits: list[tuple[int, int, int]] = []
         for each in seen:
             if each.inspection is None or each.inspection.pdq is None or not matchable(each.inspection):
@@ -119,18 +125,18 @@ class PhotoIndex:
                 for key, distance in self._index.search(each.inspection.pdq, NEAR_RADIUS)
                 if int(str(key)) < numbers[each.n]
             ]
-            # A submission's own photos may be alike: look past them.
-            hits += near[: MOST_SHOWN + len(seen)]
+            hits += near[: MOST_SHOWN + MOST_OWN]
         if not hits:
             return []
         rows = await connection.fetch(
             """SELECT seq, submission_id, task_id, person_id, submitted_at FROM photo_hash
-               WHERE seq = ANY ($1::bigint[]) AND submission_id <> $2""",
+               WHERE seq = ANY ($1::bigint[]) AND NOT (task_id = $2 AND person_id = $3)""",
             [key for _, _, key in hits],
-            submission,
+            *own,
         )
         by_number = {row["seq"]: row for row in rows}
-        return [(n, distance, by_number[key]) for n, distance, key in hits if key in by_number]
+        others = [(n, distance, by_number[key]) for n, distance, key in hits if key in by_number]
+        return [each for one in seen for each in [hit for hit in others if hit[0] == one.n][:MOST_SHOWN]]
 
     async def _catch_up(self) -> None:
         async with self._reading, self._database.read() as connection:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from market import errors as market
+from market.claims import MOST_TRIES
 
 
 class Kind(NamedTuple):
@@ -68,7 +69,12 @@ PROBLEMS: dict[str, Kind] = {
     ),
     "task-not-open": Kind(409, "The task is not open", "It is completed, expired or cancelled."),
     "slot-taken": Kind(409, "No slot is free", "Others were first. A slot may come free when a claim expires."),
-    "already-answered": Kind(409, "You hold a claim on this task or have answered it", "A person answers a task once."),
+    "already-answered": Kind(
+        409,
+        "You hold a claim on this task or have answered it",
+        "A person has one answer to a task. Whoever is rejected may claim it again while it is open, for "
+        f"{MOST_TRIES} tries in all.",
+    ),
     "too-many-claims": Kind(409, "Too many claims at once", "Finish one of your claims or give one back first."),
     "claim-expired": Kind(409, "The claim is over", "Claims end at `expires_at`. Claim the task again if it is open."),
     "wrong-state": Kind(

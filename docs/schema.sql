@@ -1,6 +1,7 @@
 CREATE TYPE public.claim_status AS ENUM (
     'active',
     'submitted',
+    'rejected',
     'released',
     'expired'
 );
@@ -1015,6 +1016,8 @@ CREATE INDEX claim_deadline ON public.claim USING btree (expires_at) WHERE (stat
 CREATE UNIQUE INDEX claim_once ON public.claim USING btree (task_id, person_id) WHERE (status = ANY (ARRAY['active'::public.claim_status, 'submitted'::public.claim_status]));
 
 CREATE INDEX claim_person ON public.claim USING btree (person_id, id);
+
+CREATE INDEX claim_rejected ON public.claim USING btree (task_id, person_id) WHERE (status = 'rejected'::public.claim_status);
 
 CREATE INDEX dataset_account ON public.dataset USING btree (account_id, id);
 

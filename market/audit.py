@@ -47,6 +47,10 @@ CHECKS = settlement_audit.CHECKS | {
           LEFT JOIN (SELECT person_id, currency, sum(amount) AS pending FROM earning WHERE released_at IS NULL
                      GROUP BY person_id, currency) e ON e.person_id = p.id AND e.currency = l.currency
         WHERE coalesce(-l.posted, 0) <> coalesce(e.pending, 0)""",
+    "a claim is rejected with its submission, and handed in while that is not": """
+        SELECT c.id::text AS what FROM claim c LEFT JOIN submission s ON s.claim_id = c.id
+        WHERE (c.status = 'rejected') <> coalesce(s.status = 'rejected', false)
+           OR (c.status = 'submitted') <> coalesce(s.status <> 'rejected', false)""",
     "submissions belong to the buyer of their task": """
         SELECT s.id::text AS what FROM submission s JOIN task t ON t.id = s.task_id
         WHERE s.account_id <> t.account_id""",

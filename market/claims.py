@@ -2,17 +2,29 @@
 
 import secrets
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
 from market import events, ids, ledger, tasks
-from market.errors import AlreadyAnswered, ClaimOver, Invalid, NotFound, SlotTaken, TaskNotOpen, TooManyClaims
+from market.errors import (
+    AlreadyAnswered,
+    Changed,
+    ClaimOver,
+    Invalid,
+    NotFound,
+    Refusal,
+    SlotTaken,
+    TaskNotOpen,
+    TooManyClaims,
+    TriesUsed,
+)
 from market.terms import Evidence, Strict
 
 MOST_ACTIVE = 20
+MOST_TRIES = 3  # answers of one person to one task; who is rejected may try again up to here
 # Read aloud and typed with one thumb: no 0/O, 1/I/L, 5/S, 8/B.
 CODE_LETTERS = "ACDEFGHJKMNPQRTUVWXY234679"
 
@@ -54,27 +66,46 @@ class Photo(msgspec.Struct, frozen=True):
     capture: dict[str, Any] | None
 
 
+class Chance(NamedTuple):
+    """Whether a person may claim a task now: the tries they have left, and what stands against it."""
+
+    tries_left: int
+    refusal: Refusal | None
+
+
+def unanswered_by(person: str, task: str) -> str:
+    """SQL: the person has no claim on the task nor an answer that counts, and tries left. Both are SQL expressions."""
+    return f"""NOT EXISTS (SELECT FROM claim c WHERE c.task_id = {task} AND c.person_id = {person}
+                        AND c.status IN ('active', 'submitted'))
+        AND (SELECT count(*) FROM claim c WHERE c.task_id = {task} AND c.person_id = {person}
+               AND c.status = 'rejected') < {MOST_TRIES}"""
+
+
 async def claim(conn: asyncpg.Connection, person: UUID, task: str, position: Position | None) -> Claim:
-    """Take a slot. Raises TaskNotOpen, SlotTaken, AlreadyAnswered, TooManyClaims, NotFound."""
+    """Take a slot. Raises TaskNotOpen, SlotTaken, AlreadyAnswered, TriesUsed, TooManyClaims, NotFound."""
     task_id = ids.read("task", task)
     # One claim of a person at a time: what they hold is counted in a statement that begins after this one, so it sees
     # their others. Before the task, and nobody takes a person's row after one: no ring of waiting can arise.
     await conn.execute("SELECT FROM person WHERE id = $1 FOR NO KEY UPDATE", person)
-    row = await _take(conn, person, task_id, position)
-    if row is None:
-        raise await _why_not(conn, person, task_id)
-    return show(row)
+    for _ in range(2):
+        row = await _take(conn, person, task_id, position)
+        if row is not None:
+            return show(row)
+        refusal = (await chance(conn, person, task_id)).refusal
+        if refusal is not None:
+            raise refusal
+        # What stood against it has gone in between: a slot has come free, or an answer was rejected. Once more.
+    raise Changed
 
 
 async def _take(conn: asyncpg.Connection, person: UUID, task: UUID, position: Position | None) -> asyncpg.Record | None:
     return await conn.fetchrow(
         # The slot is counted in the statement that checks for it, so the last one has one winner however many ask.
-        """WITH slot AS (
+        f"""WITH slot AS (
              UPDATE task SET claimed = claimed + 1, version = version + 1
              WHERE id = $1 AND status = 'open' AND claimed + done < quantity
                AND opens_at <= market_now() AND closes_at > market_now()
-               AND NOT EXISTS (SELECT FROM claim c WHERE c.task_id = $1 AND c.person_id = $3
-                                 AND c.status IN ('active', 'submitted'))
+               AND {unanswered_by("$3", "$1")}
                AND (SELECT count(*) FROM claim c WHERE c.person_id = $3 AND c.status = 'active') < $9
              RETURNING id, account_id, claim_ttl_s),
            new AS (
@@ -83,29 +114,37 @@ async def _take(conn: asyncpg.Connection, person: UUID, task: UUID, position: Po
              RETURNING *),
            told AS (
              INSERT INTO event (type, account_id, person_id, subject_type, subject_id, actor, data)
-               SELECT 'task.claimed', slot.account_id, $3, 'task', slot.id, 'person:' || $3::uuid, '{}' FROM slot)
+               SELECT 'task.claimed', slot.account_id, $3, 'task', slot.id, 'person:' || $3::uuid, '{{}}' FROM slot)
            SELECT * FROM new""",
         task, ids.new(), person, secrets.token_urlsafe(16), "".join(secrets.choice(CODE_LETTERS) for _ in range(4)),
         position and position.lat, position and position.lon, position and position.accuracy_m, MOST_ACTIVE,
     )  # fmt: skip
 
 
-async def _why_not(conn: asyncpg.Connection, person: UUID, task: UUID) -> Exception:
+async def chance(conn: asyncpg.Connection, person: UUID, task: UUID) -> Chance:
+    """Whether a person may claim a task, and why not. Raises NotFound."""
     row = await conn.fetchrow(
         """SELECT status = 'open' AND opens_at <= market_now() AND closes_at > market_now() AS open,
                   EXISTS (SELECT FROM claim c WHERE c.task_id = $1 AND c.person_id = $2
                             AND c.status IN ('active', 'submitted')) AS mine,
+                  (SELECT count(*) FROM claim c WHERE c.task_id = $1 AND c.person_id = $2
+                     AND c.status = 'rejected') AS rejected,
+                  (SELECT count(*) FROM claim c WHERE c.person_id = $2 AND c.status = 'active') AS held,
                   claimed + done < quantity AS free
            FROM task WHERE id = $1""",
         task, person,
     )  # fmt: skip
     if row is None:
-        return NotFound("There is no such task.")
-    if row["mine"]:
-        return AlreadyAnswered()
-    if not row["open"]:
-        return TaskNotOpen()
-    return SlotTaken() if not row["free"] else TooManyClaims()
+        raise NotFound("There is no such task.")
+    used_up = TriesUsed(f"{MOST_TRIES} of your answers to this task were not accepted; there is no further try.")
+    against: list[tuple[bool, Refusal]] = [
+        (row["mine"], AlreadyAnswered()),
+        (row["rejected"] >= MOST_TRIES, used_up),
+        (not row["open"], TaskNotOpen()),
+        (not row["free"], SlotTaken()),
+        (row["held"] >= MOST_ACTIVE, TooManyClaims()),
+    ]
+    return Chance(MOST_TRIES - row["rejected"], next((refusal for holds, refusal in against if holds), None))
 
 
 async def get(conn: asyncpg.Connection, person: UUID, claim: str) -> Claim:

@@ -78,11 +78,23 @@ async def accept(
     )  # fmt: skip
 
 
-async def reject(conn: asyncpg.Connection, row: asyncpg.Record, why: dict[str, Any], actor: str) -> None:
+async def reject(
+    conn: asyncpg.Connection,
+    row: asyncpg.Record,
+    why: dict[str, Any],
+    actor: str,
+    *,
+    verdict: dict[str, Any] | None = None,
+) -> None:
+    """Refuse the evidence, with the verdict that says so where it is new; its claim is over, and its slot free."""
     done = await conn.fetchval(
-        """UPDATE submission SET status = 'rejected', decided_at = market_now(), decided_by = $2, rejection = $3
-           WHERE id = $1 AND status IN ('checking', 'needs_review') RETURNING 1""",
-        row["id"], actor, why,
+        # The claim before the submission, as everywhere.
+        """WITH c AS (
+             UPDATE claim SET status = 'rejected' WHERE id = $2 AND status = 'submitted' RETURNING id)
+           UPDATE submission AS s SET status = 'rejected', decided_at = market_now(), decided_by = $3, rejection = $4,
+             verdict = coalesce($5, s.verdict)
+           FROM c WHERE s.id = $1 AND s.claim_id = c.id AND s.status IN ('checking', 'needs_review') RETURNING 1""",
+        row["id"], row["claim_id"], actor, why, verdict,
     )  # fmt: skip
     if done is None:
         raise WrongState

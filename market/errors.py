@@ -43,7 +43,11 @@ class SlotTaken(Refusal):
 
 
 class AlreadyAnswered(Refusal):
-    """A person answers a task once; this one holds a claim on it or has answered already."""
+    """A person has one answer to a task; this one holds a claim on it or has handed in an answer."""
+
+
+class TriesUsed(AlreadyAnswered):
+    """A person whose answers were rejected may not try again without end."""
 
 
 class TooManyClaims(Refusal):

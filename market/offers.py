@@ -6,7 +6,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import ids, near, tasks
+from market import claims, ids, near, tasks
 from market.errors import Invalid, NotFound
 from market.money import Money
 from market.terms import Acceptance, Evidence, Place
@@ -49,13 +49,15 @@ async def near_by(
     offset: int = 0,
     limit: int,
 ) -> list[Offer]:
-    """Open tasks in reach that this person has not taken, nearest first, then those that may be done anywhere."""
+    """Open tasks in reach that this person may claim, nearest first, then those that may be done anywhere.
+
+    One that has rejected them is offered again while they have tries left.
+    """
     if radius_m > FARTHEST_M:
         raise Invalid(f"At most {FARTHEST_M:.0f} metres.", pointer="/radius_m")
     boxes = near.box(lat, lon, radius_m)
-    wanted = """status = 'open' AND claimed + done < quantity AND opens_at <= market_now() AND closes_at > market_now()
-        AND ($1::uuid IS NULL OR NOT EXISTS (SELECT FROM claim c
-               WHERE c.task_id = task.id AND c.person_id = $1 AND c.status IN ('active', 'submitted')))
+    wanted = f"""status = 'open' AND claimed + done < quantity AND opens_at <= market_now() AND closes_at > market_now()
+        AND ($1::uuid IS NULL OR ({claims.unanswered_by("$1", "task.id")}))
         AND ($2::text IS NULL OR kind = $2) AND ($3::bigint IS NULL OR reward >= $3)"""
     rows = []
     for each in boxes:

@@ -157,22 +157,20 @@ async def judge(
     # Nothing was seen where no photo is asked and nothing is there: such a negative is the buyer's to believe.
     seen = row["outcome"] == "done" or row["photographed"]
     passed = verdict["outcome"] == "pass" and row["mode"] == "auto" and seen
+    if failed:
+        detail = next((c["detail"] for c in verdict["checks"] if c["name"] == failed_check), "")
+        why = {"failed_check": failed_check, "reason_code": None, "comment": detail}
+        await decisions.reject(conn, row, why, "market", verdict=verdict)
+        return "rejected"
     done = await conn.fetchval(
         """UPDATE submission SET verdict = $2,
              status = CASE WHEN $3 THEN 'needs_review'::submission_status ELSE status END,
              review_by = CASE WHEN $3 THEN market_now() + make_interval(secs => $4) END
            WHERE id = $1 AND status = 'checking' RETURNING 1""",
-        submission, verdict, not (failed or passed),
-        row["review_deadline_s"],
+        submission, verdict, not passed, row["review_deadline_s"],
     )  # fmt: skip
     if done is None:
         return None
-    if failed:
-        detail = next((c["detail"] for c in verdict["checks"] if c["name"] == failed_check), "")
-        await decisions.reject(
-            conn, row, {"failed_check": failed_check, "reason_code": None, "comment": detail}, "market"
-        )
-        return "rejected"
     if passed:
         await decisions.accept(conn, row, "market", hold_s=hold_s)
         return "accepted"
@@ -213,7 +211,7 @@ async def reject(conn: asyncpg.Connection, actor: keys.Actor, submission: str, w
         raise WrongState(f"The submission is {row['status'].replace('_', ' ')}.")
     if (why.failed_check is None) == (why.reason_code is None):
         raise ReasonRequired("Cite either `failed_check` or `reason_code`.")
-    declared = msgspec.convert(row["acceptance"], Acceptance).checks
+    declared = msgspec.convert(row["acceptance"], Acceptance).declared
     if why.failed_check is not None and why.failed_check not in declared:
         raise ReasonRequired(f"The task declared these checks: {', '.join(declared) or 'none'}.")
     await decisions.reject(conn, row, msgspec.to_builtins(why), actor.name)

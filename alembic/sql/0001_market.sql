@@ -111,7 +111,8 @@ CREATE INDEX task_deadline ON task (closes_at) WHERE status = 'open';
 
 CREATE TYPE claim_status AS ENUM (
   'active',     -- -> submitted | released | expired
-  'submitted',  -- evidence is in; the slot stays taken until it is decided
+  'submitted',  -- -> rejected; evidence is in, and the slot stays taken until it is decided
+  'rejected',   -- with its submission: the slot is free again, for this person too while they have tries left
   'released',   -- given back by the person
   'expired');   -- expires_at has passed
 CREATE TABLE claim (
@@ -122,8 +123,9 @@ CREATE TABLE claim (
   lat double precision, lon double precision, accuracy_m double precision,
   created_at timestamptz NOT NULL DEFAULT market_now(), expires_at timestamptz NOT NULL, ended_at timestamptz,
   CHECK ((status = 'active') = (ended_at IS NULL)));
--- A person answers a task once, and nobody is served the same slot twice.
+-- A person has one answer to a task at a time, and nobody is served the same slot twice.
 CREATE UNIQUE INDEX claim_once ON claim (task_id, person_id) WHERE status IN ('active', 'submitted');
+CREATE INDEX claim_rejected ON claim (task_id, person_id) WHERE status = 'rejected';
 CREATE INDEX claim_person ON claim (person_id, id);
 CREATE INDEX claim_deadline ON claim (expires_at) WHERE status = 'active';
 

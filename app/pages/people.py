@@ -17,7 +17,7 @@ from app.pages.operations import FORM_LIMIT, asked, fields, perform
 from app.pages.render import refuse, show
 from app.routes import people as operations
 from app.routes.claims import MOST_OFFERS, From, Latitude, Longitude, Reach
-from market import claims, keys, offers, people
+from market import claims, ids, keys, offers, people
 from market.accounts import Email
 from market.errors import Invalid, TooOften
 from market.terms import Strict
@@ -108,12 +108,13 @@ async def task_page(call: Call, task_id: str) -> Answer:
 async def show_task(call: Call, connection: Connection, task_id: str, here: From, *, claiming: bool = False) -> Answer:
     """The page of one task; claiming: its button has been pressed, and only the position is still missing."""
     offer = await offers.get(connection, task_id, lat=here.lat, lon=here.lon)
-    mine = None
+    mine, chance = None, None
     if call.actor_or_none is not None:
         working = await claims.active(connection, call.actor.owner)
         mine = next((claim for claim in working if claim.task_id == offer.id), None)
+        chance = await claims.chance(connection, call.actor.owner, ids.read("task", task_id))
     return await show(
-        call, connection, "task.html", offer=offer, here=here, mine=mine, promises=words.promises(offer),
+        call, connection, "task.html", offer=offer, here=here, mine=mine, chance=chance, promises=words.promises(offer),
         asked_for=words.asked_for(offer), kinds=words.KINDS, spoken=words.spoken, claiming=claiming,
         hold_s=call.services.config.hold_window_s,
     )  # fmt: skip

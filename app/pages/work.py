@@ -144,11 +144,13 @@ async def submission_page(call: Call, submission_id: str) -> Answer:
     """The verdict, check by check."""
     found = await submissions.get(call.connection, submission_id, person=call.actor.owner)
     offer = await offers.get(call.connection, found.task_id)
+    person, task = call.actor.owner, ids.read("task", found.task_id)
+    chance = await claims.chance(call.connection, person, task) if found.status == "rejected" else None
     declared = {promise.name for promise in words.promises(offer)}
     return await show(
         call, call.connection, "submission.html", found=found, offer=offer, declared=declared,
         statuses=words.STATUS, checks=words.CHECKS, findings=words.FINDINGS, spoken=words.spoken,
-        hold_s=call.services.config.hold_window_s,
+        hold_s=call.services.config.hold_window_s, chance=chance,
     )  # fmt: skip
 
 

@@ -90,6 +90,28 @@ async def test_one_person_claiming_the_same_task_twenty_times_at_once_gets_it_on
     await no_findings(pool)
 
 
+async def test_a_rejection_and_twenty_new_claims_at_once_give_one_new_try_and_three_in_all(pool: asyncpg.Pool) -> None:
+    ada, [bo] = await ada_and(pool, "bo")
+    task = await posted(pool, ada, quantity=20)
+    for left in (2, 1, 0):
+        submission = await waiting(pool, bo, task)
+        why = submissions.Rejecting(comment="Unreadable.", reason_code="unreadable")
+        rejecting = doing(submissions.reject, ada, ids.show("submission", submission), why)
+        claiming = [doing(claims.claim, bo, task, None)] * 10
+        answers = await at_once(pool, *claiming, rejecting, *claiming)
+        assert answers[10] is None
+        answers += await at_once(pool, *claiming)
+        held = [answer for answer in answers if isinstance(answer, claims.Claim)]
+        assert len(held) == (left > 0)
+        refused = [answer for answer in answers if answer is not None and answer not in held]
+        assert {type(answer) for answer in refused} <= {errors.AlreadyAnswered, errors.TriesUsed, errors.Changed}
+        for each in held:
+            await once(pool, doing(claims.release, bo, each.id))
+    async with pool.acquire() as conn:
+        assert await conn.fetchval("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
+    await no_findings(pool)
+
+
 async def test_fifty_tasks_claimed_at_once_by_one_person_end_at_the_cap(pool: asyncpg.Pool) -> None:
     ada, [bo, cy] = await ada_and(pool, "bo", "cy")
     wanted = [await posted(pool, ada) for _ in range(50)]

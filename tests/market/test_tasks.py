@@ -1,10 +1,12 @@
 """A task's life in money: each story as the balances it leaves."""
 
+from typing import Any
+
 import asyncpg
 import msgspec
 import pytest
 
-from market import claims, earnings, ids, keys, ledger, submissions, tasks
+from market import claims, earnings, ids, keys, ledger, offers, submissions, tasks
 from market.audit import CHECKS
 from market.clock import advance
 from market.errors import (
@@ -18,6 +20,7 @@ from market.errors import (
     ReasonRequired,
     SlotTaken,
     TaskNotOpen,
+    TriesUsed,
     WrongState,
 )
 from market.terms import TaskChange
@@ -29,7 +32,9 @@ FAIL = PASS | {"score": 0.01, "outcome": "fail", "checks": [{"name": "fresh", "d
 
 async def broken(conn: asyncpg.Connection) -> list[str]:
     await conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    return [rule for rule, query in CHECKS.items() if await conn.fetch(query)]
+    found = [rule for rule, query in CHECKS.items() if await conn.fetch(query)]
+    await conn.execute("SET CONSTRAINTS ALL DEFERRED")  # as before: the story may go on
+    return found
 
 
 async def escrow(cast: Cast, task: tasks.Task) -> int:
@@ -81,10 +86,58 @@ async def test_a_failed_declared_check_rejects_and_frees_the_slot(cast: Cast, ad
     assert seen.rejection is not None
     assert (seen.rejection["failed_check"], seen.rejection["comment"]) == ("fresh", "Taken before the claim.")
     assert (await tasks.get(cast.conn, ada.owner, task.id)).slots == tasks.Slots(1, 0, 0)
-    with pytest.raises(AlreadyAnswered):
-        await claims.claim(cast.conn, bo, task.id, None)
     assert (await claims.claim(cast.conn, cy, task.id, None)).status == "active"
     assert await broken(cast.conn) == []
+
+
+async def test_whoever_is_rejected_may_try_twice_more(cast: Cast, ada: keys.Actor) -> None:
+    bo, cy = await cast.person("bo"), await cast.person("cy")
+    task = await cast.post(ada, quantity=2)
+    here: dict[str, Any] = {"lat": 52.52, "lon": 13.405, "limit": 10}
+    why = submissions.Rejecting(comment="Unreadable.", reason_code="unreadable")
+    for left in (2, 1, 0):
+        held, submission = await cast.submit(bo, task.id)
+        assert await offers.near_by(cast.conn, bo, **here) == []
+        with pytest.raises(AlreadyAnswered):
+            await claims.claim(cast.conn, bo, task.id, None)
+        if left == 1:  # by the buyer this time
+            assert await cast.judge(submission, REVIEW) == "needs_review"
+            await submissions.reject(cast.conn, ada, ids.show("submission", submission), why)
+        else:
+            assert await cast.judge(submission, FAIL, "fresh") == "rejected"
+        assert (await claims.get(cast.conn, bo, held)).status == "rejected"
+        assert (await tasks.get(cast.conn, ada.owner, task.id)).slots == tasks.Slots(2, 0, 0)
+        chance = await claims.chance(cast.conn, bo, ids.read("task", task.id))
+        assert (chance.tries_left, chance.refusal is None) == (left, left > 0)
+        assert len(await offers.near_by(cast.conn, bo, **here)) == (left > 0)
+        assert await broken(cast.conn) == []
+    with pytest.raises(TriesUsed, match="3 of your answers to this task were not accepted"):
+        await claims.claim(cast.conn, bo, task.id, None)
+    assert len(await offers.near_by(cast.conn, cy, **here)) == 1, "others are not meant"
+    assert (await claims.claim(cast.conn, bo, (await cast.post(ada)).id, None)).status == "active", "nor other tasks"
+
+
+async def test_an_accepted_second_try_is_the_answer(cast: Cast, ada: keys.Actor) -> None:
+    bo = await cast.person("bo")
+    task = await cast.post(ada, quantity=2)
+    _, first = await cast.submit(bo, task.id)
+    await cast.judge(first, FAIL, "fresh")
+    held, second = await cast.submit(bo, task.id)
+    assert await cast.judge(second) == "accepted"
+    assert (await claims.get(cast.conn, bo, held)).status == "submitted"
+    with pytest.raises(AlreadyAnswered):
+        await claims.claim(cast.conn, bo, task.id, None)
+    assert await cast.balance(ledger.person(bo, "pending")) == 300
+    assert await broken(cast.conn) == []
+
+
+async def test_the_audit_sees_a_claim_that_did_not_follow_its_submission(cast: Cast, ada: keys.Actor) -> None:
+    bo = await cast.person("bo")
+    task = await cast.post(ada)
+    held, submission = await cast.submit(bo, task.id)
+    await cast.judge(submission, FAIL, "fresh")
+    await cast.conn.execute("UPDATE claim SET status = 'submitted' WHERE id = $1", ids.read("claim", held))
+    assert await broken(cast.conn) == ["a claim is rejected with its submission, and handed in while that is not"]
 
 
 async def test_a_doubtful_answer_waits_for_the_buyer_and_silence_means_yes(cast: Cast, ada: keys.Actor) -> None:
@@ -103,7 +156,7 @@ async def test_a_rejection_must_cite_what_was_declared(cast: Cast, ada: keys.Act
     _, submission = await cast.submit(bo, (await cast.post(ada)).id)
     await cast.judge(submission, REVIEW)
     public = ids.show("submission", submission)
-    for wrong in ({"failed_check": "at_place"}, {}, {"failed_check": "fresh", "reason_code": "unreadable"}):
+    for wrong in ({"failed_check": "live"}, {}, {"failed_check": "fresh", "reason_code": "unreadable"}):
         with pytest.raises(ReasonRequired):
             why = submissions.Rejecting(comment="No.", **wrong)
             await submissions.reject(cast.conn, ada, public, why)

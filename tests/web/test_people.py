@@ -150,9 +150,22 @@ def test_a_file_does_not_pass_for_a_live_photo_and_eve_is_told_why(
     phone.look("12-file-dark")
     page.get_by_role("button", name="Hand in").click()
     expect(page.get_by_role("heading", name="Not accepted")).to_be_visible()
+    refused = page.url.removeprefix(phone.url)
     expect(page.get_by_text("was not taken in the app").first).to_be_visible()
     expect(page.get_by_text("Because of: Live camera")).to_be_visible()
+    expect(page.get_by_text("2 tries left")).to_be_visible()
     phone.look("13-rejected-dark")
+    page.get_by_role("link", name="Try again").click()
+    page.get_by_role("button", name=re.compile("Claim for")).click()
+    expect(page.get_by_role("timer")).to_have_text(re.compile(r"59:\d\d|1:00:00"))
+    httpx.post(f"{ada.base_url}/v1/tasks/{task['id']}/cancel", headers={**ada.headers, "idempotency-key": "end"})
+    phone.open(refused)
+    expect(page.get_by_text("This task cannot be tried again just now: A person has one answer")).to_be_visible()
+    page.goto(f"{phone.url}/w/submissions")
+    page.get_by_role("link", name=task["title"]).first.click()
+    page.get_by_role("button", name="Give the task back").click()
+    phone.open(refused)
+    expect(page.get_by_text("This task cannot be tried again just now: The task is not open.")).to_be_visible()
 
 
 def test_readings_and_a_photo_survive_a_hole_in_the_reception(
