@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
+import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from app.child import die_with_parent
 from app.demo.agent import Agent
 from app.demo.http import until
 from app.demo.photos import Collection, Labelled
@@ -37,7 +41,7 @@ async def learn(
     """Dataset, experiments, publication, then predictions of the first and of the best model on unseen photos."""
     began = time.monotonic()
     key = (await agent.caller.post("/v1/keys", {"name": "runner", "max_per_day": 1000}))["api_key"]
-    runner = Runner(url, key)
+    runner = Runner(url, key, scratch / "tmp")
     dataset = await agent.caller.post("/v1/datasets", {"query": {"outcome": "done"}})
 
     async def ready() -> Any:
@@ -113,18 +117,19 @@ class RunnerFailed(Exception):
 
 
 class Runner:
-    """`sensorium-runner` as a process of its own, with nothing but a URL and a key."""
+    """`sensorium-runner` as a process of its own, with nothing but a URL, a key and a folder for what is temporary."""
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str, temporary: Path) -> None:
+        temporary.mkdir()
         self._environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("SENSORIUM_", "STRIPE_"))
         }
-        self._environment |= {"SENSORIUM_URL": url, "SENSORIUM_API_KEY": key}
+        self._environment |= {"SENSORIUM_URL": url, "SENSORIUM_API_KEY": key, "TMPDIR": str(temporary)}
 
     async def __call__(self, *arguments: object) -> str:
         """Its standard output once it has ended. Raises RunnerFailed."""
-        process = await self._start(*arguments)
-        said, complaint = await process.communicate()
+        async with self._started(*arguments) as process:
+            said, complaint = await process.communicate()
         if process.returncode != 0:
             raise RunnerFailed(f"sensorium-runner {arguments[0]}: {complaint.decode().strip()}")
         return said.decode()
@@ -136,21 +141,30 @@ class Runner:
 
     async def lines(self, *arguments: object) -> Any:
         """Each line of its output, decoded from JSON, as it comes."""
-        process = await self._start(*arguments)
-        assert process.stdout is not None and process.stderr is not None
-        try:
+        async with self._started(*arguments) as process:
+            assert process.stdout is not None and process.stderr is not None
             async for line in process.stdout:
                 yield json.loads(line)
             complaint = (await process.stderr.read()).decode().strip()
             if await process.wait() != 0:
                 raise RunnerFailed(f"sensorium-runner {arguments[0]}: {complaint}")
+
+    @asynccontextmanager
+    async def _started(self, *arguments: object) -> AsyncIterator[asyncio.subprocess.Process]:
+        """A process that has ended at the end of the block, with all that it started; by the kernel if we are killed.
+
+        In a session of its own, so that a Ctrl-C at the terminal reaches only us and we stop it in order.
+        """
+        ours = os.getpid()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "research_runner.cli", *map(str, arguments), env=self._environment,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, start_new_session=True,
+            preexec_fn=lambda: die_with_parent(signal.SIGTERM, ours),
+        )  # fmt: skip
+        try:
+            yield process
         finally:
             if process.returncode is None:
-                process.terminate()
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
-
-    async def _start(self, *arguments: object) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "research_runner.cli", *map(str, arguments), env=self._environment,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip

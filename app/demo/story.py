@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
+import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from rich.table import Table
 
 from app.demo import agent as agents
 from app.demo import learning, market, photos, report
+from app.demo import scratch as scratches
 from app.demo.photos import BadData, Collection
 from app.supervisor import System
 
@@ -36,28 +36,43 @@ def main(data: Path | None, out: Path, *, buy: int = WANTED, experiments: int = 
     def say(line: str) -> None:
         console.print(f"[dim]{time.monotonic() - began:6.1f} s[/dim]  {line}", soft_wrap=True)
 
+    _end_as_by_ctrl_c()
     try:
         collection = photos.folder(data, SEED) if data else photos.digits(SEED)
-    except BadData as problem:
-        console.print(f"[red]{problem}[/red]")
-        return 2
-    out.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix="sensorium-demo-"))
-    try:
+        out.mkdir(parents=True, exist_ok=True)
         with (
+            scratches.folder() as scratch,
             (out / "system.log").open("wb") as log,
             System(scratch / "data", host="127.0.0.1", port=0, environment=_clean(), say=say, output=log) as system,
         ):
             say(f"the system runs at {system.url}")
             rows, clean = asyncio.run(_tell(system, collection, scratch, out, say, began, buy, experiments))
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    except BadData as problem:
+        console.print(f"[red]{problem}[/red]")
+        return 2
+    except KeyboardInterrupt:
+        console.print("stopped; nothing is left running")
+        return 130
     table = Table(title="Sensorium demo", show_header=False)
     for row in rows:
         table.add_row(*row)
     console.print(table)
     console.print(f"report: {out / 'report.html'}")
     return 0 if clean else 1
+
+
+def _end_as_by_ctrl_c() -> None:
+    """SIGTERM and SIGHUP clear up as Ctrl-C does: once, however often they come; a second Ctrl-C does not wait."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        signal.raise_signal(signal.SIGINT)  # which asyncio turns into the end of what it runs
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what it puts in the background without
+    signal.signal(signal.SIGTERM, interrupt)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup
+        signal.signal(signal.SIGHUP, interrupt)
 
 
 def _clean() -> dict[str, str]:
