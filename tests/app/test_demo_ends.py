@@ -1,7 +1,8 @@
-"""However a demo ends, nothing of it goes on: no process, and no folder once the next one has begun."""
+"""However a demo ends, nothing of it goes on: no process, no folder once the next one has begun. And why it failed."""
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -12,9 +13,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from rich.console import Console
 
 from app.config import without_settings
-from app.demo import scratch
+from app.demo import scratch, story
+from app.demo.market import Outcome
+from app.demo.report import Learned
 from tests.app.test_cli import SENSORIUM, alive
 from tests.conftest import throw_away_folder
 
@@ -128,3 +132,37 @@ def test_the_runner_and_its_children_end_with_the_demo(how: str, number: signal.
         process.send_signal(number)
         assert process.wait(10) == (130 if number == signal.SIGINT else -signal.SIGKILL)
     assert not alive(family, 5)
+
+
+CAUGHT = {"trick": "photo from yesterday", "check": "fresh", "failed_check": "fresh", "detail": "too old"}
+MISTAKEN = CAUGHT | {"failed_check": "quality", "detail": "too dark"}
+MISSED = CAUGHT | {"failed_check": "-", "detail": "it was accepted"}
+
+
+def test_a_demo_that_shows_all_it_is_to_show_ends_well() -> None:
+    outcome = Outcome(accepted=98, refused=[CAUGHT])
+    assert story.failings(100, 2, outcome, Learned(first=0.8, final=0.8), []) == []
+    assert story.conclude(Console(file=io.StringIO()), [("audit", "clean")], [], Path("report.html")) == 0
+
+
+@pytest.mark.parametrize(
+    ("accepted", "cheat", "final", "broken", "said"),
+    [
+        (97, CAUGHT, 0.9, [], "only 97 observations were accepted, of 100 photos wanted and 2 refused"),
+        (98, MISSED, 0.9, [], "a cheat (photo from yesterday) was not caught by fresh, it was accepted"),
+        (98, MISTAKEN, 0.9, [], "a cheat (photo from yesterday) was not caught by fresh, but by quality, too dark"),
+        (98, CAUGHT, 0.7, [], "the published model names 0.7000 of the unseen photos rightly, the first"),
+        (98, CAUGHT, 0.9, ["broken: sums [1]: 3 times"], "the audit: broken: sums [1]: 3 times"),
+    ],
+)
+def test_what_a_demo_failed_to_show_is_said_in_a_line(
+    accepted: int, cheat: dict[str, str], final: float, broken: list[str], said: str
+) -> None:
+    outcome = Outcome(accepted=accepted, refused=[CAUGHT, cheat])
+    failures = story.failings(100, 2, outcome, Learned(first=0.8, final=final), broken)
+    written = io.StringIO()
+    console = Console(file=written, width=60, force_terminal=True, highlight=False)
+    assert story.conclude(console, [], failures, Path("report.html")) == 1
+    assert len(failures) == 1
+    (line,) = [line for line in written.getvalue().splitlines() if "failed: " in line]
+    assert said in line and "\x1b[31m" in line
