@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ DATA_DIR = click.option(
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="sensorium", message="%(package)s %(version)s")
 def commands() -> None:
     """An information market: agents post priced questions, people and devices answer with evidence.
 
@@ -44,8 +46,6 @@ def run(data_dir: Path | None, host: str | None, port: int | None) -> None:
 @click.option("--port", type=click.IntRange(1, 65535), help="Port (SENSORIUM_PORT, 8000).")
 def serve(host: str | None, port: int | None) -> None:
     """Answer HTTP, on the database at DATABASE_URL; as many of these as you like."""
-    import os
-
     for name, value in (("SENSORIUM_HOST", host), ("SENSORIUM_PORT", port)):
         if value is not None:
             os.environ[name] = str(value)  # the server's worker processes read the environment as well
@@ -189,6 +189,8 @@ def main() -> None:
     try:
         commands(prog_name="sensorium")
     except Exception as error:
+        if isinstance(error, OSError) and error.filename and error.strerror:  # a disk that is full, a file of another's
+            _fail(f"{os.fsdecode(error.filename)}: {error.strerror}")
         if not _is_explained(error):
             raise
         _fail(str(error))
@@ -198,6 +200,7 @@ def _is_explained(error: Exception) -> bool:
     """Whether the message is written for whoever runs the command; only modules in use can have raised it."""
     explained = {
         "app.config": "BadSetting",
+        "app.demo.learning": "RunnerFailed",
         "app.postgres_binaries": "EmbeddedPostgresError",
         "app.serve": "PortBusy",
         "app.supervisor": "CannotRun",
@@ -214,8 +217,6 @@ def _fail(message: str) -> NoReturn:
 
 
 def _environment(data_dir: Path | None) -> dict[str, str]:
-    import os
-
     return {**os.environ, **({"SENSORIUM_DATA_DIR": str(data_dir)} if data_dir else {})}
 
 
@@ -229,8 +230,10 @@ def _config_with_database() -> Config:
     found = _config(None)
     if not found.database_url:
         _fail("DATABASE_URL is missing; `sensorium run` brings a database of its own")
+    from app import config as configuration
     from app import revisions
 
+    configuration.require_media(found)
     revisions.require(found.database_url)
     return found
 

@@ -23,6 +23,7 @@ import msgspec
 
 PREFIX = "SENSORIUM_"
 SECONDS_IN_A_WEEK = 604_800
+CLOSE = 0.7  # of difflib's ratio: PROT is close to PORT, FOO to nothing
 MEDIA_SCHEMES = ("s3", "gs", "az", "file", "memory")
 
 
@@ -210,9 +211,14 @@ def _folder(text: str) -> Path:
         path = path.expanduser()
     except RuntimeError:
         raise ValueError("a folder (this user has no home, so ~ means nothing)") from None
-    if path.exists() and not path.is_dir():
-        raise ValueError("a folder, not a file")
-    return path.resolve()
+    try:
+        if path.exists() and not path.is_dir():
+            raise ValueError("a folder, not a file")
+        return path.resolve()
+    except OSError as error:
+        raise ValueError(f"a folder within this user's reach ({error.strerror})") from None
+    except RuntimeError:
+        raise ValueError("a folder (these links lead round in a circle)") from None
 
 
 def _starts_with(*beginnings: str) -> Callable[[str], str]:
@@ -276,9 +282,7 @@ def _read(environment: Mapping[str, str]) -> dict[str, Any]:
     files = {f"{setting.name}_FILE" for setting in SETTINGS if setting.secret}
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in names | files:
-            near = difflib.get_close_matches(name, names | files, n=1)
-            hint = f"did you mean {near[0]}?" if near else "`sensorium config` lists the known ones"
-            raise BadSetting(f"{name} is not a setting: {hint}")
+            raise BadSetting(f"{name} is not a setting: {_hint(name, names | files)}")
     values: dict[str, Any] = {}
     for setting in SETTINGS:
         text = _text(setting, environment)
@@ -288,6 +292,13 @@ def _read(environment: Mapping[str, str]) -> dict[str, Any]:
             said = "" if setting.secret else f", not {text!r}"
             raise BadSetting(f"{setting.name} must be {error}{said}") from None
     return values
+
+
+def _hint(name: str, known: set[str]) -> str:
+    """By what follows the prefix, which all of ours have in common."""
+    ours = {each.removeprefix(PREFIX): each for each in known}
+    near = difflib.get_close_matches(name.removeprefix(PREFIX), ours, n=1, cutoff=CLOSE)
+    return f"did you mean {ours[near[0]]}?" if near else "`sensorium config` lists the known ones"
 
 
 def _text(setting: Setting, environment: Mapping[str, str]) -> str:
@@ -337,11 +348,29 @@ def _is_live_key(key: str) -> bool:
     return key.startswith(("sk_live_", "rk_live_"))
 
 
+def require_writable(name: str, folder: Path) -> None:
+    """Make the folder that the setting `name` points to. Raises BadSetting when this user cannot write there."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise BadSetting(
+            f"{name}: {folder} cannot be written to ({error.strerror}): choose another folder, or run as its owner"
+        ) from None
+
+
+def require_media(config: Config) -> None:
+    """BadSetting when photos are to lie in a folder where this user cannot write."""
+    if config.media_url.startswith("file://"):
+        require_writable("SENSORIUM_MEDIA_URL", Path(config.media_url.removeprefix("file://")))
+
+
 def _kept_secret(file: Path) -> str:
     """Made at the first start; two processes that start at once end up with the same one."""
     try:
         if not file.exists():
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            require_writable("SENSORIUM_DATA_DIR", file.parent)
             with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix="secret.", delete=False) as fresh:
                 fresh.write(secrets.token_hex(32))
             try:
@@ -352,4 +381,6 @@ def _kept_secret(file: Path) -> str:
                 os.unlink(fresh.name)
         return file.read_text().strip()
     except OSError as error:
-        raise BadSetting(f"SENSORIUM_DATA_DIR: cannot keep a secret key in {file} ({error.strerror})") from None
+        raise BadSetting(
+            f"SENSORIUM_DATA_DIR: cannot read {file} ({error.strerror}): choose another folder, or run as its owner"
+        ) from None

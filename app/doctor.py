@@ -217,7 +217,7 @@ def mail(config: Config) -> Iterator[Finding]:
 def disk(config: Config) -> Iterator[Finding]:
     """Room for the database and the photos."""
     folder = config.data_dir
-    while not folder.exists():
+    while not os.path.isdir(folder):  # Path.is_dir raises where this user may not look
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     enough = free >= LEAST_FREE_BYTES

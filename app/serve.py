@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import signal
 import socket
@@ -75,24 +76,37 @@ def behind_proxies(app: ASGIApp, trusted: str) -> ASGIApp:
 
 def require_free(host: str, port: int) -> str:
     """The address to bind. Granian shares ports (SO_REUSEPORT), so a busy one would silently be served by both."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except socket.gaierror as error:
-        raise PortBusy(f"SENSORIUM_HOST {host!r} is no address of this machine ({error.strerror})") from None
-    family, kind, _, _, place = found[0]
-    with socket.socket(family, kind) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(place)
-        except OSError as error:
-            raise PortBusy(
-                f"port {port} on {host} cannot be used ({error.strerror}): "
-                f"stop what listens there, or choose another with --port (0: any free one)"
-            ) from None
-    return str(place[0])
+    return _tried(host, port)[0]
 
 
 def free_port(host: str) -> int:
     """A port that nobody listens on at this moment."""
-    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        return int(probe.getsockname()[1])
+    return _tried(host, 0)[1]
+
+
+def _tried(host: str, port: int) -> tuple[str, int]:
+    """The address and port of a socket that could be bound, and is closed again. Raises PortBusy, saying why not."""
+    foreign = f"SENSORIUM_HOST {host!r} is no address of this machine"
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise PortBusy(f"{foreign} ({error.strerror})") from None
+    except UnicodeError:
+        raise PortBusy(f"{foreign} (nor a name)") from None
+    family, kind, _, _, place = found[0]
+    try:
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+            return str(place[0]), int(probe.getsockname()[1])
+    except OSError as error:
+        if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+            raise PortBusy(f"{foreign} ({error.strerror})") from None
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise PortBusy(
+                f"port {port} on {host} is not for this user ({error.strerror}): choose one above 1023 with --port"
+            ) from None
+        raise PortBusy(
+            f"port {port} on {host} cannot be used ({error.strerror}): "
+            f"stop what listens there, or choose another with --port (0: any free one)"
+        ) from None

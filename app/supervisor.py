@@ -102,11 +102,9 @@ class System:
     @property
     def urls(self) -> dict[str, str]:
         """What a person may want to open."""
-        found = {"people": f"{self.url}/w", "operators": f"{self.url}/operator", "agents": f"{self.url}/docs"}
+        found = {"people": f"{self.url}/w", "agents": f"{self.url}/docs"}
         if self._settled().sandbox:
             found["sandbox"] = f"{self.url}/sandbox"
-        if self.stripe_url:
-            found["stripe"] = self.stripe_url
         return found
 
     @property
@@ -156,6 +154,7 @@ class System:
     def _start(self) -> None:
         config = self._with_ports(configuration.load(self._outer))
         self._take_lock(config.data_dir)
+        configuration.require_media(config)
         if not config.database_url:
             self._postgres = EmbeddedPostgres(config.data_dir)
             self._postgres.start()
@@ -277,6 +276,9 @@ def run(data_dir: Path | None, host: str | None, port: int | None) -> None:
         system.start()
         for name, url in system.urls.items():
             say(f"{name:<10} {url}")
+        if system.stripe_url:
+            say(f"stripe     {system.stripe_url}/v1/… is the bundled sandbox")
+        say(f"operators  {system.url}/v1/operator/… with a key that `sensorium operator add` prints")
         say(f"data       {system._settled().data_dir}")
         say(f"ready in {time.monotonic() - began:.1f} s; Ctrl-C stops it")
         threading.Event().wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import signal
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def main(data: Path | None, out: Path, *, buy: int = WANTED, experiments: int = 
 
     _end_as_by_ctrl_c()
     try:
-        collection = photos.folder(data, SEED) if data else photos.digits(SEED)
+        collection = _collection(data)
         out.mkdir(parents=True, exist_ok=True)
         with (
             scratches.folder() as scratch,
@@ -51,12 +52,21 @@ def main(data: Path | None, out: Path, *, buy: int = WANTED, experiments: int = 
             say(f"the system runs at {system.url}")
             rows, failures = asyncio.run(_tell(system, collection, scratch, out, say, began, buy, experiments))
     except BadData as problem:
-        console.print(f"[red]{problem}[/red]")
+        console.print(f"[red]{escape(str(problem))}[/red]")
         return 2
     except KeyboardInterrupt:
         console.print("stopped; nothing is left running")
         return 130
     return conclude(console, rows, failures, out / "report.html")
+
+
+def _collection(data: Path | None) -> Collection:
+    try:
+        return photos.folder(data, SEED) if data else photos.digits(SEED)
+    except UnicodeError as error:
+        raise BadData(f"{data}: labels.csv is not UTF-8 text ({error})") from None
+    except csv.Error as error:
+        raise BadData(f"{data}: labels.csv cannot be read ({error})") from None
 
 
 def conclude(console: Console, rows: list[tuple[str, str]], failures: list[str], page: Path) -> int:

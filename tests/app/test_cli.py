@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -178,6 +179,49 @@ def test_a_busy_port_is_named_before_anything_is_started(tmp_path: Path) -> None
     assert said.returncode == 1
     assert f"port {port} on 127.0.0.1 cannot be used" in said.stderr
     assert not (tmp_path / "data" / "postgres").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"SENSORIUM_HOST": "1.2.3.4"}, "SENSORIUM_HOST '1.2.3.4' is no address of this machine"),
+        ({"SENSORIUM_HOST": "a..b"}, "SENSORIUM_HOST 'a..b' is no address of this machine"),
+        ({"SENSORIUM_MEDIA_URL": "/proc/nowhere"}, "SENSORIUM_MEDIA_URL: /proc/nowhere cannot be written to"),
+        ({"SENSORIUM_DATA_DIR": "/proc/nowhere"}, "SENSORIUM_DATA_DIR: /proc/nowhere cannot be written to"),
+    ],
+)
+def test_what_the_machine_refuses_is_one_line(settings: dict[str, str], said: str, tmp_path: Path) -> None:
+    for port in ("0", "8123"):
+        refused = sensorium("run", "--port", port, **({"SENSORIUM_DATA_DIR": str(tmp_path)} | settings))
+        assert refused.returncode == 1
+        assert said in refused.stderr and refused.stderr.count("\n") == 1
+    assert not (tmp_path / "postgres").exists()
+
+
+@pytest.mark.parametrize("labels", [b"file,label\n\xff\xfe,a\n", b'file,label\n"' + b"x" * 200_000 + b'",a\n'])
+def test_a_demo_of_unreadable_labels_or_without_a_place_for_its_report_is_one_line(
+    labels: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "labels.csv").write_bytes(labels)
+    said = sensorium("demo", "--data", str(tmp_path), "--out", str(tmp_path / "out"))
+    assert said.returncode == 2
+    assert "labels.csv" in said.stdout and "Traceback" not in said.stderr
+    said = sensorium("demo", "--out", "/proc/nowhere")
+    assert (said.returncode, said.stderr) == (1, "sensorium: /proc/nowhere: No such file or directory\n")
+
+
+def test_the_version_is_said() -> None:
+    assert sensorium("--version").stdout.startswith("sensorium 0.")
+
+
+def test_every_address_that_a_run_names_is_there(run: Callable[..., Running]) -> None:
+    system = run()
+    named = {words[1]: words[2] for line in system.lines if len(words := line.split()) > 2 and "http://" in words[2]}
+    for name in ("people", "agents", "sandbox"):
+        assert get(named[name])
+    for name, path in (("operators", "payout-runs"), ("stripe", "balance")):
+        with pytest.raises(urllib.error.HTTPError, match="401"):  # there, for who has a key
+            get(named[name].replace("…", path))
 
 
 def test_help_is_quick_because_nothing_heavy_is_loaded() -> None:

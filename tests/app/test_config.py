@@ -22,7 +22,7 @@ LIVE = {
 @pytest.fixture
 def load(tmp_path: Path) -> Any:
     def body(**environment: str) -> Config:
-        return configuration.load({"SENSORIUM_DATA_DIR": str(tmp_path), **environment})
+        return configuration.load({"SENSORIUM_DATA_DIR": str(tmp_path)} | environment)
 
     return body
 
@@ -56,6 +56,11 @@ def test_a_test_key_may_be_used_with_or_without_the_sandbox(load: Any) -> None:
         ({"SENSORIUM_FEE_BP": "1"}, "SENSORIUM_FEE_BP is not a setting: did you mean SENSORIUM_FEE_BPS?"),
         ({"SENSORIUM_STRIPE_KEY_FILES": "x"}, "SENSORIUM_STRIPE_KEY_FILES is not a setting"),
         ({"SENSORIUM_PORT_FILE": "x"}, "SENSORIUM_PORT_FILE is not a setting"),
+        ({"SENSORIUM_PROT": "1"}, "SENSORIUM_PROT is not a setting: did you mean SENSORIUM_PORT?"),
+        ({"SENSORIUM_FOO": "1"}, "SENSORIUM_FOO is not a setting: `sensorium config` lists the known ones"),
+        ({"SENSORIUM_DATA_DIR": f"/tmp/{'x' * 300}"}, "SENSORIUM_DATA_DIR must be a folder within this user's reach"),
+        ({"SENSORIUM_MEDIA_URL": f"/tmp/{'x' * 300}"}, "SENSORIUM_MEDIA_URL must be a folder within this user's reach"),
+        ({"SENSORIUM_DATA_DIR": "/proc/nowhere"}, "SENSORIUM_DATA_DIR: /proc/nowhere cannot be written to ("),
         ({"SENSORIUM_FEE_BPS": "-1"}, "SENSORIUM_FEE_BPS must be a whole number from 0 to 10000, not '-1'"),
         ({"SENSORIUM_FEE_BPS": "10001"}, "SENSORIUM_FEE_BPS must be a whole number"),
         ({"SENSORIUM_FEE_BPS": "1e2"}, "SENSORIUM_FEE_BPS must be a whole number"),
@@ -154,3 +159,24 @@ def test_an_ipv6_address_stands_in_brackets_in_the_public_url(load: Any) -> None
     assert load(SENSORIUM_HOST="::1").public_url == "http://[::1]:8000"
     assert load(SENSORIUM_HOST="::").public_url == "http://[::1]:8000"
     assert load(SENSORIUM_HOST="0.0.0.0", SENSORIUM_PORT="81").public_url == "http://127.0.0.1:81"
+
+
+def test_a_folder_behind_links_that_lead_in_a_circle_is_refused(load: Any, tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to(tmp_path / "two")
+    (tmp_path / "two").symlink_to(tmp_path / "one")
+    with pytest.raises(BadSetting, match="SENSORIUM_MEDIA_URL must be a folder"):
+        load(SENSORIUM_MEDIA_URL=str(tmp_path / "one"))
+
+
+def test_a_secret_key_that_cannot_be_read_is_named(load: Any, tmp_path: Path) -> None:
+    (tmp_path / "secret.key").mkdir()
+    with pytest.raises(BadSetting, match=r"SENSORIUM_DATA_DIR: cannot read .*/secret.key"):
+        load()
+
+
+def test_a_folder_for_photos_that_cannot_be_written_to_is_refused(load: Any, tmp_path: Path) -> None:
+    configuration.require_media(load())
+    assert list((tmp_path / "media").iterdir()) == []
+    configuration.require_media(load(SENSORIUM_MEDIA_URL="s3://bucket/prefix"))
+    with pytest.raises(BadSetting, match="SENSORIUM_MEDIA_URL: /proc/nowhere cannot be written to"):
+        configuration.require_media(load(SENSORIUM_MEDIA_URL="/proc/nowhere"))
