@@ -58,13 +58,14 @@ def serve(host: str | None, port: int | None) -> None:
 
 
 @commands.command()
-def worker() -> None:
+@click.option("--ready-file", type=click.Path(path_type=Path, dir_okay=False), help="There while jobs are taken up.")
+def worker(ready_file: Path | None) -> None:
     """Do the background work, on the database at DATABASE_URL; as many of these as you like."""
     config = _config_with_database()
     from app import logs, worker
 
     logs.configure(config.log_level)
-    worker.run(config)
+    worker.run(config, ready_file)
 
 
 @commands.command()

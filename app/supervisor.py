@@ -113,7 +113,7 @@ class System:
         return {**configuration.without_settings(self._outer), **self._settled().environment()}
 
     def start(self) -> System:
-        """Returns once /health/ready answers; CannotRun, BadSetting, PortBusy or EmbeddedPostgresError otherwise."""
+        """Returns once every part is ready; CannotRun, BadSetting, PortBusy or EmbeddedPostgresError otherwise."""
         try:
             self._start()
         except BaseException:
@@ -162,7 +162,7 @@ class System:
         self.config = config
         bring_up_to_date(config.database_url)
         # In the order in which they stop.
-        self._parts = [Part("http", _ours("serve")), Part("worker", _ours("worker"))]
+        self._parts = [Part("http", _ours("serve")), Part("worker", self._worker(config))]
         if self._stripe_port:
             sandbox = Part("stripe sandbox", self._stripe_sandbox(config))
             self._parts.append(sandbox)
@@ -201,19 +201,35 @@ class System:
         command += ["--webhook-url", f"http://{host_in_url(config.host)}:{config.port}/stripe/webhooks"]
         return [*command, "--webhook-secret", config.stripe_webhook_secret]
 
+    def _worker(self, config: Config) -> list[str]:
+        ready = self._ready_file(config)
+        ready.unlink(missing_ok=True)  # of one that was killed
+        return [*_ours("worker"), "--ready-file", str(ready)]
+
+    @staticmethod
+    def _ready_file(config: Config) -> Path:
+        return config.data_dir / "worker.ready"
+
     def _launch(self, part: Part) -> None:
         part.child = Child(part.command, env=self.environment, output=self._output)
         part.started_at = time.monotonic()
 
     def _wait_until_ready(self, config: Config) -> None:
         deadline = time.monotonic() + READY_WITHIN_S
-        while not _ready(host_in_url(config.host), config.port):
+        while not self._is_ready(config):
             for part in self._parts:
                 if part.deaths >= DEATHS_BEFORE_READY:
                     raise CannotRun(f"the {part.name} process keeps ending before it is ready; what it wrote says why")
             if time.monotonic() > deadline:
-                raise CannotRun(f"{self.url}/health/ready does not answer within {READY_WITHIN_S:.0f} s")
+                raise CannotRun(f"{self.url}/health/ready or the worker is not ready within {READY_WITHIN_S:.0f} s")
             time.sleep(0.05)
+
+    def _is_ready(self, config: Config) -> bool:
+        """Whether every part does its work: the sandbox, the worker, HTTP."""
+        host = host_in_url(config.host)
+        if self._stripe_port and not _answers(host, self._stripe_port, "/health"):
+            return False
+        return self._ready_file(config).exists() and _answers(host, config.port, "/health/ready")
 
     # ---- watching
 
@@ -312,10 +328,10 @@ def _sandbox_port(config: Config) -> int:
     return usual
 
 
-def _ready(host: str, port: int) -> bool:
+def _answers(host: str, port: int, path: str) -> bool:
     connection = http.client.HTTPConnection(host.strip("[]"), port, timeout=5)
     try:
-        connection.request("GET", "/health/ready")
+        connection.request("GET", path)
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False

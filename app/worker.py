@@ -9,6 +9,7 @@ import pkgutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -23,12 +24,15 @@ log = structlog.get_logger()
 GRACE_S = 5.0  # below that of the supervisor
 
 
-def run(config: Config) -> None:
-    """Work on the jobs of the database at `config.database_url`; returns after SIGTERM or SIGINT."""
+def run(config: Config, ready_file: Path | None = None) -> None:
+    """Work on the jobs of the database at `config.database_url`; returns after SIGTERM or SIGINT.
+
+    ready_file: is there once, and as long as, jobs are taken up.
+    """
     for module in modules_with_work():
         importlib.import_module(module)
     with asyncio.Runner(loop_factory=fast_loop()) as runner:
-        runner.run(_work(config))
+        runner.run(_work(config, ready_file))
 
 
 def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -54,7 +58,7 @@ def modules_with_work() -> Iterator[str]:
             yield found.name
 
 
-async def _work(config: Config) -> None:
+async def _work(config: Config, ready_file: Path | None) -> None:
     stop = asyncio.Event()
 
     def begin_to_stop() -> None:
@@ -69,6 +73,18 @@ async def _work(config: Config) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, begin_to_stop)
     async with open_services(config, name="sensorium-worker") as services:
-        log.info("worker ready")
-        await jobs.work(services, stop)
+        with _announced(ready_file):
+            log.info("worker ready")
+            await jobs.work(services, stop)
     log.info("worker stopped")
+
+
+@contextmanager
+def _announced(ready_file: Path | None) -> Iterator[None]:
+    if ready_file is not None:
+        ready_file.touch()
+    try:
+        yield
+    finally:
+        if ready_file is not None:
+            ready_file.unlink(missing_ok=True)

@@ -107,16 +107,24 @@ def get(url: str) -> bytes:
     return content
 
 
-def test_run_brings_everything_up_and_sigterm_takes_it_down_in_order(run: Callable[..., Running]) -> None:
+def test_run_brings_everything_up_and_sigterm_takes_it_down_in_order(run: Callable[..., Running], folder: Path) -> None:
     system = run()
     assert get(f"{system.url}/health/ready")
     for part in PARTS:
         assert system.part(part).is_running()
+    assert (folder / "worker.ready").exists()
     system.process.send_signal(signal.SIGTERM)
     began = time.monotonic()
     assert system.ends() == 0
     assert time.monotonic() - began < 10
     assert not alive(system.family, 0)
+    assert not (folder / "worker.ready").exists()
+
+
+def test_ready_is_said_when_the_worker_is_ready_too(run: Callable[..., Running], folder: Path) -> None:
+    (folder / "worker.ready").write_text("of one that was killed")
+    run()
+    assert (folder / "worker.ready").read_text() == ""
 
 
 def test_nothing_outlives_a_killed_run_and_the_next_one_is_ready_in_ten_seconds(run: Callable[..., Running]) -> None:
