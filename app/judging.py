@@ -1,6 +1,7 @@
 """Judging: what a submission's photos and answers are worth, decided by `sensors`, applied by `market`."""
 
 import asyncio
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,9 @@ from app.errors import FieldError, Problem
 from app.jobs import Payload, enqueue, handler, sweep
 from app.media import original_path
 from app.services import Services
+from app.strict import MOST_ERRORS, escape
 from market import claims, submissions, terms
+from sensors import answers, readings
 from sensors import check as checking
 from sensors.asked import refuse_asked
 from sensors.evidence import Asked, Capture, Evidence, Fix, Photo, Window
@@ -161,6 +164,30 @@ def require_checkable(draft: terms.TaskDraft) -> None:
     if faults:
         errors = [FieldError(fault.pointer, fault.detail) for fault in faults]
         raise Problem("validation", "What the task asks for cannot be checked.", errors=errors)
+
+
+def require_fitting(given: submissions.Answering, evidence: terms.Evidence, at: datetime) -> None:
+    """Refuse at the door what the checks could only reject: answers that do not fit, readings that cannot serve, gaps.
+
+    A claim is worth more than a slip of the finger. What has to be looked at (photos, plausibility) is judged later.
+    """
+    wanted = asked(evidence, terms.Acceptance(), None)
+    wrong = [
+        FieldError(f"/answers/{escape(name)}", why) for name, why in answers.misfits(wanted.questions, given.answers)
+    ]
+    for record, why in readings.misreadings(wanted.readings, given.readings, at):
+        wrong.append(FieldError("/readings" if record is None else f"/readings/{record}", why))
+    lacking = []
+    if given.outcome == "done":
+        unanswered = answers.missing_answers(wanted.questions, given.answers)
+        lacking += [FieldError(f"/answers/{escape(name)}", f"There is no answer to {name!r}.") for name in unanswered]
+        if not any(each.pointer.startswith("/readings") for each in wrong):
+            missing = readings.missing_samples(wanted.readings, given.readings, at)
+            lacking += [FieldError("/readings", f"{each}.") for each in missing]
+    found = (wrong + lacking)[:MOST_ERRORS]
+    if found:
+        told = "This could only be rejected, so it was not handed in. The claim stays as it is."
+        raise Problem("validation" if wrong else "evidence-missing", told, errors=found)
 
 
 def _window(todo: submissions.ToJudge) -> Window:

@@ -68,8 +68,8 @@ def _refuse_nul(value: Any, pointer: str = "") -> None:
         raise Problem("validation", "One field is not as it must be.", errors=[FieldError(pointer, detail)])
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            _refuse_nul(name, f"{pointer}/{_escape(name)}")
-            _refuse_nul(inner, f"{pointer}/{_escape(name)}")
+            _refuse_nul(name, f"{pointer}/{escape(name)}")
+            _refuse_nul(inner, f"{pointer}/{escape(name)}")
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             _refuse_nul(inner, f"{pointer}/{index}")
@@ -91,7 +91,7 @@ def _far_times(value: Any, pointer: str) -> Iterator[str]:
             yield pointer
     elif isinstance(value, msgspec.Struct):
         for name, encoded in _timed(type(value)):
-            yield from _far_times(getattr(value, name), f"{pointer}/{_escape(encoded)}")
+            yield from _far_times(getattr(value, name), f"{pointer}/{escape(encoded)}")
     elif isinstance(value, list):
         for index, each in enumerate(value):
             yield from _far_times(each, f"{pointer}/{index}")
@@ -146,9 +146,9 @@ def _collect_struct(
     if kind.__struct_config__.forbid_unknown_fields:
         for name in value:
             if name not in known:
-                found.append(FieldError(pointer=f"{pointer}/{_escape(name)}", detail="This field is not known here."))
+                found.append(FieldError(pointer=f"{pointer}/{escape(name)}", detail="This field is not known here."))
     for name, field in known.items():
-        here = f"{pointer}/{_escape(name)}"
+        here = f"{pointer}/{escape(name)}"
         if name in value:
             _collect(value[name], field.type, here, found, strict=strict)
         elif field.required:
@@ -183,7 +183,8 @@ def _item_of(kind: Any) -> Any:
     return None
 
 
-def _escape(name: str) -> str:
+def escape(name: str) -> str:
+    """A name as one step of a JSON pointer."""
     return name.replace("~", "~0").replace("/", "~1")
 
 

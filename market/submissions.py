@@ -3,6 +3,7 @@
 checking -> needs_review | accepted | rejected; needs_review -> accepted | rejected. Nobody reviewing in time: accepted.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -23,6 +24,10 @@ class Answering(Strict, frozen=True, kw_only=True):
     readings: Annotated[list[dict[str, Any]], msgspec.Meta(max_length=10_000)] | None = None
     notes: Annotated[str, msgspec.Meta(max_length=2000)] = ""
     outcome: Literal["done", "honest_negative"] = "done"
+
+
+# Raises for answers and readings that could only be rejected, given what is asked and when they came.
+Fitting = Callable[[Answering, Evidence, datetime], None]
 
 
 class Rejecting(Strict, frozen=True, kw_only=True):
@@ -84,8 +89,13 @@ class ToJudge(msgspec.Struct, frozen=True):
     photos: list[claims.Photo]
 
 
-async def submit(conn: asyncpg.Connection, person: UUID, claim: str, given: Answering) -> UUID:
-    """Hand in a claim's evidence; from now on it is being judged. Raises ClaimOver, EvidenceMissing, Invalid."""
+async def submit(
+    conn: asyncpg.Connection, person: UUID, claim: str, given: Answering, *, fitting: Fitting | None = None
+) -> UUID:
+    """Hand in a claim's evidence; from now on it is being judged. Raises ClaimOver, EvidenceMissing, Invalid.
+
+    Whatever is raised, also by `fitting`, is raised inside the transaction: the claim is as it was once that is over.
+    """
     claim_id = ids.read("claim", claim)
     row = await conn.fetchrow(
         """WITH over AS (
@@ -99,7 +109,8 @@ async def submit(conn: asyncpg.Connection, person: UUID, claim: str, given: Answ
              INSERT INTO event (type, account_id, person_id, subject_type, subject_id, actor, data)
                SELECT 'submission.received', account_id, $2, 'submission', id, 'person:' || $2::uuid, $8::jsonb
                FROM new)
-           SELECT new.id, t.evidence, t.acceptance, (SELECT count(*) FROM photo p WHERE p.claim_id = $1) AS photos
+           SELECT new.id, new.submitted_at, t.evidence, t.acceptance,
+             (SELECT count(*) FROM photo p WHERE p.claim_id = $1) AS photos
            FROM new JOIN task t ON t.id = new.task_id""",
         claim_id, person, ids.new(), given.outcome, given.answers, given.readings, given.notes, {},
     )  # fmt: skip
@@ -113,6 +124,8 @@ async def submit(conn: asyncpg.Connection, person: UUID, claim: str, given: Answ
         raise EvidenceMissing(f"The task asks for {evidence.photos.min} photo(s); {row['photos']} were uploaded.")
     if evidence.readings and given.outcome == "done" and not given.readings:
         raise EvidenceMissing("The task asks for readings.")
+    if fitting is not None:
+        fitting(given, evidence, row["submitted_at"])
     return row["id"]  # type: ignore[no-any-return]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sensors.evidence import Question
 from sensors.verdict import Check, finding
@@ -11,6 +11,13 @@ MAX_TEXT: Final = 2_000
 # JSON knows integers of any length; compared like this they need not become floats, and NaN is refused as well.
 LARGEST = 1e300
 MAX_CHOICES: Final = 200
+
+
+class Misfit(NamedTuple):
+    """An answer that fits no question, or not its own: the name that it came under, and what is wrong, in words."""
+
+    name: str
+    detail: str
 
 
 def refuse_answer(question: Question, answer: object) -> str | None:
@@ -42,16 +49,22 @@ def missing_answers(questions: list[Question], answers: dict[str, Any]) -> list[
     return [question.id for question in questions if question.required and answers.get(question.id) is None]
 
 
+def misfits(questions: list[Question], given: dict[str, Any]) -> list[Misfit]:
+    """Every answer that was not asked for or is not as its question wants it; those not asked for come first."""
+    by_id = {question.id: question for question in questions}
+    found = [Misfit(name, f"There is no question {name[:40]!r}.") for name in given if name not in by_id]
+    for name, answer in given.items():
+        reason = None if answer is None or name not in by_id else refuse_answer(by_id[name], answer)
+        if reason is not None:
+            found.append(Misfit(name, f"The answer to {name!r} {reason}."))
+    return found
+
+
 def answers(questions: list[Question], given: dict[str, Any]) -> Check:
     """One finding over all answers that came; whether enough came is judged by `complete`."""
-    by_id = {question.id: question for question in questions}
-    surplus = [name for name in given if name not in by_id]
-    if surplus:
-        return finding("answers", "fail", f"There is no question {surplus[0][:40]!r}.", question=surplus[0][:40])
-    for name, answer in given.items():
-        reason = None if answer is None else refuse_answer(by_id[name], answer)
-        if reason is not None:
-            return finding("answers", "fail", f"The answer to {name!r} {reason}.", question=name)
+    wrong = misfits(questions, given)
+    if wrong:
+        return finding("answers", "fail", wrong[0].detail, question=wrong[0].name[:40])
     if not questions:
         return finding("answers", "not_applicable", "No questions were asked.")
     return finding("answers", "pass", "The answers fit the questions.")

@@ -10,7 +10,7 @@ from sensors.evidence import Asked, Duplicate, Evidence, Photo, PhotosAsked, Win
 from sensors.freshness import fresh
 from sensors.place import at_place
 from sensors.quality import quality
-from sensors.readings import readings, usable
+from sensors.readings import missing_samples, readings
 from sensors.verdict import Check, Status, Verdict, conclude, finding
 
 __all__ = ["check"]
@@ -42,10 +42,7 @@ def complete(evidence: Evidence, asked: Asked) -> Check:
         if len(evidence.photos) > asked.photos.max:
             missing.append(f"At most {asked.photos.max} photos are asked, {len(evidence.photos)} came")
     if not negative:
-        for reading in asked.readings:
-            count = usable(evidence.readings, reading, evidence.submitted_at)
-            if count < reading.min_samples:
-                missing.append(f"{reading.min_samples} samples of {reading.name} are asked, {count} usable ones came")
+        missing += missing_samples(asked.readings, evidence.readings, evidence.submitted_at)
         unanswered = missing_answers(asked.questions, evidence.answers)
         if unanswered:
             missing.append(f"No answer to: {', '.join(unanswered)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -23,12 +23,27 @@ _FIELDS: Final = frozenset(("bn", "bt", "bu", "bv", "bs", "bver", "n", "u", "v",
 
 
 class BadReadings(Exception):
-    """These readings are no SenML pack; the message says where and why."""
+    """These readings are no SenML pack; the message says where and why. record: its index, where it is one record's."""
+
+    def __init__(self, detail: str, record: int | None = None) -> None:
+        super().__init__(detail)
+        self.record = record
+
+
+class Misreading(NamedTuple):
+    """A record that cannot serve: its index (None: the pack as a whole), and what is wrong, in words."""
+
+    record: int | None
+    detail: str
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """One resolved SenML record. unit as sent (None: not stated); value a number, text or boolean, never absent."""
+    """One resolved SenML record. unit as sent (None: not stated); value a number, text or boolean, never absent.
 
+    record: its index in the pack.
+    """
+
+    record: int
     name: str
     unit: str | None
     value: float | str | bool
@@ -43,14 +58,14 @@ def _number(record: dict[str, Any], field: str, index: int) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
-        raise BadReadings(f"record {index}: {field} must be a finite number")
+        raise BadReadings(f"record {index}: {field} must be a finite number", index)
     return float(value)
 
 
 def _string(record: dict[str, Any], field: str, index: int) -> str | None:
     value = record.get(field)
     if value is not None and not isinstance(value, str):
-        raise BadReadings(f"record {index}: {field} must be a text")
+        raise BadReadings(f"record {index}: {field} must be a text", index)
     return value
 
 
@@ -65,7 +80,7 @@ class _Base:
         name, unit = _string(record, "bn", index), _string(record, "bu", index)
         time, value, version = (_number(record, field, index) for field in ("bt", "bv", "bver"))
         if version is not None and version > MAX_VERSION:
-            raise BadReadings(f"record {index}: SenML version {version:.0f} is not known here")
+            raise BadReadings(f"record {index}: SenML version {version:.0f} is not known here", index)
         self.name = self.name if name is None else name
         self.unit = self.unit if unit is None else unit
         self.time = self.time if time is None else time
@@ -78,7 +93,7 @@ def _moment(seconds: float, now: datetime, index: int) -> datetime:
             return now + timedelta(seconds=seconds)
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError, OSError) as error:
-        raise BadReadings(f"record {index}: the time {seconds} is out of range") from error
+        raise BadReadings(f"record {index}: the time {seconds} is out of range", index) from error
 
 
 def resolve(pack: list[dict[str, Any]], now: datetime) -> list[Sample]:
@@ -91,27 +106,31 @@ def resolve(pack: list[dict[str, Any]], now: datetime) -> list[Sample]:
     base, samples = _Base(), []
     for index, record in enumerate(pack):
         if not isinstance(record, dict):
-            raise BadReadings(f"record {index} is not an object")
+            raise BadReadings(f"record {index} is not an object", index)
         unknown = [field for field in record if field not in _FIELDS and field.endswith("_")]
         if unknown:
-            raise BadReadings(f"record {index}: {unknown[0]} must be understood, and is not")
+            raise BadReadings(f"record {index}: {unknown[0]} must be understood, and is not", index)
         base.take(record, index)
         name = base.name + (_string(record, "n", index) or "")
         number, text, flag = _number(record, "v", index), _string(record, "vs", index), record.get("vb")
         if flag is not None and not isinstance(flag, bool):
-            raise BadReadings(f"record {index}: vb must be true or false")
+            raise BadReadings(f"record {index}: vb must be true or false", index)
         given = [value for value in (number, text, flag) if value is not None]
         if len(given) + ("vd" in record) > 1:
-            raise BadReadings(f"record {index} has more than one value")
+            raise BadReadings(f"record {index} has more than one value", index)
         time = base.time + (_number(record, "t", index) or 0.0)
         unit = _string(record, "u", index) or base.unit
         if not given:
             continue
         if _NAME.fullmatch(name) is None:
-            raise BadReadings(f"record {index}: {name[:40]!r} is no SenML name")
+            raise BadReadings(f"record {index}: {name[:40]!r} is no SenML name", index)
         value = base.value + number if number is not None else given[0]
-        samples.append(Sample(name=name, unit=unit, value=value, at=_moment(time, now, index)))
+        samples.append(Sample(record=index, name=name, unit=unit, value=value, at=_moment(time, now, index)))
     return samples
+
+
+def _no_senml(error: BadReadings) -> str:
+    return f"The readings are not in the SenML format: {error}."
 
 
 def _named(sample: Sample, name: str) -> bool:
@@ -202,6 +221,28 @@ def usable(pack: list[dict[str, Any]] | None, asked: ReadingAsked, now: datetime
     return sum(_named(sample, asked.name) and _judge_unit(sample, asked) is None for sample in samples)
 
 
+def misreadings(asked: list[ReadingAsked], pack: list[dict[str, Any]] | None, now: datetime) -> list[Misreading]:
+    """What is certain to fail `readings` whatever was measured: no SenML, or a unit that cannot be the asked one."""
+    if not asked or pack is None:
+        return []
+    try:
+        samples = resolve(pack, now)
+    except BadReadings as error:
+        return [Misreading(error.record, _no_senml(error))]
+    found = ((each.record, _judge_unit(each, one)) for one in asked for each in samples if _named(each, one.name))
+    return [Misreading(record, reason) for record, reason in found if reason is not None]
+
+
+def missing_samples(asked: list[ReadingAsked], pack: list[dict[str, Any]] | None, now: datetime) -> list[str]:
+    """What is asked and did not come often enough, a phrase for each."""
+    counted = ((one, usable(pack, one, now)) for one in asked)
+    return [
+        f"{one.min_samples} samples of {one.name} are asked, {count} usable ones came"
+        for one, count in counted
+        if count < one.min_samples
+    ]
+
+
 def canonical(pack: list[dict[str, Any]], asked: ReadingAsked, now: datetime) -> list[tuple[datetime, float]]:
     """Time and value of each sample of what is asked, in the asked unit, oldest first; others are left out.
 
@@ -231,7 +272,7 @@ def readings(
     try:
         samples = resolve(pack, now)
     except BadReadings as error:
-        return [finding("readings", "fail", f"The readings are not in the SenML format: {error}.")]
+        return [finding("readings", "fail", _no_senml(error))]
     checks = []
     for each in asked:
         named = [sample for sample in samples if _named(sample, each.name)]

@@ -194,15 +194,18 @@ def _digest(call: Call) -> bytes | None:
 
 @endpoint(
     "POST", "/v1/people/claims/{claim_id}/submission", by=PERSON, once=True, status=201,
-    problems=("claim-expired", "evidence-missing"),
+    problems=("claim-expired", "evidence-missing", "validation"),
 )  # fmt: skip
 async def submit(call: Call, claim_id: str, data: submissions.Answering) -> submissions.Submission:
     """Hand in the evidence of a claim.
 
     It is checked at once, in the background; the submission then has a verdict. `outcome: honest_negative` says that
-    what was asked for is not there, with a photo that shows it.
+    what was asked for is not there, with a photo that shows it. Answers that do not fit their questions, readings in no
+    usable unit, and gaps are refused at once: the claim then stays as it is.
     """
-    submission = await submissions.submit(call.connection, call.actor.owner, claim_id, data)
+    submission = await submissions.submit(
+        call.connection, call.actor.owner, claim_id, data, fitting=judging.require_fitting
+    )
     await judging.ask_for(call.connection, submission)
     wake(EVENTS)
     return await submissions.get(call.connection, ids.show("submission", submission), person=call.actor.owner)

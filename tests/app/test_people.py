@@ -258,7 +258,7 @@ async def test_readings_are_judged_by_unit_and_range(world: World, ada: Caller, 
         "evidence": {"readings": [{"name": "pm25", "unit": "ug/m3"}]},
         "acceptance": {"checks": ["readings"], "min_score": 0.3},
     }
-    for value, unit, status in ((12.5, "ug/m3", "accepted"), (12.5, "furlong", "rejected"), (-4, "ug/m3", "rejected")):
+    for value, unit, status in ((12.5, "ug/m3", "accepted"), (13.5, "µg/m³", "accepted"), (-4, "ug/m3", "rejected")):
         task = ok(await ada.post("/v1/tasks", a_task(**asked)), 201)
         position = {**BAKERY, "accuracy_m": 5}
         claimed = ok(await bo.post(f"/v1/people/tasks/{task['id']}/claims", position), 201)
