@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from app.cli import commands
 from app.config import without_settings
 from app.supervisor import CannotRun, System
 from tests.app.test_embedded_postgres import ask
@@ -344,3 +346,14 @@ def test_a_system_serves_as_a_library_too(folder: Path, tmp_path: Path) -> None:
         assert family and not alive(family, 0)
     with pytest.raises(OSError):
         get(f"{system.url}/health/ready")
+
+
+def test_every_command_that_the_documents_name_is_there() -> None:
+    root = Path(__file__).resolve().parents[2]
+    texts = [file.read_text() for file in (*root.glob("*.md"), *(root / "docs").glob("*.md"))]
+    named = {found for text in texts for found in re.findall(r"(?:`|^|\n)sensorium ([a-z]+)", text)}
+    assert {"run", "migrate", "operator"} <= named <= set(commands.commands)
+    for module in {found for text in texts for found in re.findall(r"python -m ([\w.]+)", text)} - {"venv", "pip"}:
+        file = root / Path(*module.split("."))
+        source = file / "__main__.py" if file.is_dir() else file.with_suffix(".py")
+        assert source.is_file() and (source.name == "__main__.py" or "__main__" in source.read_text()), module
