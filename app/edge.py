@@ -201,7 +201,7 @@ async def serve(spec: Endpoint, request: AnyRequest) -> ASGIApp:
     try:
         _ = request.url  # kept for whoever reads it later
     except ValueError:
-        raise Problem("validation", "The Host header cannot be read.", status=400) from None
+        raise Problem("malformed", "The Host header cannot be read.") from None
     # Read before a connection is taken: whoever sends slowly must not hold one.
     body = await request.body() if spec.takes_body else b""
     if spec.uses == "own":

@@ -23,13 +23,15 @@ class Kind(NamedTuple):
 
 PROBLEMS: dict[str, Kind] = {
     "malformed": Kind(
-        400, "The request cannot be read", "Send well-formed JSON in UTF-8, as the API description says."
+        400,
+        "The request cannot be read",
+        "`detail` says what is not well-formed: the body, which is to be JSON in UTF-8 or a form as described in the API, "
+        "or a header.",
     ),
     "validation": Kind(
         422,
         "Some fields are not as they must be",
-        "`errors` names each field by its JSON pointer and says what is wrong with it. Nothing has been done. "
-        "With status 400 the request could not be read at all.",
+        "`errors` names each field by its JSON pointer and says what is wrong with it. Nothing has been done.",
     ),
     "idempotency-key-missing": Kind(
         400,

@@ -41,14 +41,14 @@ def asked(actor: Actor, key: str, request: Request[Any, Any, Any], body: bytes) 
 
 
 def key_of(request: Request[Any, Any, Any]) -> str:
-    """The request's key, bare or quoted. Raises idempotency-key-missing, or validation when it is no such key."""
+    """The request's key, bare or quoted. Raises idempotency-key-missing, or malformed when it is no such key."""
     header = request.headers.get("idempotency-key", "").strip()
     if not header:
         raise Problem("idempotency-key-missing", "This operation needs an Idempotency-Key header.")
     key = header[1:-1] if len(header) >= 2 and header[0] == header[-1] == '"' else header
     if not 1 <= len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
         detail = f"An Idempotency-Key is 1 to {LONGEST_KEY} printable ASCII characters."
-        raise Problem("validation", detail, status=400)
+        raise Problem("malformed", detail)
     return key
 
 

@@ -205,18 +205,16 @@ def _refusals(each: Endpoint, base: str) -> Json:
     if each.parameters:
         slugs.add("not-found")
     if each.data is not None:
-        slugs |= {"validation", "too-large", "unsupported-media"}
+        slugs |= {"malformed", "validation", "too-large", "unsupported-media"}
     if each.query is not None:
         slugs.add("validation")
     if each.consumes is not None:
-        slugs |= {"too-large", "unsupported-media"}
+        slugs |= {"malformed", "too-large", "unsupported-media"}
     if each.once:
         slugs |= {"idempotency-key-missing", "idempotency-key-reused", "in-flight"}
     by_status: dict[int, list[str]] = defaultdict(list)
     for slug in sorted(slugs):
         by_status[PROBLEMS[slug].status].append(slug)
-    if each.data is not None and 400 not in by_status:
-        by_status[400] = ["validation"]
     return {str(status): _refusal(status, found, base) for status, found in sorted(by_status.items())}
 
 

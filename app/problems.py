@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 # What the framework itself refuses.
 _BY_STATUS = {
-    400: "validation",
+    400: "malformed",
     401: "unauthenticated",
     403: "forbidden",
     404: "not-found",
@@ -47,7 +47,7 @@ def to_problem(error: Exception) -> Problem:
         detail = _FRAMEWORK_SAYS.get(error.status_code, error.detail)
         return Problem(slug, detail, status=error.status_code, headers=error.headers)
     if isinstance(error, HTTPException) and "disconnected" in error.detail:
-        return Problem("validation", "The body ended early.", status=400)
+        return Problem("malformed", "The body ended early.")
     if isinstance(error, Unavailable):
         return Problem("unavailable", "The database is busy or away for a moment.")
     if is_beyond(error):

@@ -21,8 +21,11 @@ MOST_ERRORS = 50
 YEARS = range(1900, 3000)
 
 
-def decode_body(body: bytes, kind: type[T]) -> T:
-    """The JSON `body` as a `kind`. Not JSON at all: 400; unknown fields, wrong types, values out of range: 422."""
+def decode_body(body: bytes, kind: type[T], what: str = "The body") -> T:
+    """The JSON `body` as a `kind`. Not JSON at all: 400; unknown fields, wrong types, values out of range: 422.
+
+    what: where it stands, for the one who is told.
+    """
     try:
         value = msgspec.json.decode(body, type=kind, strict=True)
         if b"\\u0000" in body:
@@ -31,23 +34,23 @@ def decode_body(body: bytes, kind: type[T]) -> T:
         return value
     except msgspec.ValidationError as first:
         # What does not fit may not even be JSON further on.
-        raise _unprocessable(_plain_json(body), kind, first, strict=True) from None
+        raise _unprocessable(_plain_json(body, what), kind, first, strict=True) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _malformed(body, error) from None
+        raise _malformed(body, what, error) from None
 
 
-def _plain_json(body: bytes) -> Any:
+def _plain_json(body: bytes, what: str) -> Any:
     try:
         return msgspec.json.decode(body)
     except msgspec.ValidationError:  # a number beyond all types
         return None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _malformed(body, error) from None
+        raise _malformed(body, what, error) from None
 
 
-def _malformed(body: bytes, error: Exception) -> Problem:
-    detail = f"The body is not JSON: {error}." if body else "The body is empty; a JSON object is expected."
-    return Problem("validation", detail, status=400)
+def _malformed(body: bytes, what: str, error: Exception) -> Problem:
+    detail = f"{what} is not JSON: {error}." if body else f"{what} is empty; a JSON object is expected."
+    return Problem("malformed", detail)
 
 
 def decode_query(pairs: Mapping[str, str], kind: type[T]) -> T:

@@ -157,7 +157,7 @@ async def put_photo(call: Call, claim_id: str, n: int) -> Uploaded:
 async def keep_photo(call: Call, stored: Stored, spool: Spool) -> str:
     """Store the bytes if they are what they should be; their media type."""
     if stored.size == 0:
-        raise Problem("validation", "The body is empty; the bytes of a photo are expected.", status=400)
+        raise Problem("malformed", "The body is empty; the bytes of a photo are expected.")
     if stored.media_type is None:
         raise Problem("unsupported-media", f"This is no photo of a type taken here: {', '.join(ACCEPTED_MEDIA_TYPES)}.")
     announced = _digest(call)
@@ -171,11 +171,7 @@ def _capture(call: Call) -> dict[str, object] | None:
     header = call.request.headers.get("capture")
     if header is None:
         return None
-    try:
-        given = decode_body(header.encode("latin-1"), CaptureGiven)
-    except Problem as problem:
-        problem.detail = f"The Capture header: {problem.detail}"
-        raise
+    given = decode_body(header.encode("latin-1"), CaptureGiven, "The Capture header")
     kept: dict[str, object] = msgspec.to_builtins(given)
     return {name: value for name, value in kept.items() if value is not None}
 
@@ -188,7 +184,7 @@ def _digest(call: Call) -> bytes | None:
             try:
                 return b64decode(value.strip().strip(":"), validate=True)
             except ValueError:
-                raise Problem("validation", "Content-Digest must read `sha-256=:<base64>:`.", status=400) from None
+                raise Problem("malformed", "Content-Digest must read `sha-256=:<base64>:`.") from None
     return None
 
 

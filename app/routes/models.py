@@ -102,7 +102,7 @@ async def _form(call: Call) -> dict[str, Any]:
     try:
         return dict((await call.request.form()).dict())
     except (UnicodeError, LookupError):  # a part may name any charset, also one that nobody knows
-        raise Problem("validation", "A part that is text is not UTF-8.", status=400) from None
+        raise Problem("malformed", "A part that is text is not UTF-8.") from None
 
 
 async def _part(form: dict[str, Any], name: str) -> bytes:

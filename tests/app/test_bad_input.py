@@ -34,7 +34,7 @@ async def raw(ada: Caller, body: bytes, path: str = "/v1/tasks", **headers: str)
     ],
 )
 async def test_what_is_no_json_is_refused_with_400(ada: Caller, body: bytes) -> None:
-    problem = is_problem(await raw(ada, body), 400, "validation")
+    problem = is_problem(await raw(ada, body), 400, "malformed")
     assert "JSON" in problem["detail"]
     await nothing_happened(ada)
 
@@ -115,7 +115,7 @@ async def test_a_post_that_makes_something_needs_a_key(ada: Caller) -> None:
     )
     for bad in ("x" * 300, "naïve"):
         answered = await ada.ask("POST", "/v1/tasks", json=a_task(), headers={"idempotency-key": bad.encode()})
-        is_problem(answered, 400, "validation")
+        is_problem(answered, 400, "malformed")
     await nothing_happened(ada)
 
 
@@ -166,7 +166,7 @@ async def test_what_is_no_photo_is_refused_by_its_bytes_whatever_it_calls_itself
     claimed = await claim(bo, await post_task(ada))
     for content in (b"GIF89a" + bytes(100), b"%PDF-1.7", b"<html>", b"MZ", b"\x00\x00\x00\x18ftypmp42" + bytes(50)):
         is_problem(await photo(bo, claimed, content), 415, "unsupported-media")
-    is_problem(await photo(bo, claimed, b""), 400, "validation")
+    is_problem(await photo(bo, claimed, b""), 400, "malformed")
 
 
 async def test_bytes_that_differ_from_their_digest_are_refused(ada: Caller, bo: Caller) -> None:
@@ -174,7 +174,7 @@ async def test_bytes_that_differ_from_their_digest_are_refused(ada: Caller, bo: 
     path = f"/v1/people/claims/{claimed['id']}/photos/1"
     wrong = {"content-digest": "sha-256=:" + "A" * 43 + "=:"}
     is_problem(await bo.put(path, picture(1), headers=wrong), 422, "digest-mismatch")
-    is_problem(await bo.put(path, picture(1), headers={"content-digest": "sha-256=zz"}), 400, "validation")
+    is_problem(await bo.put(path, picture(1), headers={"content-digest": "sha-256=zz"}), 400, "malformed")
     ok(await bo.put(path, picture(1), headers={"content-digest": "sha-512=:AAAA:"}))
 
 
@@ -188,7 +188,9 @@ async def test_a_capture_header_is_as_strict_as_a_body(ada: Caller, bo: Caller) 
         problem = is_problem(await photo(bo, claimed, capture=changes), 422, "validation")
         assert [error["pointer"] for error in problem["errors"]] == [pointer]
     path = f"/v1/people/claims/{claimed['id']}/photos/1"
-    is_problem(await bo.put(path, picture(1), headers={"capture": "{"}), 400, "validation")
+    for capture in ("{", "", "[" * 1000):
+        problem = is_problem(await bo.put(path, picture(1), headers={"capture": capture}), 400, "malformed")
+        assert problem["detail"].startswith("The Capture header is ")
     is_problem(await photo(bo, claimed, n=4), 422, "validation")
     is_problem(await bo.put(path[:-1] + "999999999999999999999", picture(1)), 404, "not-found")
 

@@ -178,9 +178,9 @@ async def test_what_is_incomplete_or_malformed_is_refused_by_field(ada: Caller) 
     assert pointers == {"/task", "/colour"}
     is_problem(await ada.post("/v1/models", {"name": "x"}), 415, "unsupported-media")
     headers = {"content-type": "multipart/form-data"}
-    is_problem(await ada.post("/v1/models", content=b"nothing", headers=headers), 400, "validation")
+    is_problem(await ada.post("/v1/models", content=b"nothing", headers=headers), 400, "malformed")
     headers = {"content-type": "multipart/form-data; boundary=b"}
-    is_problem(await ada.post("/v1/models", content=b"--b\r\nbad", headers=headers), 400, "validation")
+    is_problem(await ada.post("/v1/models", content=b"--b\r\nbad", headers=headers), 400, "malformed")
 
 
 async def test_a_file_that_is_no_photo_is_named(ada: Caller) -> None:
