@@ -8,7 +8,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 
 from app import config as configuration
-from app import pages
+from app import garbage, pages
 from app.config import Config
 from app.problems import handle
 from app.routes import (
@@ -80,4 +80,6 @@ def create_app(config: Config) -> Litestar:
 
 def application() -> Litestar:
     """What the HTTP server imports: the service as the environment configures it."""
-    return create_app(configuration.load())
+    app = create_app(configuration.load())
+    garbage.tune()
+    return app

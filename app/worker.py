@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 import app
-from app import jobs
+from app import garbage, jobs
 from app.config import Config
 from app.services import open_services
 
@@ -31,6 +31,7 @@ def run(config: Config, ready_file: Path | None = None) -> None:
     """
     for module in modules_with_work():
         importlib.import_module(module)
+    garbage.tune()
     with asyncio.Runner(loop_factory=fast_loop()) as runner:
         runner.run(_work(config, ready_file))
 

@@ -1,4 +1,4 @@
-"""The market's life as its users see it: Ada's agent buys, eight people answer, all through HTTP."""
+"""The market's life as its users see it: eight agents buy, each from somebody with a phone, all through HTTP."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from PIL import Image
 from tests.bench.http_client import Connection, Timings
 
 PLACE = {"lat": 52.52, "lon": 13.405}
+JUDGED = ("submission.accepted", "submission.needs_review", "submission.rejected")
 CHECKS = ["fresh", "at_place", "not_duplicate", "live"]
 _keys = count()
 
@@ -57,41 +58,41 @@ class Market:
 
     host: str
     port: int
-    agent: str
-    people: list[str]
+    pairs: list[Pair]
     photos: list[bytes]
     mode: str
     timings: Timings = field(default_factory=lambda: defaultdict(list))
     done_at: list[float] = field(default_factory=list)
-    decided: dict[str, asyncio.Future[str]] = field(default_factory=dict)
+
+
+@dataclass
+class Pair:
+    """An agent's key and a person's session, and how far the agent has read its events."""
+
+    agent: str
+    person: str
+    cursor: str = ""
 
 
 def _once() -> str:
     return f"idempotency-key: bench-{time.time_ns()}-{next(_keys)}\r\n"
 
 
-async def follow(market: Market) -> None:
-    """The agent's one long poll on its events, which tells each client what became of its submission."""
-    line = Connection(market.host, market.port, market.timings)
-    known: set[str] = set()
-    cursor = ""
+async def judged(market: Market, line: Connection, pair: Pair, submission: str) -> str:
+    """Follow the agent's events by long poll until its submission is judged; the event's type."""
     while True:
-        after = f"&after={cursor}" if cursor else ""
-        found = await line.ask("events (long poll)", "GET", f"/v1/events?limit=200&wait_s=20{after}", market.agent)
-        cursor = found["next_cursor"] or cursor
+        after = f"&after={pair.cursor}" if pair.cursor else ""
+        found = await line.ask("events (long poll)", "GET", f"/v1/events?limit=200&wait_s=20{after}", pair.agent)
+        pair.cursor = found["next_cursor"] or pair.cursor
         for event in found["items"]:
-            kind, subject = event["type"], event["subject"]["id"]
-            if kind in ("submission.accepted", "submission.needs_review", "submission.rejected"):
-                waiting = market.decided.setdefault(subject, asyncio.get_running_loop().create_future())
-                if subject not in known:
-                    known.add(subject)
-                    waiting.set_result(kind)
+            if event["subject"]["id"] == submission and event["type"] in JUDGED:
+                return str(event["type"])
 
 
-async def lifecycle(market: Market, line: Connection, person: str) -> None:
+async def lifecycle(market: Market, line: Connection, pair: Pair) -> None:
     """Post, claim, photograph, submit, wait for the judgement, accept; settled when this returns."""
-    began = time.perf_counter()
-    posted = await line.ask("post", "POST", "/v1/tasks", market.agent, task(market.mode), headers=_once())
+    began, person = time.perf_counter(), pair.person
+    posted = await line.ask("post", "POST", "/v1/tasks", pair.agent, task(market.mode), headers=_once())
     path = f"/v1/people/tasks/{posted['id']}/claims"
     claim = await line.ask("claim", "POST", path, person, {**PLACE, "accuracy_m": 8.0}, headers=_once())
     capture = {"taken_at": datetime.now(UTC).isoformat(), **PLACE, "accuracy_m": 8.0,
@@ -103,35 +104,27 @@ async def lifecycle(market: Market, line: Connection, person: str) -> None:
     handed_in = time.perf_counter()
     submitted = await line.ask("submit", "POST", f"{path}/submission", person, answers, headers=_once())
     submission = submitted["id"]
-    told = market.decided.setdefault(submission, asyncio.get_running_loop().create_future())
-    kind = await asyncio.wait_for(told, 60)
+    kind = await asyncio.wait_for(judged(market, line, pair, submission), 60)
     market.timings["submitted until judged"].append(time.perf_counter() - handed_in)
-    del market.decided[submission]
     if market.mode == "manual":
         accept = f"/v1/submissions/{submission}/accept"
-        await line.ask("accept", "POST", accept, market.agent, {"rating": 5}, headers=_once())
+        await line.ask("accept", "POST", accept, pair.agent, {"rating": 5}, headers=_once())
     elif kind != "submission.accepted":
-        found = await line.ask("look", "GET", f"/v1/submissions/{submission}", market.agent)
+        found = await line.ask("look", "GET", f"/v1/submissions/{submission}", pair.agent)
         raise AssertionError(f"not accepted: {found['status']} {found['verdict']}")
     market.timings["whole lifecycle"].append(time.perf_counter() - began)
     market.done_at.append(time.perf_counter())
 
 
 async def live(market: Market, seconds: float) -> float:
-    """Every person goes through lifecycle after lifecycle for so long; the seconds until the last has ended."""
-    following = asyncio.create_task(follow(market))
+    """Every pair goes through lifecycle after lifecycle for so long; the seconds until the last has ended."""
     began = time.perf_counter()
 
-    async def client(person: str) -> None:
+    async def client(pair: Pair) -> None:
         line = Connection(market.host, market.port, market.timings)
         while time.perf_counter() - began < seconds and market.photos:
-            await lifecycle(market, line, person)
+            await lifecycle(market, line, pair)
         line.close()
 
-    clients = asyncio.gather(*(client(person) for person in market.people))
-    await asyncio.wait({following, clients}, return_when=asyncio.FIRST_COMPLETED)
-    if following.done():
-        following.result()
-    await clients
-    following.cancel()
+    await asyncio.gather(*(client(pair) for pair in market.pairs))
     return time.perf_counter() - began
