@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-if TYPE_CHECKING:
-    from app.config import Config
-
-DATA_DIR = click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Where everything is kept (SENSORIUM_DATA_DIR).",
-)
+from app.command_line import DATA_DIR, database, environment, fail, settings, settings_with_database
+from app.operator_commands import operator
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -49,7 +40,7 @@ def serve(host: str | None, port: int | None) -> None:
     for name, value in (("SENSORIUM_HOST", host), ("SENSORIUM_PORT", port)):
         if value is not None:
             os.environ[name] = str(value)  # the server's worker processes read the environment as well
-    config = _config_with_database()
+    config = settings_with_database()
     from app import logs
     from app import serve as http
 
@@ -61,7 +52,7 @@ def serve(host: str | None, port: int | None) -> None:
 @click.option("--ready-file", type=click.Path(path_type=Path, dir_okay=False), help="There while jobs are taken up.")
 def worker(ready_file: Path | None) -> None:
     """Do the background work, on the database at DATABASE_URL; as many of these as you like."""
-    config = _config_with_database()
+    config = settings_with_database()
     from app import logs, worker
 
     logs.configure(config.log_level)
@@ -75,7 +66,7 @@ def worker(ready_file: Path | None) -> None:
 @click.option("--dump", is_flag=True, help="Print the schema afterwards, as docs/schema.sql has it.")
 def migrate(data_dir: Path | None, revision: str, yes: bool, dump: bool) -> None:
     """Bring the database's schema to this version of the program (or back, with --to)."""
-    with _database(data_dir) as dsn:
+    with database(data_dir) as dsn:
         from app import migrate as migrations
         from app import revisions
 
@@ -83,7 +74,7 @@ def migrate(data_dir: Path | None, revision: str, yes: bool, dump: bool) -> None
         target = revisions.newest() if revision == "head" else revision
         if revisions.is_older(target, than=before):
             if not yes:
-                _fail(f"from {before} back to {target} loses data; say --yes if that is meant")
+                fail(f"from {before} back to {target} loses data; say --yes if that is meant")
             migrations.downgrade(dsn, target)
         else:
             migrations.upgrade(dsn, target)
@@ -105,7 +96,7 @@ def demo(arguments: tuple[str, ...]) -> None:
 @DATA_DIR
 def audit(data_dir: Path | None) -> None:
     """Check the ledger's invariants; exit status 1 when one is broken."""
-    with _database(data_dir) as dsn:
+    with database(data_dir) as dsn:
         import asyncio
 
         from app import revisions
@@ -116,7 +107,7 @@ def audit(data_dir: Path | None) -> None:
         revisions.require(dsn)
 
         async def body() -> list[Finding]:
-            async with open_database(dsn, largest=2, name="sensorium-audit") as database, database.read() as connection:
+            async with open_database(dsn, largest=2, name="sensorium-audit") as opened, opened.read() as connection:
                 return await check(connection)
 
         findings = asyncio.run(body())
@@ -127,48 +118,13 @@ def audit(data_dir: Path | None) -> None:
     click.echo(f"clean: {len(CHECKS)} invariants hold")
 
 
-@commands.group()
-def operator() -> None:
-    """The people who settle payouts and watch over the money."""
-
-
-@operator.command("add")
-@DATA_DIR
-@click.option("--email", required=True)
-@click.option("--name", required=True)
-def operator_add(data_dir: Path | None, email: str, name: str) -> None:
-    """Make an operator and print the key (op_…), which is shown this once. Also while the system runs."""
-    with _database(data_dir) as dsn:
-        import asyncio
-
-        from app import supervisor
-        from app.db import open_database
-        from market import operators
-        from market.errors import Refusal
-
-        supervisor.bring_up_to_date(dsn)
-
-        async def body() -> str:
-            async with (
-                open_database(dsn, largest=2, name="sensorium-operator") as database,
-                database.transaction() as connection,
-            ):
-                _, api_key = await operators.add(connection, email, name)
-                return str(api_key)
-
-        try:
-            click.echo(asyncio.run(body()))
-        except Refusal as refusal:
-            _fail(str(refusal))
-
-
 @commands.command()
 @DATA_DIR
 def doctor(data_dir: Path | None) -> None:
     """What is configured, reachable and missing, and how to mend it; exit status 1 when something needed is broken."""
     from app import doctor as examination
 
-    if not examination.examine(_environment(data_dir)):
+    if not examination.examine(environment(data_dir)):
         sys.exit(1)
 
 
@@ -178,11 +134,14 @@ def config(data_dir: Path | None) -> None:
     """List the settings: name, value in force (secrets hidden), meaning."""
     from app.config import SETTINGS
 
-    shown = _config(data_dir).shown()
+    shown = settings(data_dir).shown()
     for setting in SETTINGS:
         click.echo(f"{setting.name}={shown[setting.field]}")
         file = f" (or {setting.name}_FILE)" if setting.secret else ""
         click.echo(f"    {setting.help}{file}")
+
+
+commands.add_command(operator)
 
 
 def main() -> None:
@@ -191,10 +150,10 @@ def main() -> None:
         commands(prog_name="sensorium")
     except Exception as error:
         if isinstance(error, OSError) and error.filename and error.strerror:  # a disk that is full, a file of another's
-            _fail(f"{os.fsdecode(error.filename)}: {error.strerror}")
+            fail(f"{os.fsdecode(error.filename)}: {error.strerror}")
         if not _is_explained(error):
             raise
-        _fail(str(error))
+        fail(str(error))
 
 
 def _is_explained(error: Exception) -> bool:
@@ -206,50 +165,11 @@ def _is_explained(error: Exception) -> bool:
         "app.serve": "PortBusy",
         "app.supervisor": "CannotRun",
         "app.revisions": "DatabaseProblem",
+        "market.errors": "Refusal",
         "alembic.util": "CommandError",
     }
     kinds = tuple(getattr(sys.modules[module], name) for module, name in explained.items() if module in sys.modules)
     return isinstance(error, kinds)
-
-
-def _fail(message: str) -> NoReturn:
-    click.echo(f"sensorium: {message}", err=True)
-    sys.exit(1)
-
-
-def _environment(data_dir: Path | None) -> dict[str, str]:
-    return {**os.environ, **({"SENSORIUM_DATA_DIR": str(data_dir)} if data_dir else {})}
-
-
-def _config(data_dir: Path | None) -> Config:
-    from app import config as configuration
-
-    return configuration.load(_environment(data_dir))
-
-
-def _config_with_database() -> Config:
-    found = _config(None)
-    if not found.database_url:
-        _fail("DATABASE_URL is missing; `sensorium run` brings a database of its own")
-    from app import config as configuration
-    from app import revisions
-
-    configuration.require_media(found)
-    revisions.require(found.database_url)
-    return found
-
-
-@contextmanager
-def _database(data_dir: Path | None) -> Iterator[str]:
-    """The URL of the database; the embedded one is joined when it runs, else started for as long as we need it."""
-    found = _config(data_dir)
-    if found.database_url:
-        yield found.database_url
-        return
-    from app.embedded_postgres import EmbeddedPostgres
-
-    with EmbeddedPostgres(found.data_dir) as postgres:
-        yield postgres.dsn
 
 
 if __name__ == "__main__":

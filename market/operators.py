@@ -1,29 +1,123 @@
-"""Operators: who may settle payouts and watch over the money."""
+"""Operators: who may settle payouts and watch over the money. They are kept on the command line."""
 
+import re
 from datetime import datetime
+from uuid import UUID
 
 import asyncpg
 import msgspec
 
 from market import events, ids, keys
+from market.errors import Invalid, NotFound, WrongState
+
+ACTOR = "command line"
+ADDRESS = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}")
+LONGEST_NAME = 200
 
 
 class Operator(msgspec.Struct, frozen=True):
-    """Somebody who works for the market."""
+    """Somebody who works for the market. Who is disabled opens no door."""
 
     id: str
     email: str
     name: str
     created_at: datetime
+    disabled_at: datetime | None
+
+
+class OperatorKey(msgspec.Struct, frozen=True):
+    """One of an operator's keys; hint: how its secret begins."""
+
+    id: str
+    hint: str
+    created_at: datetime
+    revoked_at: datetime | None
 
 
 async def add(conn: asyncpg.Connection, email: str, name: str) -> tuple[Operator, str]:
-    """The operator with this address, made if there is none, and the secret of a new key."""
+    """A new operator and the secret of a first key. Raises Invalid; WrongState for a known e-mail."""
+    name = name.strip()
+    if not ADDRESS.fullmatch(email) or not email.isprintable():
+        raise Invalid(f"{email!r} is no e-mail address, such as olu@example.org.", pointer="/email")
+    if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
+        raise Invalid(f"The name must have 1 to {LONGEST_NAME} characters, all of which can be seen.", pointer="/name")
     row = await conn.fetchrow(
         """INSERT INTO operator (id, email, name) VALUES ($1, $2, $3)
-           ON CONFLICT (lower(email)) DO UPDATE SET name = excluded.name, disabled_at = NULL RETURNING *""",
+           ON CONFLICT (lower(email)) DO NOTHING RETURNING *""",
         ids.new(), email, name,
     )  # fmt: skip
-    _, secret = await keys.first(conn, "operator", row["id"], actor="command line")
-    await events.append(conn, "operator.key_made", ("operator", row["id"]), "command line")
-    return Operator(ids.show("operator", row["id"]), row["email"], row["name"], row["created_at"]), secret
+    if row is None:
+        raise WrongState(f"{email} is an operator already.")
+    await events.append(conn, "operator.added", ("operator", row["id"]), ACTOR)
+    return _operator(row), await _make_key(conn, row["id"])
+
+
+async def add_key(conn: asyncpg.Connection, email: str) -> tuple[Operator, str]:
+    """A further key's secret; those before go on working. Raises NotFound; WrongState when disabled."""
+    # The lock makes a disabling at the same moment wait, which then sees, and revokes, this key as well.
+    row = await conn.fetchrow(
+        "SELECT * FROM operator WHERE lower(email) = lower($1) AND disabled_at IS NULL FOR NO KEY UPDATE", email
+    )
+    if row is None:
+        raise await _refusal(conn, email, "is disabled.")
+    return _operator(row), await _make_key(conn, row["id"])
+
+
+async def disable(conn: asyncpg.Connection, email: str) -> tuple[Operator, int]:
+    """Shut an operator out at once; all their keys are revoked for good, so many. Raises NotFound, WrongState."""
+    row = await conn.fetchrow(
+        """UPDATE operator SET disabled_at = market_now() WHERE lower(email) = lower($1) AND disabled_at IS NULL
+           RETURNING *""",
+        email,
+    )
+    if row is None:
+        raise await _refusal(conn, email, "is disabled already.")
+    revoked = await conn.fetch(
+        "UPDATE api_key SET revoked_at = market_now() WHERE operator_id = $1 AND revoked_at IS NULL RETURNING id",
+        row["id"],
+    )
+    shown = [ids.show("key", key["id"]) for key in revoked]
+    await events.append(conn, "operator.disabled", ("operator", row["id"]), ACTOR, data={"keys_revoked": shown})
+    return _operator(row), len(revoked)
+
+
+async def enable(conn: asyncpg.Connection, email: str) -> Operator:
+    """Let a disabled operator in again, who needs a new key: the old ones stay revoked. Raises NotFound, WrongState."""
+    row = await conn.fetchrow(
+        """UPDATE operator SET disabled_at = NULL WHERE lower(email) = lower($1) AND disabled_at IS NOT NULL
+           RETURNING *""",
+        email,
+    )
+    if row is None:
+        raise await _refusal(conn, email, "is not disabled.")
+    await events.append(conn, "operator.enabled", ("operator", row["id"]), ACTOR)
+    return _operator(row)
+
+
+async def listed(conn: asyncpg.Connection) -> list[tuple[Operator, list[OperatorKey]]]:
+    """All operators, oldest first, each with all keys that were ever made."""
+    held: dict[UUID, list[OperatorKey]] = {}
+    for row in await conn.fetch("SELECT * FROM api_key WHERE operator_id IS NOT NULL ORDER BY id"):
+        key = OperatorKey(ids.show("key", row["id"]), row["hint"], row["created_at"], row["revoked_at"])
+        held.setdefault(row["operator_id"], []).append(key)
+    rows = await conn.fetch("SELECT * FROM operator ORDER BY id")
+    return [(_operator(row), held.get(row["id"], [])) for row in rows]
+
+
+async def _make_key(conn: asyncpg.Connection, operator: UUID) -> str:
+    _, secret = await keys.first(conn, "operator", operator, actor=ACTOR)
+    await events.append(conn, "operator.key_made", ("operator", operator), ACTOR)
+    return secret
+
+
+async def _refusal(conn: asyncpg.Connection, email: str, otherwise: str) -> NotFound | WrongState:
+    """Why no row was changed: there is no such operator, or they are in the wrong state."""
+    if not await conn.fetchval("SELECT true FROM operator WHERE lower(email) = lower($1)", email):
+        return NotFound(f"There is no operator {email}.")
+    return WrongState(f"{email} {otherwise}")
+
+
+def _operator(row: asyncpg.Record) -> Operator:
+    return Operator(
+        ids.show("operator", row["id"]), row["email"], row["name"], row["created_at"], row["disabled_at"]
+    )  # fmt: skip
