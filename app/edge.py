@@ -79,6 +79,7 @@ class Endpoint:
     status: int
     limit: int
     consumes: str | None
+    bodies: Mapping[str, type]
     produces: str
     problems: tuple[str, ...]
     group: str
@@ -110,6 +111,7 @@ def endpoint(
     status: int = 200,
     limit: int = JSON_LIMIT,
     consumes: str | None = None,
+    bodies: Mapping[str, type] | None = None,
     produces: str = "application/json",
     problems: tuple[str, ...] = (),
     example: Any = None,
@@ -120,6 +122,7 @@ def endpoint(
     by: kinds of actor that may call (empty: everyone, credentials are not looked at) · scope: what the key must allow
     · optional: also without credentials · once: an Idempotency-Key is required · sealed: its answer holds a secret
     · uses: default `read` for GET, else `write` · limit: bytes of body · consumes, produces: types other than JSON
+    · bodies: by media type, what a handler reads by itself, for the description
     · problems: slugs of its own refusals, for the description · example: of a body, where the fields' own do not make a
     sensible one · hidden: a page, no part of the API description.
     """
@@ -140,6 +143,7 @@ def endpoint(
             status=status,
             limit=limit,
             consumes=consumes,
+            bodies=bodies or {},
             produces=produces,
             problems=problems,
             group=handler.__module__.rsplit(".", 1)[-1],

@@ -25,8 +25,7 @@ PROBLEMS: dict[str, Kind] = {
     "malformed": Kind(
         400,
         "The request cannot be read",
-        "`detail` says what is not well-formed: the body, which is to be JSON in UTF-8 or a form as described in the API, "
-        "or a header.",
+        "`detail` says what is not well-formed: a header, or the body, which is JSON in UTF-8 or a form.",
     ),
     "validation": Kind(
         422,

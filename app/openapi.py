@@ -51,7 +51,12 @@ class ProblemDetails(msgspec.Struct, omit_defaults=True):
 def describe(endpoints: Iterable[Endpoint], base: str, version: str) -> Json:
     """The whole document. base: the public URL without a slash at the end."""
     shown = [each for each in endpoints if not each.hidden]
-    types = [kind for each in shown for kind in (each.data, each.query, _answer_type(each)) if kind is not None]
+    types = [
+        kind
+        for each in shown
+        for kind in (each.data, each.query, _answer_type(each), *each.bodies.values())
+        if kind is not None
+    ]
     schemas, components = msgspec.json.schema_components(
         [*types, ProblemDetails], ref_template=_REF, schema_hook=_anything
     )
@@ -176,11 +181,14 @@ def _body(each: Endpoint, by_type: dict[Any, Json], components: Json) -> Json | 
         schema = by_type[_hashable(each.data)]
         example = each.example if each.example is not None else example_of(schema, components)
         return {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}
+    if each.bodies:
+        content = {
+            kind: {"schema": (schema := by_type[_hashable(fields)]), "example": example_of(schema, components)}
+            for kind, fields in each.bodies.items()
+        }
+        return {"required": True, "content": content}
     if each.consumes is None:
         return None
-    if each.consumes == "multipart/form-data":
-        schema = {"type": "object", "additionalProperties": True}
-        return {"required": True, "content": {each.consumes: {"schema": schema, "example": {}}}}
     kinds = each.consumes.split(", ")
     return {"required": True, "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in kinds}}
 

@@ -48,7 +48,13 @@ async def list_ledger(call: Call, query: Window) -> Page[accounts.JournalLine]:
     return page(rows, query.limit, lambda row: row[0], lambda row: row[1])
 
 
-@endpoint("POST", "/v1/keys", by=AGENT, scope="keys:write", once=True, sealed=True, status=201, problems=("over-cap",))
+@endpoint(
+    "POST", "/v1/keys", by=AGENT, scope="keys:write", once=True, sealed=True, status=201, problems=("over-cap",),
+    example={
+        "name": "errands", "scopes": ["tasks:write", "tasks:read"], "max_per_task": 1000, "max_per_day": 5000,
+        "expires_in_s": 2_592_000,
+    },
+)  # fmt: skip
 async def make_key(call: Call, data: keys.KeyDraft) -> MadeKey:
     """Make a key.
 

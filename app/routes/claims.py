@@ -191,6 +191,7 @@ def _digest(call: Call) -> bytes | None:
 @endpoint(
     "POST", "/v1/people/claims/{claim_id}/submission", by=PERSON, once=True, status=201,
     problems=("claim-expired", "evidence-missing", "validation"),
+    example={"answers": {"open": "closed"}, "notes": "A sign says: back on Monday.", "outcome": "done"},
 )  # fmt: skip
 async def submit(call: Call, claim_id: str, data: submissions.Answering) -> submissions.Submission:
     """Hand in the evidence of a claim.

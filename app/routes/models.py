@@ -33,13 +33,35 @@ MOST_PHOTOS = 200
 PREDICT_LIMIT = 100_000_000
 PHOTOS_AT_ONCE = 2
 
+File = Annotated[str, msgspec.Meta(extra_json_schema={"format": "binary"})]
 Source = Callable[[], Awaitable[bytes]]
 
 
-class PhotosAsked(Strict, frozen=True, kw_only=True):
+class ObservationsAsked(Strict, frozen=True, kw_only=True):
     """Photos that the account owns already: the first of each observation."""
 
-    observation_ids: Annotated[list[str], msgspec.Meta(min_length=1, max_length=MOST_PHOTOS)]
+    observation_ids: Annotated[
+        list[Annotated[str, msgspec.Meta(examples=["obs_0199a7c2-6d1e-7c4b-9a53-0f2b8e6d4c11"])]],
+        msgspec.Meta(min_length=1, max_length=MOST_PHOTOS),
+    ]
+
+
+class PhotosSent(Strict, frozen=True, kw_only=True):
+    """Parts of a form: each photo as one part `files`."""
+
+    files: Annotated[
+        list[Annotated[File, msgspec.Meta(examples=["(a photo's bytes)"])]],
+        msgspec.Meta(min_length=1, max_length=MOST_PHOTOS, description="JPEG, PNG, WebP or HEIC, each a part `files`."),
+    ]
+
+
+class ModelSent(Strict, frozen=True, kw_only=True):
+    """Parts of a form: what is published."""
+
+    model: models.ModelDraft
+    onnx: Annotated[File, msgspec.Meta(description="The graph.", examples=["(an ONNX file's bytes)"])]
+    weights: Annotated[File, msgspec.Meta(description="safetensors.", examples=["(a safetensors file's bytes)"])]
+    card: Annotated[str, msgspec.Meta(description="Markdown.", examples=["# Is the bakery open?\n\nA model card."])]
 
 
 class Predicted(msgspec.Struct, frozen=True):
@@ -52,6 +74,7 @@ class Predicted(msgspec.Struct, frozen=True):
 @endpoint(
     "POST", "/v1/models", by=AGENT, scope="models:write", once=True, uses="own", status=201,
     limit=ONNX_LIMIT + WEIGHTS_LIMIT + 1_000_000, consumes="multipart/form-data", problems=("validation", "not-found"),
+    bodies={"multipart/form-data": ModelSent},
 )  # fmt: skip
 async def publish_model(call: Call) -> models.Model | Answer:
     """Publish a model.
@@ -169,6 +192,7 @@ async def get_card(call: Call, model_id: str) -> Answer:
 @endpoint(
     "POST", "/v1/models/{model_id}/predict", by=AGENT, scope="data:read", uses="own", limit=PREDICT_LIMIT,
     consumes="multipart/form-data", problems=("validation",),
+    bodies={"multipart/form-data": PhotosSent, "application/json": ObservationsAsked},
 )  # fmt: skip
 async def predict(call: Call, model_id: str) -> Predicted:
     """Ask a model about photos.
@@ -213,7 +237,7 @@ async def _sources(call: Call) -> tuple[str, list[Source]]:
         return "files", [partial(_bytes, each) for each in files]
     if call.request.content_type[0] != "application/json":
         raise Problem("unsupported-media", "This takes multipart/form-data or application/json.")
-    asked = decode_body(await call.request.body(), PhotosAsked)
+    asked = decode_body(await call.request.body(), ObservationsAsked)
     wanted = [ids.read("observation", each) for each in asked.observation_ids]
     seen = set[object]()
     for index, each in enumerate(wanted):

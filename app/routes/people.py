@@ -103,7 +103,7 @@ async def get_me(call: Call) -> people.Person:
     return await people.get(call.connection, call.actor.owner)
 
 
-@endpoint("PATCH", "/v1/people/me", by=PERSON)
+@endpoint("PATCH", "/v1/people/me", by=PERSON, example={"display_name": "Bo", "languages": ["en", "de"]})
 async def change_me(call: Call, data: people.PersonChange) -> people.Person:
     """Change one's name or languages."""
     return await people.change(call.connection, call.actor.owner, data)

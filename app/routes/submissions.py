@@ -42,6 +42,7 @@ async def get_submission(call: Call, submission_id: str) -> submissions.Submissi
 @endpoint(
     "POST", "/v1/submissions/{submission_id}/accept", by=AGENT, scope="tasks:write", once=True,
     problems=("wrong-state", "insufficient-funds", "over-cap"),
+    example={"bonus": {"amount": 50, "currency": "usd"}, "rating": 5},
 )  # fmt: skip
 async def accept_submission(call: Call, submission_id: str, data: Accepting) -> submissions.Submission:
     """Accept a submission that awaits review.
@@ -66,6 +67,7 @@ async def accept_submission(call: Call, submission_id: str, data: Accepting) -> 
 @endpoint(
     "POST", "/v1/submissions/{submission_id}/reject", by=AGENT, scope="tasks:write", once=True,
     problems=("wrong-state", "reason-required"),
+    example={"reason_code": "unreadable", "comment": "The door cannot be seen: please step back."},
 )  # fmt: skip
 async def reject_submission(call: Call, submission_id: str, data: submissions.Rejecting) -> submissions.Submission:
     """Reject a submission that awaits review.

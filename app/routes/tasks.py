@@ -130,6 +130,7 @@ async def get_task(call: Call, task_id: str) -> tasks.Task:
 @endpoint(
     "PATCH", "/v1/tasks/{task_id}", by=AGENT, scope="tasks:write",
     problems=("insufficient-funds", "over-cap", "task-not-open", "conflict"),
+    example={"reward": {"amount": 400, "currency": "usd"}, "add_quantity": 2},
 )  # fmt: skip
 async def change_task(call: Call, task_id: str, data: TaskChange) -> tasks.Task:
     """Raise the reward, extend the time, add quantity.

@@ -47,6 +47,40 @@ async def test_the_example_of_a_task_can_be_posted(world: World, ada: Caller) ->
     assert posted.status_code == 201, posted.text
 
 
+async def test_the_example_of_a_key_can_be_posted(world: World, ada: Caller) -> None:
+    document = ok(await world.client.get("/openapi.json"))
+    example = document["paths"]["/v1/keys"]["post"]["requestBody"]["content"]["application/json"]["example"]
+    made = ok(await ada.post("/v1/keys", example), 201)["key"]
+    assert made["name"] and made["scopes"] == ["tasks:write", "tasks:read"] and made["max_per_day"] == 5000
+
+
+async def test_asking_a_model_is_described_both_ways(world: World) -> None:
+    document = ok(await world.client.get("/openapi.json"))
+    content = document["paths"]["/v1/models/{model_id}/predict"]["post"]["requestBody"]["content"]
+    shapes = {}
+    for kind, media in content.items():
+        schema = document["components"]["schemas"][media["schema"]["$ref"].rsplit("/", 1)[-1]]
+        [shapes[kind]] = schema["properties"].items()
+        assert media["example"] and schema["required"] == list(schema["properties"])
+    assert {kind: name for kind, (name, _) in shapes.items()} == {
+        "multipart/form-data": "files", "application/json": "observation_ids",
+    }  # fmt: skip
+    assert shapes["multipart/form-data"][1]["items"]["format"] == "binary"
+    sent = document["paths"]["/v1/models"]["post"]["requestBody"]["content"]["multipart/form-data"]
+    assert set(sent["example"]) == {"model", "onnx", "weights", "card"}
+    assert sent["example"]["model"]["name"] == "bakery-open"
+
+
+async def test_no_example_of_a_body_is_empty(world: World) -> None:
+    document = ok(await world.client.get("/openapi.json"))
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            for kind, media in operation.get("requestBody", {}).get("content", {}).items():
+                if kind in ("application/json", "multipart/form-data"):
+                    assert media["example"] not in ({}, None), f"{method} {path}"
+                    assert "" not in media["example"].values(), f"{method} {path}: {media['example']}"
+
+
 async def test_the_documentation_loads_nothing_from_elsewhere(world: World) -> None:
     page = (await world.client.get("/docs")).text
     assert "POST</b> <code>/v1/tasks" in page
