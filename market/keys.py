@@ -3,14 +3,14 @@
 import hashlib
 import secrets
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
-from market import events, ids
+from market import clock, events, ids
 from market.errors import Forbidden, NotFound, OverCap, Unauthenticated
 from market.money import LARGEST
 
@@ -48,6 +48,7 @@ class Actor(msgspec.Struct, frozen=True):
     max_per_task: int | None
     max_per_day: int | None
     currency: str = "usd"
+    expires_at: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -88,26 +89,29 @@ async def first(
 ) -> tuple[Key, str]:
     """A key that nobody hands on: an account's first, a person's session, an operator's; and, this once, its secret."""
     scopes = list(ALL_SCOPES) if kind == "agent" else []
-    draft = KeyDraft(expires_in_s=SESSION_S if kind == "person" else None)
-    return await _insert(conn, kind, owner, draft, scopes, (), actor)
+    ends = await _after(conn, SESSION_S) if kind == "person" else None
+    return await _insert(conn, kind, owner, KeyDraft(), scopes, (), actor, ends=ends)
 
 
 async def make(conn: asyncpg.Connection, actor: Actor, draft: KeyDraft) -> tuple[Key, str]:
     """A key of the actor's account with no more than the actor's has and, this once, its secret.
 
-    What it spends counts against the day of the key that made it too. Raises Forbidden; OverCap for one key too many.
+    It ends with the actor's at the latest, and with it where nothing is said of its life. What it spends counts against
+    the day of the key that made it too. Raises Forbidden; OverCap for one key too many.
     """
     scopes: Sequence[str] = draft.scopes or sorted(actor.scopes)
-    _require_no_more(actor, scopes, draft.max_per_task, draft.max_per_day, actor.purses)
+    ends = actor.expires_at if draft.expires_in_s is None else await _after(conn, draft.expires_in_s)
+    _require_no_more(actor, scopes, draft.max_per_task, draft.max_per_day, actor.purses, ends)
     held = await conn.fetchval("SELECT count(*) FROM api_key WHERE account_id = $1 AND revoked_at IS NULL", actor.owner)
     if held >= MOST_KEYS:
         raise OverCap(f"An account may have {MOST_KEYS} keys: revoke one first.")
-    return await _insert(conn, "agent", actor.owner, draft, scopes, actor.purses, actor.name)
+    return await _insert(conn, "agent", actor.owner, draft, scopes, actor.purses, actor.name, ends=ends)
 
 
 def _require_no_more(
-    actor: Actor, scopes: Sequence[str], max_per_task: int | None, max_per_day: int | None, purses: Sequence[UUID]
-) -> None:
+    actor: Actor, scopes: Sequence[str], max_per_task: int | None, max_per_day: int | None, purses: Sequence[UUID],
+    ends: datetime | None,
+) -> None:  # fmt: skip
     """The one rule between keys: a key makes, replaces and revokes only such as have no more than itself."""
     if not actor.scopes.issuperset(scopes):
         raise Forbidden("A key reaches only keys without scopes that it lacks.")
@@ -119,11 +123,19 @@ def _require_no_more(
     # A key with a day of its own, next to this one's, would add to what its holder can spend.
     if not set(actor.purses) <= set(purses):
         raise Forbidden("A key with `max_per_day` reaches only keys that spend from its own day: those it has made.")
+    # What was lent for a day must not become a key for ever.
+    if actor.expires_at is not None and (ends is None or ends > actor.expires_at):
+        until = actor.expires_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        raise Forbidden(f"A key reaches only keys that end with it or before; this one ends at {until}.")
+
+
+async def _after(conn: asyncpg.Connection, seconds: int) -> datetime:
+    return await clock.now(conn) + timedelta(seconds=seconds)
 
 
 async def _insert(
     conn: asyncpg.Connection, kind: str, owner: UUID, draft: KeyDraft, scopes: Sequence[str], purses: Sequence[UUID],
-    actor: str, *, shares: bool = False,
+    actor: str, *, ends: datetime | None, shares: bool = False,
 ) -> tuple[Key, str]:  # fmt: skip
     """shares: it has exactly these purses; else one of its own is added to them when it has a cap on its day."""
     owners = {"agent": "account_id", "person": "person_id", "operator": "operator_id"}
@@ -132,9 +144,9 @@ async def _insert(
     row = await conn.fetchrow(
         f"""INSERT INTO api_key (id, kind, {owners[kind]}, hash, hint, name, scopes, max_per_task, max_per_day, purses,
               expires_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, market_now() + make_interval(secs => $11)) RETURNING *""",
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING *""",
         key, kind, owner, _digest(secret), secret[:7], draft.name, list(scopes), draft.max_per_task, draft.max_per_day,
-        [*purses, *own], draft.expires_in_s,
+        [*purses, *own], ends,
     )  # fmt: skip
     if kind == "agent":
         await events.append(conn, "key.created", ("key", key), actor, account=owner)
@@ -145,7 +157,7 @@ async def find(conn: asyncpg.Connection, secret: str) -> Actor:
     """Who holds this secret. Raises Unauthenticated when it is unknown, expired or revoked, or its owner is gone."""
     row = await conn.fetchrow(
         """SELECT k.id, k.kind, coalesce(k.account_id, k.person_id, k.operator_id) AS owner, k.scopes, k.max_per_task,
-                  k.max_per_day, k.purses, coalesce(a.currency, 'usd') AS currency
+                  k.max_per_day, k.purses, k.expires_at, coalesce(a.currency, 'usd') AS currency
            FROM api_key k LEFT JOIN account a ON a.id = k.account_id LEFT JOIN person p ON p.id = k.person_id
              LEFT JOIN operator o ON o.id = k.operator_id
            WHERE k.hash = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > market_now())
@@ -156,7 +168,7 @@ async def find(conn: asyncpg.Connection, secret: str) -> Actor:
         raise Unauthenticated
     return Actor(
         row["kind"], row["owner"], row["id"], tuple(row["purses"]), frozenset(row["scopes"]),
-        row["max_per_task"], row["max_per_day"], row["currency"],
+        row["max_per_task"], row["max_per_day"], row["currency"], row["expires_at"],
     )  # fmt: skip
 
 
@@ -182,18 +194,21 @@ async def revoke(conn: asyncpg.Connection, actor: Actor, key: str) -> Key:
 async def rotate(conn: asyncpg.Connection, actor: Actor, key: str) -> tuple[Key, str]:
     """A new key with the same rights and as long a life; the old one works for a day more, so that nothing stops.
 
+    The new one's life ends no later than that of the key that asks: one that ends can put its end off by no rotation.
+
     Raises Forbidden, NotFound.
     """
     old = await _reach(conn, actor, key)
     if old is None or old["rotated_to"] is not None:
         raise NotFound("There is no such key, or it is revoked or rotated already.")
     lives_s = old["expires_at"] and int((old["expires_at"] - old["created_at"]).total_seconds())
-    draft = KeyDraft(
-        name=old["name"], max_per_task=old["max_per_task"], max_per_day=old["max_per_day"], expires_in_s=lives_s
-    )  # fmt: skip
+    ends = None if lives_s is None else await _after(conn, lives_s)
+    if actor.expires_at is not None:
+        ends = actor.expires_at if ends is None else min(ends, actor.expires_at)
+    draft = KeyDraft(name=old["name"], max_per_task=old["max_per_task"], max_per_day=old["max_per_day"])
     # Both work for a day, on one cap: rotating must not double it.
     made, secret = await _insert(
-        conn, "agent", actor.owner, draft, old["scopes"], old["purses"], actor.name, shares=True
+        conn, "agent", actor.owner, draft, old["scopes"], old["purses"], actor.name, ends=ends, shares=True
     )  # fmt: skip
     await conn.execute(
         """UPDATE api_key SET rotated_to = $2, expires_at = least(expires_at, market_now() + make_interval(secs => $3))
@@ -210,7 +225,9 @@ async def _reach(conn: asyncpg.Connection, actor: Actor, key: str) -> asyncpg.Re
         ids.read("key", key), actor.owner,
     )  # fmt: skip
     if row is not None:
-        _require_no_more(actor, row["scopes"], row["max_per_task"], row["max_per_day"], row["purses"])
+        _require_no_more(
+            actor, row["scopes"], row["max_per_task"], row["max_per_day"], row["purses"], row["expires_at"]
+        )
     return row
 
 

@@ -59,7 +59,7 @@ async def make_key(call: Call, data: keys.KeyDraft) -> MadeKey:
     """Make a key.
 
     With fewer scopes, and with caps on what it may hold for one task and in a day (UTC). It can have no scope that the
-    asking key lacks, and no higher cap; what it spends counts against the asking key's day as well.
+    asking key lacks, no higher cap and no later end; what it spends counts against the asking key's day as well.
     """
     key, secret = await keys.make(call.connection, call.actor, data)
     call.headers["cache-control"] = "no-store"

@@ -102,6 +102,28 @@ async def test_rotating_overlaps_for_a_day_and_keeps_the_rights(cast: Cast, ada:
     assert not await works(cast.conn, old) and await works(cast.conn, new)
 
 
+async def test_a_key_with_an_end_hands_on_no_longer_life_than_its_own(cast: Cast, ada: keys.Actor) -> None:
+    lent, secret = await make(cast, ada, expires_in_s=1000)
+    lasting, _ = await make(cast, ada)
+    helper = await keys.find(cast.conn, secret)
+    with pytest.raises(Forbidden, match="ends at"):
+        await make(cast, helper, expires_in_s=2000)
+    shorter, _ = await make(cast, helper, expires_in_s=100)
+    same, _ = await make(cast, helper)  # nothing said: its own
+    assert shorter.expires_at is not None and lent.expires_at is not None
+    assert shorter.expires_at < lent.expires_at == same.expires_at
+    for act in (keys.rotate, keys.revoke):  # nor does it reach what outlives it
+        with pytest.raises(Forbidden, match="ends at"):
+            await act(cast.conn, helper, lasting.id)
+    await clock.advance(cast.conn, 600)
+    rotated, newest = await keys.rotate(cast.conn, helper, lent.id)  # itself, without a second life
+    assert rotated.expires_at == lent.expires_at
+    await clock.advance(cast.conn, 401)
+    for each in (secret, newest):
+        with pytest.raises(Unauthenticated):
+            await keys.find(cast.conn, each)
+
+
 async def test_a_key_with_an_end_is_rotated_into_one_with_as_long_a_life(cast: Cast, ada: keys.Actor) -> None:
     key, old = await make(cast, ada, expires_in_s=100)
     await clock.advance(cast.conn, 60)
