@@ -10,6 +10,7 @@ started again, later each time. Only one system runs on a data folder.
 from __future__ import annotations
 
 import http.client
+import importlib
 import os
 import signal
 import sys
@@ -155,19 +156,23 @@ class System:
         config = self._with_ports(configuration.load(self._outer))
         self._take_lock(config.data_dir)
         configuration.require_media(config)
+        self.config = config
+        if self._stripe_port:  # it needs no database
+            sandbox = Part("stripe sandbox", self._stripe_sandbox(config))
+            self._parts = [sandbox]
+            self._launch(sandbox)
         if not config.database_url:
             self._postgres = EmbeddedPostgres(config.data_dir)
+            if not self._postgres.cluster.exists():
+                # There will be migrations: what carries them out is loaded while initdb works.
+                threading.Thread(target=importlib.import_module, args=("app.migrate",), daemon=True).start()
             self._postgres.start()
-            config = _changed(config, database_url=self._postgres.dsn)
-        self.config = config
+            self.config = config = _changed(config, database_url=self._postgres.dsn)
         bring_up_to_date(config.database_url)
         # In the order in which they stop.
-        self._parts = [Part("http", _ours("serve")), Part("worker", self._worker(config))]
-        if self._stripe_port:
-            sandbox = Part("stripe sandbox", self._stripe_sandbox(config))
-            self._parts.append(sandbox)
-            self._launch(sandbox)
-        for part in self._parts[:2]:
+        begun = [Part("http", _ours("serve")), Part("worker", self._worker(config))]
+        self._parts = [*begun, *self._parts]
+        for part in begun:
             self._launch(part)
         self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._watcher.start()

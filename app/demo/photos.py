@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import io
 import random
 from pathlib import Path
@@ -39,16 +40,21 @@ class Collection(NamedTuple):
 
 def digits(seed: int) -> Collection:
     """scikit-learn's 1,797 scans of handwritten digits (UCI, 43 writers), as JPEG photos of 128 px, in random order."""
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
     noise = np.random.default_rng(seed)
-    photos = [
-        Labelled(_photograph(scan, noise), str(label), "", "")
-        for scan, label in zip(bunch.images, bunch.target, strict=True)
-    ]
+    photos = [Labelled(_photograph(row[:-1].reshape(8, 8), noise), str(int(row[-1])), "", "") for row in _scans()]
     random.Random(seed).shuffle(photos)
     return Collection("digit", [str(digit) for digit in range(10)], photos)
+
+
+def _scans() -> np.ndarray:
+    """float64 (1797, 65): 64 cells of 0 to 16, row by row, and the digit. As scikit-learn's load_digits reads them, but
+    without loading scikit-learn, which takes as long as all the rest of a start. Raises BadData where it is missing."""
+    found = importlib.util.find_spec("sklearn")
+    folders = (found and found.submodule_search_locations) or []
+    for file in (Path(folder) / "datasets" / "data" / "digits.csv.gz" for folder in folders):
+        if file.is_file():
+            return np.loadtxt(file, delimiter=",")
+    raise BadData("scikit-learn with its digits is missing: install Sensorium with its extra `runner`")
 
 
 def _photograph(scan: np.ndarray, noise: np.random.Generator) -> bytes:

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +44,15 @@ def main(data: Path | None, out: Path, *, buy: int = WANTED, experiments: int = 
 
     _end_as_by_ctrl_c()
     try:
-        collection = _collection(data)
         out.mkdir(parents=True, exist_ok=True)
         with (
+            _collecting(data) as collected,
             scratches.folder() as scratch,
             (out / "system.log").open("wb") as log,
             System(scratch / "data", host="127.0.0.1", port=0, environment=_clean(), say=say, output=log) as system,
         ):
             say(f"the system runs at {system.url}")
-            rows, failures = asyncio.run(_tell(system, collection, scratch, out, say, began, buy, experiments))
+            rows, failures = asyncio.run(_tell(system, collected, scratch, out, say, began, buy, experiments))
     except BadData as problem:
         console.print(f"[red]{escape(str(problem))}[/red]")
         return 2
@@ -58,6 +60,16 @@ def main(data: Path | None, out: Path, *, buy: int = WANTED, experiments: int = 
         console.print("stopped; nothing is left running")
         return 130
     return conclude(console, rows, failures, out / "report.html")
+
+
+@contextmanager
+def _collecting(data: Path | None) -> Iterator[Future[Collection]]:
+    """The photos to be taken. A folder is read before anything is started; our own digits are, while the system is."""
+    with ThreadPoolExecutor(1) as executor:
+        collected = executor.submit(_collection, data)
+        if data is not None:
+            collected.result()
+        yield collected
 
 
 def _collection(data: Path | None) -> Collection:
@@ -105,9 +117,17 @@ def _clean() -> dict[str, str]:
 
 
 async def _tell(
-    system: System, collection: Collection, scratch: Path, out: Path, say: Say, began: float, buy: int, experiments: int
+    system: System,
+    collected: Future[Collection],
+    scratch: Path,
+    out: Path,
+    say: Say,
+    began: float,
+    buy: int,
+    experiments: int,
 ) -> tuple[list[tuple[str, str]], list[str]]:
     """The rows of the summary, and what failed."""
+    collection = await asyncio.wrap_future(collected)
     hands, unseen = photos.divide(collection, buy, PEOPLE)
     quantities = [sum(len(hand) > j for hand in hands) for j in range(max(map(len, hands)))]
     async with httpx.AsyncClient(base_url=system.url, timeout=60) as client:

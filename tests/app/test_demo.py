@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from app.demo import charts, photos, report
 from app.demo.photos import BadData, Collection, Labelled
@@ -106,3 +109,10 @@ def test_a_cheat_counts_as_caught_only_for_what_was_wrong() -> None:
     assert report.caught({"check": "fresh", "failed_check": "fresh"})
     assert not report.caught({"check": "fresh", "failed_check": "quality"})
     assert not report.caught({"check": "fresh", "failed_check": "-"})
+
+
+def test_the_digits_are_those_of_scikit_learn_which_is_not_loaded_for_them() -> None:
+    code = "import sys; from app.demo import photos; photos.digits(1); print('sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+    bunch = load_digits()
+    assert np.array_equal(photos._scans(), np.column_stack([bunch.data, bunch.target]))
