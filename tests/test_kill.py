@@ -87,6 +87,7 @@ class Load:
         self.agent = self.person = ""
         self.tasks: set[str] = set()
         self.claims: set[str] = set()
+        self.unfinished: set[str] = set()
         self.photos: set[str] = set()
         self.submissions: set[str] = set()
         self.keys = 0
@@ -124,15 +125,20 @@ class Load:
                 await asyncio.sleep(0.1)
             raise AssertionError("the funding did not arrive")
 
-    async def go_on(self) -> None:
-        """Until the service is gone; first Bo ends what the last kill left him with: an acknowledged photo counts."""
+    async def tidy(self) -> None:
+        """Bo ends what the last kill left him with: a claim with an acknowledged photo can be handed in, or was."""
         async with httpx.AsyncClient(base_url=self.url, timeout=20) as client:
-            for claim in self.claims:
+            for claim in list(self.unfinished):
                 seen = await self._ask(client, self.person, "GET", f"/v1/people/claims/{claim}")
                 if seen["status"] == "active" and claim in self.photos:
                     await self._submit(client, claim)
                 elif seen["status"] == "active":
                     await self._ask(client, self.person, "DELETE", f"/v1/people/claims/{claim}")
+        self.unfinished.clear()
+
+    async def go_on(self) -> None:
+        """Until the service is gone."""
+        async with httpx.AsyncClient(base_url=self.url, timeout=20) as client:
             await asyncio.gather(*(self._walk(client) for _ in range(4)))
 
     async def _walk(self, client: httpx.AsyncClient) -> None:
@@ -145,6 +151,7 @@ class Load:
                 )
                 claim = claim["id"]
                 self.claims.add(claim)
+                self.unfinished.add(claim)
                 photo = picture(random.Random(f"{self.seed}-{task}").randrange(2**32))
                 digest = base64.b64encode(hashlib.sha256(photo).digest()).decode()
                 await self._ask(
@@ -159,6 +166,7 @@ class Load:
     async def _submit(self, client: httpx.AsyncClient, claim: str) -> None:
         path = f"/v1/people/claims/{claim}/submission"
         self.submissions.add((await self._ask(client, self.person, "POST", path, json={"answers": {}}))["id"])
+        self.unfinished.discard(claim)
 
     def missing(self) -> list[str]:
         """Acknowledged things that the service does not know, and submissions that are never decided."""
@@ -206,6 +214,7 @@ def test_nothing_acknowledged_is_lost_when_everything_is_killed(tmp_path: Path) 
         before = len(load.submissions)
 
         async def under_fire(run: Run = run) -> None:
+            await load.tidy()
             walking = asyncio.create_task(load.go_on())
             await asyncio.sleep(chance.uniform(0.5, 3))
             await asyncio.to_thread(run.kill, chance.random() < 0.5)
