@@ -12,6 +12,7 @@ from litestar.routes import HTTPRoute
 
 from app.edge import Endpoint, endpoint_of
 from app.openapi import describe
+from app.problems import marked
 
 Json = dict[str, Any]
 
@@ -49,7 +50,7 @@ def page(app: Litestar) -> str:
             groups.setdefault(operation["tags"][0], []).append(_operation(method, path, operation))
     body = "".join(f"<h2 id={name}>{_title(name)}</h2>{''.join(parts)}" for name, parts in sorted(groups.items()))
     links = " · ".join(f"<a href=#{name}>{_title(name)}</a>" for name in sorted(groups))
-    about = html.escape(document["info"]["description"]).replace("\n\n", "<p>")
+    about = marked(document["info"]["description"]).replace("\n\n", "<p>")
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
         f"<title>Sensorium API</title><style>{_STYLE}</style><h1>Sensorium API</h1><p>{about}"
@@ -59,23 +60,23 @@ def page(app: Litestar) -> str:
 
 
 def _operation(method: str, path: str, operation: Json) -> str:
-    parts = [f"<p>{html.escape(operation['description'])}"]
+    parts = [f"<p>{marked(operation['description'])}"]
     if operation["parameters"]:
         rows = "".join(
             f"<tr><td><code>{html.escape(each['name'])}</code><td>{each['in']}"
-            f"{', required' if each['required'] else ''}<td>{html.escape(each['description'])}"
+            f"{', required' if each['required'] else ''}<td>{marked(each['description'])}"
             for each in operation["parameters"]
         )
         parts.append(f"<table>{rows}</table>")
     if "requestBody" in operation:
         parts.append("<h4>Request</h4>" + _examples(operation["requestBody"]["content"]))
     for status, response in operation["responses"].items():
-        parts.append(f"<h4>{status}</h4><p>{html.escape(response['description'])}")
+        parts.append(f"<h4>{status}</h4><p>{marked(response['description'])}")
         if status < "300":
             parts.append(_examples(response.get("content", {})))
     return (
         f"<details id={operation['operationId']}><summary><b>{method.upper()}</b> <code>{html.escape(path)}</code> "
-        f"{html.escape(operation['summary'])}</summary>{''.join(parts)}</details>"
+        f"{marked(operation['summary'])}</summary>{''.join(parts)}</details>"
     )
 
 

@@ -19,12 +19,13 @@ from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
-from app import auth, idempotency
+from app import auth, funds, idempotency
 from app.answers import Answer, json_answer
 from app.db import Connection
 from app.errors import Problem
 from app.services import Services
 from app.strict import decode_body, decode_query
+from market.errors import InsufficientFunds
 from market.keys import Actor
 
 JSON_LIMIT = 1_000_000
@@ -220,7 +221,11 @@ async def serve(spec: Endpoint, request: AnyRequest) -> ASGIApp:
         arguments = _arguments(spec, request, body)
         call = Call(request, services, actor, connection)
         if spec.uses == "write":
-            return await _write(spec, call, body, arguments)
+            try:
+                return await _write(spec, call, body, arguments)
+            except InsufficientFunds as refusal:
+                # Looked up once the transaction is over: within it nothing more can be asked.
+                raise await funds.explain(connection, call.actor, refusal) from None
         return _answer(spec, call, await spec.handler(call, **arguments))
 
 

@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
+from litestar.types import ASGIApp
 
 from app import config as configuration
 from app import garbage, pages
+from app.answers import Answer
 from app.config import Config
 from app.problems import handle
 from app.routes import (
@@ -65,9 +67,10 @@ def create_app(config: Config) -> Litestar:
             app.state.services = services
             yield
 
+    routes = all_routes(config)
     no_openapi: OpenAPIConfig | None = None  # ours is made from the routes' own declarations: app/openapi.py
     return Litestar(
-        all_routes(config),
+        [*_told_methods(routes), *routes],
         lifespan=[lifespan],
         exception_handlers={Exception: handle},
         openapi_config=no_openapi,
@@ -76,6 +79,25 @@ def create_app(config: Config) -> Litestar:
         pdb_on_exception=False,
         include_in_schema=False,
     )
+
+
+def _told_methods(routes: list[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
+    """What answers OPTIONS at each address, with every method that it takes, as a refusal with 405 names them.
+
+    The framework's own answer names those of the route that it met first.
+    """
+    taken: dict[str, set[str]] = {}
+    for route in routes:
+        for path in route.paths:
+            taken.setdefault(path, {"OPTIONS"}).update(route.http_methods)
+    return [_options(path, ", ".join(sorted(methods))) for path, methods in taken.items()]
+
+
+def _options(path: str, allow: str) -> HTTPRouteHandler:
+    async def tell() -> ASGIApp:
+        return Answer(status=204, headers={"allow": allow})
+
+    return HTTPRouteHandler(path, http_method=["OPTIONS"], status_code=200)(tell)
 
 
 def application() -> Litestar:

@@ -1,6 +1,7 @@
 """From an exception to an answer: problem details for programs, a short page for a browser."""
 
 import html
+import re
 from typing import Any
 
 import structlog
@@ -45,7 +46,7 @@ def to_problem(error: Exception) -> Problem:
     if isinstance(error, HTTPException) and error.status_code < 500:
         slug = _BY_STATUS.get(error.status_code, "validation")
         detail = _FRAMEWORK_SAYS.get(error.status_code, error.detail)
-        return Problem(slug, detail, status=error.status_code, headers=error.headers)
+        return Problem(slug, detail, status=error.status_code, headers=_headers(error))
     if isinstance(error, HTTPException) and "disconnected" in error.detail:
         return Problem("malformed", "The body ended early.")
     if isinstance(error, Unavailable):
@@ -53,6 +54,14 @@ def to_problem(error: Exception) -> Problem:
     if is_beyond(error):
         return Problem("validation", BEYOND)
     return Problem("internal", "Something went wrong on our side; nothing has been done.")
+
+
+def _headers(error: HTTPException) -> dict[str, str]:
+    """What the framework would send along; methods in one order, as OPTIONS names them."""
+    found = dict(error.headers or {})
+    if "allow" in found:
+        found["allow"] = ", ".join(sorted(each.strip() for each in found["allow"].split(",")))
+    return found
 
 
 def handle(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -66,8 +75,9 @@ def handle(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     if problem.status == 401:
         headers.setdefault("www-authenticate", 'Bearer realm="sensorium"')
     if wants_page(request.headers):
+        # The framework adds the charset to a text.
         shown = problem_page(problem, identity).encode()
-        return Response(shown, status_code=problem.status, media_type="text/html; charset=utf-8", headers=headers)
+        return Response(shown, status_code=problem.status, media_type="text/html", headers=headers)
     base = request.app.state.services.config.public_url
     content = encode(members(error, base, path, identity))
     return Response(content, status_code=problem.status, media_type=PROBLEM_JSON, headers=headers)
@@ -100,7 +110,7 @@ def problem_page(problem: Problem, identity: str) -> str:
     kind = PROBLEMS[problem.slug]
     return page(
         kind.title,
-        f"<p>{html.escape(problem.detail)}</p><p>{html.escape(kind.advice)}</p>"
+        f"<p>{marked(problem.detail)}</p><p>{marked(kind.advice)}</p>"
         f"<p class=quiet>{problem.status} · {html.escape(identity)} · <a href=/>start</a></p>",
     )
 
@@ -110,7 +120,7 @@ def type_page(slug: str) -> str:
     kind = PROBLEMS[slug]
     return page(
         kind.title,
-        f"<p>{html.escape(kind.advice)}</p><p class=quiet>Status {kind.status} · type <code>{slug}</code> · "
+        f"<p>{marked(kind.advice)}</p><p class=quiet>Status {kind.status} · type <code>{slug}</code> · "
         "<a href=/problems>all problem types</a></p>",
     )
 
@@ -122,6 +132,11 @@ def types_page() -> str:
         for slug, kind in sorted(PROBLEMS.items(), key=lambda each: (each[1].status, each[0]))
     )
     return page("Problem types", f"<table><tr><th>Status<th>Type<th>Meaning{rows}</table>")
+
+
+def marked(text: str) -> str:
+    """A text of ours as HTML: escaped, and what stands between backticks as code."""
+    return re.sub(r"`([^`\n]+)`", r"<code>\1</code>", html.escape(text))
 
 
 def page(title: str, body: str) -> str:

@@ -139,7 +139,7 @@ def _collect(value: Any, kind: Any, pointer: str, found: list[FieldError], *, st
             for index, each in enumerate(value):
                 _collect(each, item, f"{pointer}/{index}", found, strict=strict)
         if len(found) == before:
-            found.append(FieldError(pointer=pointer, detail=_plain(error)))
+            found.append(FieldError(pointer=pointer, detail=_plain(error, kind)))
 
 
 def _collect_struct(
@@ -175,6 +175,14 @@ def _struct_of(kind: Any) -> type[msgspec.Struct] | None:
     return structs[0] if len(structs) == 1 else None
 
 
+def _described(kind: Any) -> str:
+    """The description of the text with a pattern that `kind` is or may be; "" without one."""
+    for each in getattr(kind, "__metadata__", ()):
+        if isinstance(each, msgspec.Meta) and each.pattern is not None:
+            return each.description or ""
+    return next((found for option in get_args(kind) if (found := _described(option))), "")
+
+
 def _item_of(kind: Any) -> Any:
     """What a list of `kind` holds; None when it is no list."""
     kind = _bare(kind)
@@ -191,7 +199,10 @@ def escape(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def _plain(error: Exception) -> str:
-    """msgspec's message without its own path, which the pointer replaces."""
+def _plain(error: Exception, kind: Any = None) -> str:
+    """msgspec's message without its own path, which the pointer replaces, and in words where it shows a pattern."""
     text = str(error).split(" - at `")[0]
+    if "matching regex" in text:
+        what = _described(kind)
+        return f"This is not {what[0].lower()}{what[1:]}" if what else "This is not in the form that is wanted here."
     return text if text.endswith(".") else text + "."

@@ -11,7 +11,12 @@ from market import events, ids, keys, ledger
 from market.errors import NotFound
 from market.money import Currency, Money
 
-Email = Annotated[str, msgspec.Meta(pattern=r"^[^@\s]{1,64}@[^@\s]{1,190}$(?!\n)", examples=["ada@example.com"])]
+Email = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[^@\s]{1,64}@[^@\s]{1,190}$(?!\n)", description="An e-mail address.", examples=["ada@example.com"]
+    ),
+]
 
 
 class AccountDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -21,7 +21,13 @@ class Query(Strict, frozen=True, kw_only=True):
     task_ids: Annotated[list[str], msgspec.Meta(max_length=10_000)] | None = None
     since: datetime | None = None
     until: datetime | None = None
-    outcome: Annotated[str, msgspec.Meta(pattern="^(done|honest_negative)$(?!\\n)")] | None = None
+    outcome: (
+        Annotated[
+            str,
+            msgspec.Meta(pattern="^(done|honest_negative)$(?!\\n)", description="An outcome: done or honest_negative."),
+        ]
+        | None
+    ) = None
 
 
 class DatasetDraft(Strict, frozen=True, kw_only=True):

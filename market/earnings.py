@@ -11,7 +11,7 @@ from market.money import Money
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One accepted submission's pay."""
+    """One accepted submission's pay. status: pending · released: in the next payout, or held · paid: sent."""
 
     submission_id: str
     title: str
@@ -53,11 +53,23 @@ async def of_person(conn: asyncpg.Connection, person: UUID, *, limit: int = 50) 
     )
     sums = [await _sums(conn, person, row["currency"], row["amount"]) for row in earned]
     rows = await conn.fetch(
-        """SELECT e.*, t.title FROM earning e JOIN submission s ON s.id = e.submission_id
+        # A payout takes all that is payable, so what was released first was paid first.
+        """WITH lines AS (
+             SELECT e.*, sum(amount) OVER (PARTITION BY currency, released_at IS NULL
+                                           ORDER BY released_at, submission_id) AS up_to
+             FROM earning e WHERE person_id = $1)
+           SELECT e.*, t.title FROM lines e JOIN submission s ON s.id = e.submission_id
              JOIN task t ON t.id = s.task_id
-           WHERE e.person_id = $1 ORDER BY e.submission_id DESC LIMIT $2""",
+           ORDER BY e.submission_id DESC LIMIT $2""",
         person, limit,
     )  # fmt: skip
+    # Only what has arrived: a transfer under way may yet come back.
+    arrived = await conn.fetch(
+        """SELECT currency, sum(amount)::bigint AS amount FROM payout
+           WHERE person_id = $1 AND status = 'paid' GROUP BY currency""",
+        person,
+    )
+    paid = {row["currency"]: row["amount"] for row in arrived}
     upcoming = await conn.fetchval(
         "SELECT min(release_at) FROM earning WHERE person_id = $1 AND released_at IS NULL", person
     )
@@ -67,11 +79,17 @@ async def of_person(conn: asyncpg.Connection, person: UUID, *, limit: int = 50) 
         [
             Line(
                 ids.show("submission", row["submission_id"]), row["title"], Money(row["amount"], row["currency"]),
-                "released" if row["released_at"] else "pending", row["created_at"], row["release_at"],
+                _status(row, paid), row["created_at"], row["release_at"],
             )
             for row in rows
         ],
     )  # fmt: skip
+
+
+def _status(row: asyncpg.Record, paid: dict[str, int]) -> str:
+    if row["released_at"] is None:
+        return "pending"
+    return "paid" if row["up_to"] <= paid.get(row["currency"], 0) else "released"
 
 
 async def _sums(conn: asyncpg.Connection, person: UUID, currency: str, earned: int) -> Sums:

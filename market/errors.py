@@ -29,6 +29,10 @@ class Invalid(Refusal):
 class InsufficientFunds(Refusal):
     """The balance does not cover this."""
 
+    def __init__(self, detail: str = "", *, needed: int | None = None) -> None:
+        super().__init__(detail or type(self).__doc__ or "")
+        self.needed = needed  # minor units from the buyer's balance
+
 
 class OverCap(Refusal):
     """The key's spending cap does not allow this."""

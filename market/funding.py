@@ -13,7 +13,16 @@ from market.keys import Actor
 from market.money import Money, Price
 
 ACTOR = "stripe"
-Method = Annotated[str, msgspec.Meta(pattern="^pm_[A-Za-z0-9_]{1,100}$(?!\\n)", examples=["pm_card_visa"])]
+Method = Annotated[
+    str,
+    msgspec.Meta(
+        pattern="^pm_[A-Za-z0-9_]{1,100}$(?!\\n)",
+        description="A payment method of Stripe's, pm_…",
+        examples=["pm_card_visa"],
+    ),
+]
+# The least that Stripe charges, in minor units (docs.stripe.com/currencies); where it names none, it decides itself.
+SMALLEST = {"usd": 50, "eur": 50, "gbp": 30, "chf": 50, "sek": 300, "jpy": 50, "huf": 17_500}
 
 
 class FundingDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -45,6 +54,11 @@ async def begin(conn: asyncpg.Connection, actor: Actor, draft: FundingDraft) -> 
     """A pending funding and the operation that asks Stripe for it: (funding, operation). The balance does not move."""
     if draft.amount.currency != actor.currency:
         raise Invalid(f"This account keeps {actor.currency}.", pointer="/amount/currency")
+    least = SMALLEST.get(draft.amount.currency, 1)
+    if draft.amount.amount < least:
+        raise Invalid(
+            f"Stripe charges no less than {least} {draft.amount.currency} (minor units).", pointer="/amount/amount"
+        )
     funding = ids.new()
     await conn.execute(
         "INSERT INTO funding (id, account_id, amount, currency, method) VALUES ($1, $2, $3, $4, $5)",
@@ -67,6 +81,14 @@ async def get(conn: asyncpg.Connection, funding: UUID, account: UUID | None = No
     if row is None:
         raise NotFound("There is no funding with this id.")
     return _shown(row)
+
+
+async def pending(conn: asyncpg.Connection, account: UUID) -> int:
+    """What has been asked for and neither arrived nor failed, in minor units."""
+    asked: int = await conn.fetchval(
+        "SELECT coalesce(sum(amount), 0)::bigint FROM funding WHERE account_id = $1 AND status = 'pending'", account
+    )
+    return asked
 
 
 async def listed(conn: asyncpg.Connection, account: UUID, *, before: UUID | None, limit: int) -> list[Funding]:

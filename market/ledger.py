@@ -56,7 +56,8 @@ async def post(
         )  # fmt: skip
     except asyncpg.CheckViolationError as error:
         if error.constraint_name == "ledger_account_floor":
-            raise InsufficientFunds("The balance does not cover this.") from error
+            needed = sum(amount for code, amount in kept if code.startswith("buyer:") and amount > 0)
+            raise InsufficientFunds(needed=needed or None) from error
         raise
     return posted
 

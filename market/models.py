@@ -35,7 +35,14 @@ class Outputs(Strict, frozen=True, kw_only=True):
 class ModelDraft(Strict, frozen=True, kw_only=True):
     """A model to be published; its files come beside."""
 
-    name: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,63}$(?!\\n)", examples=["bakery-open"])]
+    name: Annotated[
+        str,
+        msgspec.Meta(
+            pattern="^[a-z0-9][a-z0-9-]{0,63}$(?!\\n)",
+            description="A name of lower-case letters, digits and hyphens; at most 64 of them.",
+            examples=["bakery-open"],
+        ),
+    ]
     task: Literal["classification"]
     inputs: Inputs
     outputs: Outputs

@@ -9,7 +9,11 @@ LARGEST = 10_000_000
 CURRENCIES = ("usd", "eur", "gbp", "chf", "sek", "jpy", "huf", "twd", "isk", "ugx")
 
 Currency = Annotated[
-    str, msgspec.Meta(pattern="^(" + "|".join(CURRENCIES) + ")$(?!\\n)", description="ISO 4217, lower case")
+    str,
+    msgspec.Meta(
+        pattern="^(" + "|".join(CURRENCIES) + ")$(?!\\n)",
+        description=f"A currency known here (ISO 4217, in lower case): {', '.join(CURRENCIES)}.",
+    ),
 ]
 
 

@@ -22,7 +22,14 @@ CODE_TRIES, CODE_TRIES_ELSEWHERE = 5, 2
 # times all tries of a code bounds what guessing can do: 14 * 7 in a million, less than 1e-4 a day.
 CODES_A_DAY, CODES_A_DAY_FOR_STRANGERS = 5, 14
 
-Language = Annotated[str, msgspec.Meta(pattern="^[a-z]{2,3}(-[A-Za-z0-9]{2,8})?$(?!\\n)", examples=["de"])]
+Language = Annotated[
+    str,
+    msgspec.Meta(
+        pattern="^[a-z]{2,3}(-[A-Za-z0-9]{2,8})?$(?!\\n)",
+        description="A language's code, such as en, de or pt-BR.",
+        examples=["de"],
+    ),
+]
 DisplayName = Annotated[str, msgspec.Meta(min_length=1, max_length=80, examples=["Bo"])]
 
 

@@ -18,6 +18,8 @@ from market.terms import Acceptance, Evidence, License, Place, TaskChange, TaskD
 
 DEFAULT_OPEN_S = 7 * 86_400
 LONGEST_OPEN_S = 90 * 86_400
+# Characters without the white space around them; the shapes count that too.
+LEAST_SAID = {"title": 3, "instructions": 1, "purpose": 3}
 
 
 class Slots(msgspec.Struct, frozen=True):
@@ -88,6 +90,9 @@ def check(draft: TaskDraft, currency: str) -> None:
         raise Invalid("The check at_place needs a place.", pointer="/acceptance/checks")
     if draft.reward.currency != currency:
         raise Invalid(f"This account trades in {currency}.", pointer="/reward/currency")
+    for name, least in LEAST_SAID.items():
+        if len(getattr(draft, name).strip()) < least:
+            raise Invalid(f"At least {least} characters, white space around them left out.", pointer=f"/{name}")
     for name, at in (("opens_at", draft.opens_at), ("closes_at", draft.closes_at)):
         if at is not None and at.tzinfo is None:
             raise Invalid("Times need an offset, such as Z.", pointer=f"/{name}")
@@ -116,9 +121,9 @@ async def post(conn: asyncpg.Connection, actor: keys.Actor, draft: TaskDraft, *,
              INSERT INTO event (type, account_id, subject_type, subject_id, actor, data)
                SELECT 'task.posted', account_id, 'task', id, $28, '{}' FROM new)
            SELECT * FROM new""",
-        task, actor.owner, actor.key, draft.kind, draft.opens_at, draft.closes_at, draft.title, draft.instructions,
-        draft.purpose, place and place.lat, place and place.lon, place and place.radius_m,
-        place and asyncpg.Point(*near.project(place.lat, place.lon)),
+        task, actor.owner, actor.key, draft.kind, draft.opens_at, draft.closes_at, draft.title.strip(),
+        draft.instructions.strip(), draft.purpose.strip(), place and place.lat, place and place.lon,
+        place and place.radius_m, place and asyncpg.Point(*near.project(place.lat, place.lon)),
         msgspec.to_builtins(draft.evidence), msgspec.to_builtins(draft.acceptance), msgspec.to_builtins(draft.license),
         draft.acceptance.mode, draft.reward.amount, fee, draft.reward.currency, draft.quantity, draft.claim_ttl_s,
         draft.acceptance.review_deadline_s, DEFAULT_OPEN_S, LONGEST_OPEN_S, draft.external_id, draft.metadata,
@@ -142,7 +147,8 @@ async def _hold(conn: asyncpg.Connection, row: asyncpg.Record, amount: int, *, k
         )  # fmt: skip
     except InsufficientFunds:
         raise InsufficientFunds(
-            f"This task needs {amount} {row['currency']} (minor units), fee included; the available balance is less."
+            f"This task needs {amount} {row['currency']} in minor units, fee included: more than the balance.",
+            needed=amount,
         ) from None
 
 

@@ -8,7 +8,14 @@ import msgspec
 from market.money import Price
 
 Check = Literal["decodes", "fresh", "at_place", "live", "not_duplicate", "quality", "readings", "answers"]
-Name = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,63}$(?!\\n)", examples=["open"])]
+Name = Annotated[
+    str,
+    msgspec.Meta(
+        pattern="^[a-z][a-z0-9_]{0,63}$(?!\\n)",
+        description="A name of lower-case letters, digits and _ that begins with a letter; at most 64 of them.",
+        examples=["open"],
+    ),
+]
 Choice = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=5000)]
 

@@ -40,7 +40,7 @@ class Near(Strict, frozen=True, kw_only=True):
 class Next(Strict, frozen=True, kw_only=True):
     """The page to go on to after signing in: one of ours, so that nobody is led astray."""
 
-    next: Annotated[str, msgspec.Meta(pattern=r"^/w(/[\w-]+)*$", max_length=200)] = "/w"
+    next: Annotated[str, msgspec.Meta(pattern=r"^/w(/[\w-]+)*$", max_length=200, description="A page of ours.")] = "/w"
 
 
 class Coming(Next, frozen=True, kw_only=True):
@@ -120,7 +120,7 @@ async def show_task(call: Call, connection: Connection, task_id: str, here: From
     )  # fmt: skip
 
 
-@endpoint("GET", "/w/terms", by=EVERYONE, hidden=True)
+@endpoint("GET", "/w/terms", by=PERSON, optional=True, hidden=True)
 async def terms_page(call: Call) -> Answer:
     """What somebody agrees to who takes part."""
     return await show(call, call.connection, "terms.html", hold_s=call.services.config.hold_window_s)

@@ -94,7 +94,9 @@ def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
         "problem.html", now=None, signed_in=True, sandbox=config.sandbox, problem=problem,
         kind=PROBLEMS[problem.slug], back=_way_back(request),
     )  # fmt: skip
-    return Response(text.encode(), status_code=problem.status, media_type=HTML, headers=headers)
+    return Response(
+        text.encode(), status_code=problem.status, media_type="text/html", headers=headers
+    )  # adds the charset
 
 
 def _way_in(request: Request[Any, Any, Any]) -> str:

@@ -39,7 +39,7 @@ class Standing(Strict, frozen=True, kw_only=True):
 class Bank(Strict, frozen=True, kw_only=True):
     """Where somebody has their bank."""
 
-    country: Annotated[str, msgspec.Meta(pattern="^[a-zA-Z]{2}$")] = "us"
+    country: Annotated[str, msgspec.Meta(pattern="^[a-zA-Z]{2}$", description="A country's two letters.")] = "us"
 
 
 @endpoint("POST", "/w/tasks/{task_id}/claims", by=PERSON, uses="own", limit=FORM_LIMIT, hidden=True)
@@ -150,6 +150,7 @@ async def submission_page(call: Call, submission_id: str) -> Answer:
     return await show(
         call, call.connection, "submission.html", found=found, offer=offer, declared=declared,
         statuses=words.STATUS, checks=words.CHECKS, findings=words.FINDINGS, spoken=words.spoken,
+        questions={question.id: question.text for question in offer.evidence.questions if question.text},
         hold_s=call.services.config.hold_window_s, chance=chance,
     )  # fmt: skip
 

@@ -60,15 +60,15 @@ async def fund_account(call: Call, data: FundingDraft) -> FundingView:
     return _view(call, await funding.get(call.connection, begun))
 
 
-@endpoint("GET", "/v1/funding", by=AGENT)
+@endpoint("GET", "/v1/funding", by=AGENT, scope="funding:write")
 async def list_funding(call: Call, query: Window) -> Page[FundingView]:
-    """The account's fundings, newest first."""
+    """The account's fundings, newest first, with the pages where they can be paid."""
     before = read_uuid(query.cursor)
     rows = await funding.listed(call.connection, call.actor.owner, before=before, limit=query.limit + 1)
     return page(rows, query.limit, lambda row: ids.read("funding", row.id), lambda row: _view(call, row))
 
 
-@endpoint("GET", "/v1/funding/{funding_id}", by=AGENT)
+@endpoint("GET", "/v1/funding/{funding_id}", by=AGENT, scope="funding:write")
 async def get_funding(call: Call, funding_id: str) -> FundingView:
     """One funding: whether it has arrived, and why not."""
     return _view(call, await funding.get(call.connection, ids.read("funding", funding_id), call.actor.owner))

@@ -18,7 +18,9 @@ from market.payout_accounts import PayoutAccount
 class Where(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The country where the person has their bank; it cannot be changed later."""
 
-    country: Annotated[str, msgspec.Meta(pattern="^[a-z]{2}$(?!\\n)", description="ISO 3166, lower case")] = "us"
+    country: Annotated[
+        str, msgspec.Meta(pattern="^[a-z]{2}$(?!\\n)", description="A country's two letters (ISO 3166), in lower case.")
+    ] = "us"
 
 
 class Onboarding(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
-from app import judging
+from app import funds, judging
 from app.answers import request_id
 from app.auth import AGENT
 from app.db import EVENTS, wake
@@ -15,7 +15,7 @@ from app.paging import Page, Window, page, read_text
 from app.problems import members
 from app.strict import decode_body
 from market import tasks
-from market.errors import Refusal
+from market.errors import InsufficientFunds, Refusal
 from market.terms import TaskChange, TaskDraft
 
 MOST_AT_ONCE = 500
@@ -101,7 +101,10 @@ async def _try_post(call: Call, draft: bytes) -> Outcome:
             judging.require_checkable(data)
             task = await tasks.post(call.connection, call.actor, data, fee_bps=call.services.config.fee_bps)
             return Outcome(201, task=task)
-    except (Problem, Refusal) as error:
+    except (Problem, Refusal) as refused:
+        error: Exception = refused
+        if isinstance(refused, InsufficientFunds):
+            error = await funds.explain(call.connection, call.actor, refused)
         request = call.request
         problem = members(error, call.services.config.public_url, request.url.path, request_id(request.scope))
         return Outcome(problem["status"], problem=problem)

@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 
 from app.media import PHOTO_LIMIT
+from app.sandbox.stripe import books
+from market.funding import SMALLEST
+from market.money import CURRENCIES
 from tests.app.conftest import BAKERY, Caller, World, a_task, answer, claim, is_problem, ok, photo, picture, post_task
 
 
@@ -87,6 +90,106 @@ async def test_a_wrong_field_is_named(ada: Caller, changes: dict[str, Any], poin
     problem = is_problem(await ada.post("/v1/tasks", a_task(**changes)), 422, "validation")
     assert [error["pointer"] for error in problem["errors"]] == [pointer], problem["errors"]
     await nothing_happened(ada)
+
+
+async def test_what_a_pattern_wants_is_said_in_words(world: World, ada: Caller) -> None:
+    question = {"id": "Is it?", "type": "text"}
+    draft = a_task(evidence={"questions": [question]}, reward={"amount": 5, "currency": "dollar"})
+    told = is_problem(await ada.post("/v1/tasks", draft), 422, "validation")
+    signed = await world.client.post("/v1/accounts", json={"name": "Ada", "email": "nowhere"})
+    told["errors"] += is_problem(signed, 422, "validation")["errors"]
+    said = {error["pointer"]: error["detail"] for error in told["errors"]}
+    assert said["/email"] == "This is not an e-mail address."
+    assert said["/evidence/questions/0/id"].startswith("This is not a name of lower-case letters, digits and _ ")
+    assert said["/reward/currency"].startswith("This is not a currency known here")
+
+
+async def test_no_pattern_is_without_words(world: World) -> None:
+    def walk(value: Any) -> None:
+        if isinstance(value, dict):
+            if "pattern" in value and value.get("type") == "string":
+                assert value.get("description"), value
+            for inner in value.values():
+                walk(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                walk(inner)
+
+    walk(ok(await world.client.get("/openapi.json"))["components"])
+
+
+@pytest.mark.parametrize(
+    ("field", "text"), [("title", "   "), ("title", " a\n\t"), ("purpose", "     "), ("instructions", " ")]
+)
+async def test_white_space_says_nothing(ada: Caller, field: str, text: str) -> None:
+    problem = is_problem(await ada.post("/v1/tasks", a_task(**{field: text})), 422, "validation")
+    assert [error["pointer"] for error in problem["errors"]] == [f"/{field}"]
+    await nothing_happened(ada)
+    assert (await post_task(ada, **{field: "  Is it open?\n"}))[field] == "Is it open?"
+
+
+@pytest.mark.parametrize("amount", [1, 49])
+async def test_less_than_stripe_charges_is_refused_before_anybody_asks_stripe(ada: Caller, amount: int) -> None:
+    draft = {"amount": {"amount": amount, "currency": "usd"}, "payment_method": "pm_card_visa"}
+    problem = is_problem(await ada.post("/v1/funding", draft), 422, "validation")
+    assert problem["errors"] == [
+        {"pointer": "/amount/amount", "detail": "Stripe charges no less than 50 usd (minor units)."}
+    ]
+    assert ok(await ada.get("/v1/funding"))["items"] == []
+
+
+def test_the_least_amounts_are_those_of_the_sandbox() -> None:
+    known = {currency: least for currency, least in books.SMALLEST.items() if currency in CURRENCIES}
+    assert known == SMALLEST
+
+
+async def test_too_little_money_is_told_in_numbers(ada: Caller) -> None:
+    draft = {"amount": {"amount": 5_000, "currency": "usd"}, "payment_method": "pm_card_visa"}
+    told = is_problem(await ada.post("/v1/tasks", a_task(quantity=400)), 402, "insufficient-funds")
+    assert told["available"] == {"amount": 100_000, "currency": "usd"}
+    assert told["needed"] == {"amount": 132_000, "currency": "usd"}
+    assert told["pending_funding"]["amount"] == 0 and "pending" not in told["detail"]
+    ok(await ada.post("/v1/funding", draft), 201)
+    batch = ok(await ada.post("/v1/tasks/batch", {"tasks": [a_task(quantity=400), a_task()]}))["results"]
+    assert [each["status"] for each in batch] == [402, 201]
+    for told in (batch[0]["problem"], (await ada.post("/v1/tasks", a_task(quantity=400))).json()):
+        assert told["pending_funding"] == {"amount": 5_000, "currency": "usd"}
+        assert "A top-up of 5000 is still pending" in told["detail"] and "needed: 132000" in told["detail"]
+
+
+async def test_a_bonus_beyond_the_balance_is_told_in_numbers(ada: Caller, bo: Caller) -> None:
+    waiting = await answer(bo, await post_task(ada, acceptance={"mode": "manual", "checks": ["fresh"]}))
+    bonus = {"bonus": {"amount": 99_700, "currency": "usd"}}
+    told = is_problem(await ada.post(f"/v1/submissions/{waiting['id']}/accept", bonus), 402, "insufficient-funds")
+    assert (told["available"]["amount"], told["needed"]["amount"]) == (99_670, 99_700)
+
+
+async def test_methods_are_named_alike_by_options_and_by_a_refusal(world: World) -> None:
+    for path, methods in (
+        ("/v1/tasks", "GET, HEAD, OPTIONS, POST"),
+        ("/v1/keys/key_x", "DELETE, OPTIONS"),
+        ("/v1/people/claims/claim_x/photos/1", "OPTIONS, PUT"),
+    ):
+        told = await world.client.options(path)
+        assert (told.status_code, told.headers["allow"]) == (204, methods)
+        refused = await world.client.patch(path)
+        assert is_problem(refused, 405, "method-not-allowed") and refused.headers["allow"] == methods
+
+
+async def test_a_refusal_for_a_browser_has_one_charset_and_no_backticks(world: World) -> None:
+    for path in ("/nothing", "/w/nothing", "/w/submissions/sub_x", "/problems/validation", "/problems", "/docs"):
+        page = await world.client.get(path, headers={"accept": "text/html"}, follow_redirects=True)
+        assert page.headers["content-type"] == "text/html; charset=utf-8", path
+        assert "`" not in page.text, path
+
+
+async def test_a_key_for_tasks_alone_sees_no_funding(world: World, ada: Caller) -> None:
+    begun = ok(await ada.post("/v1/funding", {"amount": {"amount": 500, "currency": "usd"}}), 201)
+    made = ok(await ada.post("/v1/keys", {"scopes": ["tasks:write", "tasks:read"]}), 201)
+    helper = Caller(world, ada.id, made["api_key"])
+    for path in ("/v1/funding", f"/v1/funding/{begun['id']}"):
+        is_problem(await helper.get(path), 403, "forbidden")
+        ok(await ada.get(path))
 
 
 async def test_a_unit_that_nobody_knows_is_refused_before_anybody_measures(ada: Caller) -> None:

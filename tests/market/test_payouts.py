@@ -8,10 +8,21 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from market import ids, ledger, operators, payout_accounts, payout_views, payouts, settlement_audit, stripe_ops
+from market import (
+    clock,
+    earnings,
+    ids,
+    ledger,
+    operators,
+    payout_accounts,
+    payout_views,
+    payouts,
+    settlement_audit,
+    stripe_ops,
+)
 from market.errors import Changed, NotFound, WrongState
 from market.stripe_ops import BalanceLine
-from tests.market.conftest import Cast
+from tests.market.conftest import HOLD_S, Cast
 
 NEVER = UUID(int=0)
 
@@ -222,6 +233,33 @@ async def test_each_step_wants_the_one_before(desk: Desk) -> None:
         await payouts.submit(desk.conn, desk.olu, NEVER)
     assert await payouts.plan_lines(desk.conn, run, 10) == (0, [])
     assert await payouts.finish(desk.conn, run) is None
+
+
+async def test_a_line_is_paid_once_its_transfer_has_gone_out_and_not_before(desk: Desk) -> None:
+    cast, ada = desk.cast, await desk.cast.agent("ada")
+    bo = await cast.person("bo")
+    await payout_accounts.keep(desk.conn, bo, "acct_bo", "active", ())
+
+    async def earn(reward: int) -> None:
+        _, submission = await cast.submit(bo, (await cast.post(ada, reward={"amount": reward, "currency": "usd"})).id)
+        assert await cast.judge(submission) == "accepted"
+
+    async def lines() -> list[tuple[int, str]]:
+        return [(line.amount.amount, line.status) for line in (await earnings.of_person(desk.conn, bo)).lines]
+
+    for reward in (300, 500):
+        await earn(reward)
+    await clock.advance(desk.conn, HOLD_S + 1)
+    assert await earnings.release_due(desk.conn) == 2
+    await earn(200)
+    run, _ = await desk.executed()
+    payout = ids.read("payout", (await payout_views.get(desk.conn, run)).lines[0].id)
+    assert await lines() == [(200, "pending"), (500, "released"), (300, "released")]
+    await payouts.paid(desk.conn, payout, "tr_1", sent(800))
+    assert await lines() == [(200, "pending"), (500, "paid"), (300, "paid")]
+    await clock.advance(desk.conn, HOLD_S + 1)
+    await earnings.release_due(desk.conn)
+    assert await lines() == [(200, "released"), (500, "paid"), (300, "paid")]
 
 
 async def test_the_audit_of_settlement_sees_a_transfer_that_nobody_planned(desk: Desk) -> None:

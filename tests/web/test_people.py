@@ -64,6 +64,7 @@ def test_bo_signs_in_photographs_the_bakery_and_sees_what_is_earned(
     expect(page.get_by_role("heading", name="Accepted")).to_be_visible()
     expect(page.get_by_text("Photo 1 was taken in the app for this claim.")).to_be_visible()
     expect(page.get_by_text("Photo 1 was taken at the place.")).to_be_visible()
+    expect(page.get_by_text("Is it open now?")).to_be_visible()
     phone.look("08-verdict")
     page.get_by_role("link", name="Earnings").first.click()
     expect(page.locator("#pending")).to_have_text("$3.00")
@@ -264,6 +265,9 @@ def test_hal_changes_a_name_sets_up_payouts_and_signs_out(new_phone: Callable[..
     expect(page.get_by_text("Saved.")).to_be_visible()
     expect(page.get_by_label("Name")).to_have_value("Hal <b>")
     phone.look("17-me")
+    phone.open("/w/terms")
+    expect(page.get_by_role("link", name="Sign in")).to_have_count(0)
+    phone.open("/w/me")
     page.get_by_label("Languages").fill("English!")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("alert")).to_contain_text("en, de or pt-BR")
@@ -281,6 +285,8 @@ def test_hal_changes_a_name_sets_up_payouts_and_signs_out(new_phone: Callable[..
 def test_a_wrong_code_is_told_and_another_site_may_sign_nobody_in(new_phone: Callable[..., Phone]) -> None:
     phone = new_phone()
     page = phone.page
+    phone.open("/w/terms")
+    expect(page.get_by_role("link", name="Sign in")).to_be_visible()
     phone.open("/w/sign-in?next=//evil.example")
     expect(page.get_by_role("alert")).to_be_visible()
     phone.open("/w/sign-in")
