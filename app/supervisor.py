@@ -203,8 +203,7 @@ class System:
         command = [sys.executable, "-P", "-m", "app.sandbox.stripe", "--host", config.host]
         command += ["--port", str(self._stripe_port), "--public-url", self.stripe_url]
         command += ["--state", str(config.data_dir / "stripe-sandbox.sqlite")]
-        command += ["--webhook-url", f"http://{host_in_url(config.host)}:{config.port}/stripe/webhooks"]
-        return [*command, "--webhook-secret", config.stripe_webhook_secret]
+        return [*command, "--webhook-url", f"http://{host_in_url(config.host)}:{config.port}/stripe/webhooks"]
 
     def _worker(self, config: Config) -> list[str]:
         ready = self._ready_file(config)

@@ -30,6 +30,7 @@ from app.supervisor import System
 SEED = 20
 PEOPLE = 22
 WANTED = 440
+LEAST_ACCEPTED = 0.9  # of the honest photos; a set of real ones may hold a few that are copies
 
 Say = Callable[[str], None]
 
@@ -159,7 +160,7 @@ def failings(wanted: int, turned_down: int, outcome: Outcome, learned: Learned, 
     wanted: photos that honest people were to take; turned_down: those the checks refused; broken: the audit's lines.
     """
     found = []
-    if outcome.accepted < wanted - turned_down:
+    if outcome.accepted < max(wanted - turned_down, LEAST_ACCEPTED * wanted):
         found.append(
             f"only {outcome.accepted} observations were accepted, of {wanted} photos wanted and {turned_down} refused"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import sqlite3
@@ -51,8 +52,8 @@ class Sandbox:
     def launch(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "app.sandbox.stripe", "--port", str(self.port), "--state", str(self.state)]
         if self.webhook_url:
-            command += ["--webhook-url", self.webhook_url, "--webhook-secret", SECRET]
-        return subprocess.Popen(command, cwd=ROOT)
+            command += ["--webhook-url", self.webhook_url]
+        return subprocess.Popen(command, cwd=ROOT, env={**os.environ, "STRIPE_WEBHOOK_SECRET": SECRET})
 
     def start(self) -> None:
         self.process = self.launch()

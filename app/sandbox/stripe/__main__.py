@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -24,11 +25,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--public-url", default="", help="where browsers reach the hosted pages; default http://HOST:PORT"
     )
-    parser.add_argument("--webhook-url", default="", help="where events go; none are sent without it")
-    parser.add_argument("--webhook-secret", default="", help="whsec_…; needed with --webhook-url")
+    parser.add_argument(
+        "--webhook-url", default="", help="where events go, signed with STRIPE_WEBHOOK_SECRET; none are sent without it"
+    )
     given = parser.parse_args()
+    # Not an option: command lines can be read by everybody on the machine, and whoever knows it can forge webhooks.
+    given.webhook_secret = os.environ.get("STRIPE_WEBHOOK_SECRET", "")
     if given.webhook_url and not given.webhook_secret.startswith("whsec_"):
-        parser.error("--webhook-url needs --webhook-secret whsec_…")
+        parser.error("--webhook-url needs STRIPE_WEBHOOK_SECRET=whsec_… in the environment")
     return given
 
 
