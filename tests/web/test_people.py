@@ -165,6 +165,7 @@ def test_a_file_does_not_pass_for_a_live_photo_and_eve_is_told_why(
     page.goto(f"{phone.url}/w/submissions")
     page.get_by_role("link", name=task["title"]).first.click()
     page.get_by_role("button", name="Give the task back").click()
+    page.wait_for_url("**/w?lat=*")  # the list has found its position again
     phone.open(refused)
     expect(page.get_by_text("This task cannot be tried again just now: The task is not open.")).to_be_visible()
 
