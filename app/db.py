@@ -54,6 +54,9 @@ Unavailable = (
     ConnectionError,
 )
 
+# Whatever the database may say or do to a statement of ours, for those who go on working without it.
+DatabaseFault = (*Unavailable, asyncpg.PostgresError, OSError)
+
 # Somebody appended to the event log; somebody enqueued a job (the name is pgqueuer's, which listens there itself).
 EVENTS = "sensorium_events"
 JOBS = "ch_pgqueuer"
@@ -66,7 +69,7 @@ LOCK_TIMEOUT_MS = 10_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
 ACQUIRE_TIMEOUT_S = 10
 # The first wake-up leaves at once, those within this time after it together: under load, fewer and fuller looks.
-SPACING_S = 0.05
+SPACING_S = 0.01
 RECONNECT_S = 1.0
 
 
@@ -188,6 +191,10 @@ class Signals:
         if self._listening is None or self._listening.done():
             self._listening = asyncio.create_task(self._listen())
         return self._flags[channel]
+
+    def raise_here(self, channel: str) -> None:
+        """Wake those who wait in this process, and nobody else."""
+        self._raise_flag(channel)
 
     def _raise_flag(self, channel: str) -> None:
         flag = self._flags.pop(channel, None)

@@ -10,6 +10,7 @@ from app.decode_pool import DecodePool
 from app.duplicates import PhotoIndex
 from app.media import Media
 from app.predict import ModelPool
+from app.waiting_room import WaitingRoom
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Services:
     decode_pool: DecodePool
     model_pool: ModelPool
     photo_index: PhotoIndex
+    waiting_room: WaitingRoom
 
 
 @asynccontextmanager
@@ -31,5 +33,7 @@ async def open_services(config: Config, *, name: str) -> AsyncIterator[Services]
         open_database(config.database_url, largest=config.db_pool_size, name=name) as database,
         DecodePool(workers=config.decode_workers) as decode_pool,
         ModelPool() as model_pool,
+        WaitingRoom(database) as waiting_room,
     ):
-        yield Services(config, database, Media(config.media_url), decode_pool, model_pool, PhotoIndex(database))
+        media, photo_index = Media(config.media_url), PhotoIndex(database)
+        yield Services(config, database, media, decode_pool, model_pool, photo_index, waiting_room)

@@ -4,8 +4,9 @@ An event's id is `evt_` + transaction number + sequence number, both in hex of f
 Readers stop before the oldest transaction still running; see the table's comment.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -72,6 +73,41 @@ async def after(
         )
         for row in rows
     ]
+
+
+ReaderKind = Literal["account", "person"]
+
+
+class Place(NamedTuple):
+    """How far a reader has read."""
+
+    reader: UUID
+    kind: ReaderKind
+    xid: int
+    seq: int
+
+
+def place(reader: UUID, kind: ReaderKind, cursor: str | None) -> Place:
+    """The place of a reader who has seen the event `cursor`. Raises Invalid."""
+    return Place(reader, kind, *_place(cursor))
+
+
+async def news(conn: asyncpg.Connection, places: Sequence[Place]) -> tuple[list[int], list[int]]:
+    """Which of the places have an event after them: indices of those who can read it now, and of those who soon can."""
+    rows = await conn.fetch(
+        """SELECT w.n - 1 AS n, e.xid < pg_snapshot_xmin(pg_current_snapshot()) AS shown
+           FROM unnest($1::uuid[], $2::bool[], $3::text[]::xid8[], $4::bigint[])
+                  WITH ORDINALITY AS w (reader, is_account, xid, seq, n)
+             CROSS JOIN LATERAL (
+               (SELECT xid FROM event WHERE w.is_account AND account_id = w.reader AND (xid, seq) > (w.xid, w.seq)
+                  ORDER BY xid, seq LIMIT 1)
+               UNION ALL
+               (SELECT xid FROM event WHERE NOT w.is_account AND person_id = w.reader AND (xid, seq) > (w.xid, w.seq)
+                  ORDER BY xid, seq LIMIT 1)) AS e""",
+        [each.reader for each in places], [each.kind == "account" for each in places],
+        [str(each.xid) for each in places], [each.seq for each in places],
+    )  # fmt: skip
+    return [row["n"] for row in rows if row["shown"]], [row["n"] for row in rows if not row["shown"]]
 
 
 def _place(cursor: str | None) -> tuple[int, int]:

@@ -4,6 +4,10 @@ import asyncio
 import time
 from typing import Any
 
+import pytest
+
+from app.db import DatabaseAway
+from market import events
 from tests.app.conftest import Caller, World, answer, is_problem, ok, post_task, running
 
 
@@ -38,9 +42,9 @@ async def test_waiting_ends_as_soon_as_something_happens(ada: Caller) -> None:
     assert not waiting.done()
     began = time.monotonic()
     task = await post_task(ada)
-    events = ok(await waiting)["items"]
+    seen = ok(await waiting)["items"]
     assert time.monotonic() - began < 3
-    assert (events[0]["type"], events[0]["subject"]["id"]) == ("task.posted", task["id"])
+    assert (seen[0]["type"], seen[0]["subject"]["id"]) == ("task.posted", task["id"])
 
 
 async def test_waiting_in_one_process_is_ended_by_another(world: World, ada: Caller) -> None:
@@ -97,3 +101,55 @@ async def test_a_cursor_that_is_no_event_is_refused(ada: Caller) -> None:
         problem = is_problem(await ada.get("/v1/events", params={"after": bad}), 422, "validation")
         assert problem["errors"][0]["pointer"] == "/after"
     is_problem(await ada.get("/v1/events", params={"wait_s": 61}), 422, "validation")
+
+
+async def test_who_waits_is_called_only_for_their_own_news(
+    world: World, ada: Caller, cy: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    after = events.after
+
+    async def counted(*given: Any, **asked: Any) -> Any:
+        looks.append(str(asked.get("account") or asked.get("person")))
+        return await after(*given, **asked)
+
+    last = (await everything(cy))[-1]["id"]
+    mine = (await everything(ada))[-1]["id"]
+    monkeypatch.setattr(events, "after", counted)
+    patient = [asyncio.create_task(cy.get("/v1/events", params={"after": last, "wait_s": 2})) for _ in range(10)]
+    waiting = asyncio.create_task(ada.get("/v1/events", params={"after": mine, "wait_s": 20}))
+    await asyncio.sleep(0.3)
+    looks.clear()
+    await post_task(ada)
+    assert ok(await waiting)["items"][0]["type"] == "task.posted"
+    assert len(set(looks)) == 1 and len(looks) <= 2  # Ada's; Cy's ten were left in peace
+    assert [ok(each)["items"] for each in await asyncio.gather(*patient)] == [[]] * 10
+
+
+async def test_an_event_behind_an_older_transaction_comes_as_soon_as_that_has_ended(world: World, ada: Caller) -> None:
+    last = (await everything(ada))[-1]["id"]
+    waiting = asyncio.create_task(ada.get("/v1/events", params={"after": last, "wait_s": 20}))
+    async with world.services.database.transaction() as older:
+        await older.fetchval("SELECT pg_current_xact_id()")
+        await post_task(ada)
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+        ended = time.monotonic()
+    assert ok(await waiting)["items"][0]["type"] == "task.posted"
+    assert time.monotonic() - ended < 1
+
+
+async def test_waiting_outlives_a_look_that_failed(world: World, ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    last = (await everything(ada))[-1]["id"]
+    news, failures = events.news, [DatabaseAway("gone"), OSError("gone")]
+
+    async def shaky(*given: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return await news(*given)
+
+    monkeypatch.setattr(events, "news", shaky)
+    waiting = asyncio.create_task(ada.get("/v1/events", params={"after": last, "wait_s": 20}))
+    await asyncio.sleep(0.2)
+    await post_task(ada)
+    assert ok(await waiting)["items"][0]["type"] == "task.posted"
