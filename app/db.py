@@ -192,10 +192,6 @@ class Signals:
             self._listening = asyncio.create_task(self._listen())
         return self._flags[channel]
 
-    def raise_here(self, channel: str) -> None:
-        """Wake those who wait in this process, and nobody else."""
-        self._raise_flag(channel)
-
     def _raise_flag(self, channel: str) -> None:
         flag = self._flags.pop(channel, None)
         if flag is not None:

@@ -31,7 +31,8 @@ print(f'{{"pid": {child.pid}}}', flush=True)
 time.sleep(600)
 """
 LEARNING = """
-import asyncio, os, sys
+import asyncio, os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests in the background ignores it
 from pathlib import Path
 from app.demo.learning import Runner
 runner = Runner("http://127.0.0.1:9", "sk_none", Path(sys.argv[2]))
@@ -126,11 +127,14 @@ def test_the_runner_and_its_children_end_with_the_demo(how: str, number: signal.
     with subprocess.Popen(
         [sys.executable, "-c", LEARNING, how, str(tmp_path / "tmp")], env={**os.environ, "PYTHONPATH": str(tmp_path)}
     ) as process:
-        while len(family := family_of(process)) < 2:
-            assert process.poll() is None
-            time.sleep(0.05)
-        process.send_signal(number)
-        assert process.wait(10) == (130 if number == signal.SIGINT else -signal.SIGKILL)
+        try:
+            while len(family := family_of(process)) < 2:
+                assert process.poll() is None
+                time.sleep(0.05)
+            process.send_signal(number)
+            assert process.wait(10) == (130 if number == signal.SIGINT else -signal.SIGKILL)
+        finally:
+            process.kill()  # one that does not end must fail, not hang
     assert not alive(family, 5)
 
 

@@ -153,3 +153,11 @@ async def test_waiting_outlives_a_look_that_failed(world: World, ada: Caller, mo
     await asyncio.sleep(0.2)
     await post_task(ada)
     assert ok(await waiting)["items"][0]["type"] == "task.posted"
+
+
+async def test_nobody_waits_in_a_hundred_places(ada: Caller) -> None:
+    last = (await everything(ada))[-1]["id"]
+    asked = [ada.get("/v1/events", params={"after": last, "wait_s": 1}) for _ in range(110)]
+    answers = await asyncio.gather(*asked)
+    assert sorted(each.status_code for each in answers) == [200] * 100 + [429] * 10
+    assert ok(await ada.get("/v1/events", params={"after": last, "wait_s": 0.1}))["items"] == []
