@@ -407,6 +407,14 @@ CREATE TABLE public.login_code (
     CONSTRAINT login_code_tries_elsewhere_check CHECK ((tries_elsewhere <= 2))
 );
 
+CREATE TABLE public.login_network (
+    network text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    wrong_tries integer NOT NULL,
+    CONSTRAINT login_network_network_check CHECK ((length(network) <= 50)),
+    CONSTRAINT login_network_wrong_tries_check CHECK (((wrong_tries >= 1) AND (wrong_tries <= 50)))
+);
+
 CREATE TABLE public.mail (
     id bigint NOT NULL,
     recipient text NOT NULL,
@@ -902,6 +910,9 @@ ALTER TABLE ONLY public.ledger_tx
 ALTER TABLE ONLY public.login_code
     ADD CONSTRAINT login_code_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.login_network
+    ADD CONSTRAINT login_network_pkey PRIMARY KEY (network);
+
 ALTER TABLE ONLY public.mail
     ADD CONSTRAINT mail_pkey PRIMARY KEY (id);
 
@@ -1041,7 +1052,11 @@ CREATE INDEX ledger_entry_account ON public.ledger_entry USING btree (account_id
 
 CREATE INDEX ledger_tx_subject ON public.ledger_tx USING btree (subject_id) WHERE (subject_id IS NOT NULL);
 
+CREATE INDEX login_code_network ON public.login_code USING btree (network, sent_at);
+
 CREATE INDEX login_code_person ON public.login_code USING btree (person_id, sent_at);
+
+CREATE INDEX login_network_since ON public.login_network USING btree (since);
 
 CREATE INDEX mail_recipient ON public.mail USING btree (lower(recipient), id);
 

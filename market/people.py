@@ -21,6 +21,9 @@ CODE_TRIES, CODE_TRIES_ELSEWHERE = 5, 2
 # Codes in a day that were not used: for one network, and for all from which the person has never signed in. The latter
 # times all tries of a code bounds what guessing can do: 14 * 7 in a million, less than 1e-4 a day.
 CODES_A_DAY, CODES_A_DAY_FOR_STRANGERS = 5, 14
+# For one network over all persons, in a day: codes that were not used, and wrong tries. Guessing at many at once is
+# bounded by the latter, mail to many addresses by the former. Whoever signs in uses up neither.
+CODES_A_DAY_OF_NETWORK, WRONG_TRIES_OF_NETWORK = 30, 50
 
 Language = Annotated[
     str,
@@ -82,8 +85,11 @@ async def make_code(conn: asyncpg.Connection, email: str, network: str) -> str |
     network: where the request comes from. Raises TooOften within half a minute of the last code asked for there, above
     five a day without a sign-in, and above fourteen for all networks from which the person has never signed in: mail
     must not be a weapon, and guesses are bounded by the number of codes. What strangers ask for spoils no code that is
-    on its way, and uses up nothing where the person has signed in before.
+    on its way, and uses up nothing where the person has signed in before. Raises TooOften as well, whether the address
+    is known or not, above thirty codes a day from that network, for whomever, that were not followed by a sign-in.
     """
+    await _network_turn(conn, network)
+    await _require_few_unused(conn, network)
     person = await _turn(conn, email)
     if person is None:
         return None
@@ -113,10 +119,26 @@ async def make_code(conn: asyncpg.Connection, email: str, network: str) -> str |
 
 
 async def try_code(conn: asyncpg.Connection, email: str, code: str, network: str) -> UUID | None:
-    """The person, when the code is theirs, fresh and unused; else None. Each try counts, so commit in both cases."""
+    """The person, when the code is theirs, fresh and unused; else None. Each try counts, so commit in both cases.
+
+    Raises TooOften, whether the address is known and the code right or not, after fifty wrong tries in a day from that
+    network, for whomever.
+    """
+    await _network_turn(conn, network)
+    wrong = await conn.fetchval(
+        "SELECT wrong_tries FROM login_network WHERE network = $1 AND since > market_now() - interval '1 day'", network
+    )
+    if wrong is not None and wrong >= WRONG_TRIES_OF_NETWORK:
+        raise TooOften("Too many wrong codes came from your network. Try again tomorrow, or from another network.")
     person = await _turn(conn, email)
-    if person is None:
-        return None
+    signed_in = person is not None and await _use(conn, person, code, network)
+    if not signed_in:
+        await _count_wrong(conn, network)
+    return person if signed_in else None
+
+
+async def _use(conn: asyncpg.Connection, person: UUID, code: str, network: str) -> bool:
+    """Whether this is a code of theirs that may still be tried from there; it is used then, else the try is counted."""
     tried = await conn.fetch(
         """UPDATE login_code SET tries = tries + (network = $2)::int,
              tries_elsewhere = tries_elsewhere + (network <> $2)::int
@@ -128,13 +150,49 @@ async def try_code(conn: asyncpg.Connection, email: str, code: str, network: str
     given = _digest(person, code)
     right = [row["id"] for row in tried if secrets.compare_digest(row["code_hash"], given)]
     if not right:
-        return None
+        return False
     await conn.execute(
         """UPDATE login_code SET expires_at = least(expires_at, market_now()), used_from = CASE WHEN id = $2 THEN $3 END
            WHERE person_id = $1 AND used_from IS NULL""",
         person, right[0], network,
     )  # fmt: skip
-    return person
+    return True
+
+
+async def _network_turn(conn: asyncpg.Connection, network: str) -> None:
+    """Wait until nobody else asks or tries from this network, so that its limits hold; taken before a person's turn."""
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('network:' || $1, 0))", network)
+
+
+async def _require_few_unused(conn: asyncpg.Connection, network: str) -> None:
+    """Raises TooOften when too many codes asked for there were not followed by a sign-in of their persons."""
+    unused = await conn.fetchval(
+        """SELECT count(*) FROM login_code c
+           WHERE c.network = $1 AND c.sent_at > market_now() - interval '1 day' AND c.used_from IS NULL
+             AND NOT EXISTS (SELECT FROM login_code u WHERE u.person_id = c.person_id AND u.used_from = $1
+                               AND u.expires_at >= c.sent_at)""",
+        network,
+    )
+    if unused >= CODES_A_DAY_OF_NETWORK:
+        raise TooOften(
+            "Too many codes that nobody used were asked for from your network. Try again tomorrow, or from another one."
+        )
+
+
+async def _count_wrong(conn: asyncpg.Connection, network: str) -> None:
+    await conn.execute(
+        """INSERT INTO login_network AS n (network, since, wrong_tries) VALUES ($1, market_now(), 1)
+           ON CONFLICT (network) DO UPDATE SET
+             since = CASE WHEN n.since > market_now() - interval '1 day' THEN n.since ELSE excluded.since END,
+             wrong_tries = CASE WHEN n.since > market_now() - interval '1 day' THEN n.wrong_tries + 1 ELSE 1 END""",
+        network,
+    )
+    # Each try clears away a few of those that count no more; none is waited for.
+    await conn.execute(
+        """DELETE FROM login_network WHERE network IN (
+             SELECT network FROM login_network WHERE since <= market_now() - interval '1 day'
+             ORDER BY since LIMIT 10 FOR UPDATE SKIP LOCKED)"""
+    )
 
 
 async def _turn(conn: asyncpg.Connection, email: str) -> UUID | None:

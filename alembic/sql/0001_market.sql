@@ -26,6 +26,13 @@ CREATE TABLE login_code (                       -- a new one leaves those before
   tries_elsewhere int NOT NULL DEFAULT 0 CHECK (tries_elsewhere <= 2),  -- from any other
   used_from text);                              -- the network that signed in with it: a known one from then on
 CREATE INDEX login_code_person ON login_code (person_id, sent_at);
+CREATE INDEX login_code_network ON login_code (network, sent_at);
+
+CREATE TABLE login_network (                    -- wrong codes that came from a network, whomever they were tried for
+  network text PRIMARY KEY CHECK (length(network) <= 50),
+  since timestamptz NOT NULL,                   -- the first of them; they count for a day from then on
+  wrong_tries int NOT NULL CHECK (wrong_tries BETWEEN 1 AND 50));
+CREATE INDEX login_network_since ON login_network (since);
 
 CREATE TABLE operator (
   id uuid PRIMARY KEY,

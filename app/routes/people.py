@@ -8,11 +8,11 @@ from litestar.handlers import HTTPRouteHandler
 
 from app.auth import EVERYONE, PERSON
 from app.edge import Call, endpoint
-from app.errors import Problem
+from app.errors import Problem, of_refusal
 from app.gateways import mail
 from market import people
 from market.accounts import Email
-from market.errors import Invalid
+from market.errors import Invalid, TooOften
 
 
 class CodeTried(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -33,7 +33,7 @@ async def sign_up(call: Call, data: people.PersonDraft) -> None:
     """Sign up, or ask for another code.
 
     A one-time code goes to the address; codes sent before stay valid. The answer is the same whether the address was
-    known. Without a sign-in only a few are sent in a day, counted for each network that asks.
+    known. Without a sign-in only a few are sent in a day, counted for each network that asks, by address and in all.
     """
     if not data.accept_terms:
         raise Invalid("To take part, the terms must be accepted.", pointer="/accept_terms")
@@ -74,18 +74,25 @@ async def send_code(call: Call, email: str) -> None:
     )
 
 
-@endpoint("POST", "/v1/people/session", by=EVERYONE, uses="own", status=201, problems=("unauthenticated",))
+@endpoint(
+    "POST", "/v1/people/session", by=EVERYONE, uses="own", status=201,
+    problems=("unauthenticated", "rate-limited"),
+)  # fmt: skip
 async def open_session(call: Call, data: CodeTried) -> Session:
-    """Sign in with the code."""
+    """Sign in with the code. After many wrong ones in a day a network is refused, whatever it sends."""
     call.headers["cache-control"] = "no-store"
     return Session(await try_code(call, data.email, data.code))
 
 
 async def try_code(call: Call, email: str, code: str) -> str:
-    """The secret of a new session, when the code is right. Raises unauthenticated; the try counts all the same."""
-    async with call.services.database.transaction() as connection:
-        person = await people.try_code(connection, email, code.strip(), network_of(call))
-        secret = None if person is None else await people.open_session(connection, person)
+    """The secret of a new session, when the code is right. Raises unauthenticated, and the try counts all the same;
+    rate-limited."""
+    try:
+        async with call.services.database.transaction() as connection:
+            person = await people.try_code(connection, email, code.strip(), network_of(call))
+            secret = None if person is None else await people.open_session(connection, person)
+    except TooOften as refusal:  # the page that takes a code shows problems beside it
+        raise of_refusal(refusal) from None
     if secret is None:
         raise Problem("unauthenticated", "The code is not right or no longer valid. Ask for a new one.")
     return secret

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from app.serve import behind_proxies
+from market import people
 from tests.app.conftest import (
     BAKERY,
     Caller,
@@ -90,12 +91,13 @@ async def test_whoever_asks_for_bos_codes_all_day_neither_spoils_his_nor_locks_h
     ok(await world.client.post("/v1/people", json=SIGN_UP), 202)
     code = await code_for(world, "bo@example.com")
     async with on_network(world, "198.51.100.1") as mallory:
-        for _ in range(30):
+        for n in range(30):
             asked = await mallory.post("/v1/people", json=SIGN_UP)
             assert asked.status_code in (202, 429)
             for guess in ("000001", "000002"):
                 answer = await mallory.post("/v1/people/session", json={"email": "bo@example.com", "code": guess})
-                is_problem(answer, 401, "unauthenticated")
+                wrong = (401, "unauthenticated") if n < 25 else (429, "rate-limited")
+                is_problem(answer, *wrong)
         ok(await world.client.post("/v1/people/session", json={"email": "bo@example.com", "code": code}), 201)
         for _ in range(100):
             await world.later(31)
@@ -118,6 +120,33 @@ async def test_a_known_and_an_unknown_address_are_answered_alike(world: World, b
                 await world.later(31)
     assert seen[:7] == seen[7:]
     assert [each[0] for each in seen[:7]] == [202] * 5 + [429] * 2
+
+
+async def test_a_network_that_tries_many_wrong_codes_is_refused_for_every_address(world: World, bo: Caller) -> None:
+    await world.later(31)
+    ok(await world.client.post("/v1/people", json=SIGN_UP), 202)
+    code = await code_for(world, "bo@example.com")
+    known, unknown = ({"email": f"{name}@example.com", "code": code} for name in ("bo", "nobody"))
+    async with on_network(world, "198.51.100.1") as mallory:
+        for n in range(people.WRONG_TRIES_OF_NETWORK):
+            guess = {"email": f"n{n}@example.com", "code": "1"}
+            is_problem(await mallory.post("/v1/people/session", json=guess), 401, "unauthenticated")
+        seen = [await mallory.post("/v1/people/session", json=each) for each in (known, unknown)]
+        assert [is_problem(each, 429, "rate-limited")["detail"] for each in seen] == [seen[0].json()["detail"]] * 2
+        site = {"sec-fetch-site": "same-origin", "accept": "text/html"}
+        page = await mallory.post("/w/sign-in/code", data=known, headers=site)
+        assert page.status_code == 429 and "Too many wrong codes" in page.text and 'name="code"' in page.text
+    ok(await world.client.post("/v1/people/session", json=known), 201)
+
+
+async def test_a_network_has_few_codes_sent_that_nobody_uses(world: World) -> None:
+    async with on_network(world, "198.51.100.1") as mallory:
+        for n in range(people.CODES_A_DAY_OF_NETWORK):
+            ok(await mallory.post("/v1/people", json={**SIGN_UP, "email": f"n{n}@example.com"}), 202)
+        seen = [await mallory.post("/v1/people", json={**SIGN_UP, "email": f"n{n}@example.com"}) for n in (99, 0)]
+        assert [is_problem(each, 429, "rate-limited")["detail"] for each in seen] == [seen[0].json()["detail"]] * 2
+    assert ok(await world.client.get("/sandbox/outbox", params={"to": "n99@example.com"}))["items"] == []
+    ok(await world.client.post("/v1/people", json=SIGN_UP), 202)
 
 
 @pytest.mark.parametrize(

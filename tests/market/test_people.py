@@ -157,8 +157,94 @@ async def attacked(cast: Cast, network: str, pause_s: int = people.CODE_PAUSE_S 
     except TooOften:
         pass
     for guess in range(people.CODE_TRIES + 2):
-        assert await people.try_code(cast.conn, BO, f"x{guess}", network) is None
+        try:
+            assert await people.try_code(cast.conn, BO, f"x{guess}", network) is None
+        except TooOften:
+            break
     await clock.advance(cast.conn, pause_s)
+
+
+async def refused(cast: Cast, email: str, network: str, code: str | None = None) -> str | None:
+    """What somebody is told who asks for a code, or tries one, too often; None when it is not too often."""
+    try:
+        async with cast.conn.transaction():
+            if code is None:
+                await people.make_code(cast.conn, email, network)
+            else:
+                await people.try_code(cast.conn, email, code, network)
+    except TooOften as refusal:
+        return str(refusal)
+    return None
+
+
+async def test_a_network_guesses_at_ten_thousand_people_no_more_often_than_at_a_few(cast: Cast, bo: UUID) -> None:
+    code = await code_for(cast)
+    for n in range(people.WRONG_TRIES_OF_NETWORK):
+        assert await refused(cast, f"n{n}@example.com", ELSEWHERE, "123456") is None, "unknown addresses count as well"
+    told = {await refused(cast, email, ELSEWHERE, code) for email in (BO, "nobody@example.com")}
+    assert len(told) == 1 and None not in told, "the right code of a known address is answered like any other"
+    assert await people.try_code(cast.conn, BO, code, HOME) == bo, "other networks go on"
+    await clock.advance(cast.conn, 86_400)
+    assert await refused(cast, BO, ELSEWHERE, "123456") is None
+    assert await cast.conn.fetchval("SELECT wrong_tries FROM login_network") == 1, "a day later all is well again"
+
+
+async def test_codes_are_not_mailed_to_ever_more_people_from_one_network(cast: Cast, bo: UUID) -> None:
+    for n in range(people.CODES_A_DAY_OF_NETWORK):
+        await cast.person(f"n{n}")
+        await code_for(cast, f"n{n}@example.com", ELSEWHERE)
+    told = {await refused(cast, email, ELSEWHERE) for email in (BO, "nobody@example.com")}
+    assert len(told) == 1 and None not in told, "a known and an unknown address are answered alike"
+    await code_for(cast)
+    await clock.advance(cast.conn, 86_400)
+    await code_for(cast, network=ELSEWHERE)
+
+
+async def test_any_number_of_people_sign_in_on_one_network(cast: Cast) -> None:
+    """As many as sit behind one address: a code that is used, and those asked for before it, count no more."""
+    for n in range(people.CODES_A_DAY_OF_NETWORK + 20):
+        person, email = await cast.person(f"n{n}"), f"n{n}@example.com"
+        await code_for(cast, email)
+        await clock.advance(cast.conn, people.CODE_PAUSE_S + 1)
+        assert await people.try_code(cast.conn, email, await code_for(cast, email), HOME) == person
+    assert await cast.conn.fetchval("SELECT count(*) FROM login_network") == 0, "right codes are no wrong tries"
+
+
+async def test_a_sign_in_gives_back_nothing_of_what_was_asked_for_others(cast: Cast, bo: UUID) -> None:
+    for n in range(people.CODES_A_DAY_OF_NETWORK - 1):
+        await cast.person(f"n{n}")
+        await code_for(cast, f"n{n}@example.com", ELSEWHERE)
+        await refused(cast, f"n{n}@example.com", ELSEWHERE, "wrong")
+    for _ in range(3):
+        assert await people.try_code(cast.conn, BO, await code_for(cast, BO, ELSEWHERE), ELSEWHERE) == bo
+    await cast.person("cy")
+    await code_for(cast, "cy@example.com", ELSEWHERE)
+    assert await refused(cast, BO, ELSEWHERE) is not None
+    assert await cast.conn.fetchval("SELECT wrong_tries FROM login_network") == people.CODES_A_DAY_OF_NETWORK - 1
+
+
+async def test_a_networks_limits_hold_when_all_is_asked_at_once(pool: asyncpg.Pool) -> None:
+    many = people.CODES_A_DAY_OF_NETWORK + 10
+    async with pool.acquire() as conn, conn.transaction():
+        for n in range(many):
+            await Cast(conn).person(f"n{n}")
+
+    async def ask(n: int, code: str | None = None) -> bool:
+        async with pool.acquire() as conn:
+            return await refused(Cast(conn), f"n{n % many}@example.com", ELSEWHERE, code) is None
+
+    assert sum(await asyncio.gather(*(ask(n) for n in range(many)))) == people.CODES_A_DAY_OF_NETWORK
+    tries = people.WRONG_TRIES_OF_NETWORK
+    assert sum(await asyncio.gather(*(ask(n, "wrong") for n in range(tries + 20)))) == tries
+
+
+async def test_tries_that_count_no_more_are_cleared_away(cast: Cast) -> None:
+    for n in range(15):
+        await refused(cast, BO, f"198.51.100.{n}", "wrong")
+    await clock.advance(cast.conn, 86_400)
+    for n in range(2):
+        await refused(cast, BO, f"203.0.113.{n}", "wrong")
+    assert await cast.conn.fetchval("SELECT count(*) FROM login_network") == 2
 
 
 async def test_codes_are_not_mailed_in_a_stream(cast: Cast, bo: UUID) -> None:
