@@ -17,10 +17,16 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from app import migrate
 from app.db import create_pool, init_connection
 from app.embedded_postgres import EmbeddedPostgres
+
+# A busy machine is slow at making examples too; that says nothing about what is tested.
+hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("patient")
 
 TEMPLATE = "template_sensorium"
 _numbers = itertools.count(1)
