@@ -102,10 +102,21 @@ async def make(conn: asyncpg.Connection, actor: Actor, draft: KeyDraft) -> tuple
     scopes: Sequence[str] = draft.scopes or sorted(actor.scopes)
     ends = actor.expires_at if draft.expires_in_s is None else await _after(conn, draft.expires_in_s)
     _require_no_more(actor, scopes, draft.max_per_task, draft.max_per_day, actor.purses, ends)
-    held = await conn.fetchval("SELECT count(*) FROM api_key WHERE account_id = $1 AND revoked_at IS NULL", actor.owner)
-    if held >= MOST_KEYS:
-        raise OverCap(f"An account may have {MOST_KEYS} keys: revoke one first.")
+    await _require_room(conn, actor.owner)
     return await _insert(conn, "agent", actor.owner, draft, scopes, actor.purses, actor.name, ends=ends)
+
+
+async def _require_room(conn: asyncpg.Connection, account: UUID) -> None:
+    """Raises OverCap when the account has as many living keys as it may. It makes one key at a time from here on: the
+    account's row is locked, the first of all locks."""
+    await conn.fetchval("SELECT id FROM account WHERE id = $1 FOR NO KEY UPDATE", account)
+    living = await conn.fetchval(
+        """SELECT count(*) FROM api_key
+           WHERE account_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > market_now())""",
+        account,
+    )
+    if living >= MOST_KEYS:
+        raise OverCap(f"An account may have {MOST_KEYS} keys that work: revoke one first.")
 
 
 def _require_no_more(
@@ -196,8 +207,9 @@ async def rotate(conn: asyncpg.Connection, actor: Actor, key: str) -> tuple[Key,
 
     The new one's life ends no later than that of the key that asks: one that ends can put its end off by no rotation.
 
-    Raises Forbidden, NotFound.
+    Raises Forbidden, NotFound; OverCap for one key too many, since both work for that day.
     """
+    await _require_room(conn, actor.owner)
     old = await _reach(conn, actor, key)
     if old is None or old["rotated_to"] is not None:
         raise NotFound("There is no such key, or it is revoked or rotated already.")

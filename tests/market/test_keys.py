@@ -303,6 +303,41 @@ async def test_an_account_has_a_hundred_keys_at_most(cast: Cast, ada: keys.Actor
     await make(cast, ada)
 
 
+async def test_keys_that_no_longer_work_take_no_room(cast: Cast, ada: keys.Actor) -> None:
+    for _ in range(keys.MOST_KEYS - 2):
+        await make(cast, ada, expires_in_s=100)
+    key, _ = await make(cast, ada)
+    await clock.advance(cast.conn, 100)
+    for _ in range(keys.MOST_KEYS - 2):
+        made, _ = await keys.rotate(cast.conn, ada, key.id)
+        key = made
+    with pytest.raises(OverCap, match="that work"):
+        await keys.rotate(cast.conn, ada, key.id)
+    with pytest.raises(OverCap):
+        await make(cast, ada)
+    await clock.advance(cast.conn, DAY_S)
+    await keys.rotate(cast.conn, ada, key.id)
+    await make(cast, ada)
+
+
+async def test_an_account_has_a_hundred_keys_however_many_ask_at_once(pool: asyncpg.Pool) -> None:
+    async with pool.acquire() as conn, conn.transaction():
+        cast = Cast(conn)
+        ada = await cast.agent("ada")
+        old = [(await make(cast, ada))[0].id for _ in range(keys.MOST_KEYS - 6)]
+
+    async def ask(n: int) -> bool:
+        async with pool.acquire() as conn:
+            try:
+                async with conn.transaction():
+                    await (make(Cast(conn), ada) if n % 2 else keys.rotate(conn, ada, old[n]))
+            except OverCap:
+                return False
+            return True
+
+    assert sum(await asyncio.gather(*(ask(n) for n in range(20)))) == 5
+
+
 async def test_keys_are_listed_newest_first_page_by_page(cast: Cast, ada: keys.Actor) -> None:
     for n in range(5):
         await make(cast, ada, name=str(n))
