@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -73,8 +74,13 @@ async def _judge(services: Services, submission: UUID) -> None:
     index = services.photo_index
     numbers = await index.record(todo.id, todo.task_id, todo.person_id, seen) if seen else {}
     duplicates = await index.earlier(todo.id, todo.task_id, todo.person_id, seen, numbers) if seen else []
-    verdict = checking.check(
-        _evidence(todo, photos), asked(todo.evidence, todo.acceptance, todo.place), _window(todo), duplicates
+    # In a thread: ten thousand readings take a while, and this process must show meanwhile that it lives.
+    verdict = await asyncio.to_thread(
+        checking.check,
+        _evidence(todo, photos),
+        asked(todo.evidence, todo.acceptance, todo.place),
+        _window(todo),
+        duplicates,
     )
     await _apply(services, todo.id, verdict, _reason(verdict, todo.acceptance.declared))
 
@@ -175,15 +181,15 @@ def require_fitting(given: submissions.Answering, evidence: terms.Evidence, at: 
     wrong = [
         FieldError(f"/answers/{escape(name)}", why) for name, why in answers.misfits(wanted.questions, given.answers)
     ]
-    for record, why in readings.misreadings(wanted.readings, given.readings, at):
+    gathered = readings.gather(wanted.readings, given.readings, at)
+    for record, why in islice(readings.misreadings(gathered), MOST_ERRORS):
         wrong.append(FieldError("/readings" if record is None else f"/readings/{record}", why))
     lacking = []
     if given.outcome == "done":
         unanswered = answers.missing_answers(wanted.questions, given.answers)
         lacking += [FieldError(f"/answers/{escape(name)}", f"There is no answer to {name!r}.") for name in unanswered]
         if not any(each.pointer.startswith("/readings") for each in wrong):
-            missing = readings.missing_samples(wanted.readings, given.readings, at)
-            lacking += [FieldError("/readings", f"{each}.") for each in missing]
+            lacking += [FieldError("/readings", f"{each}.") for each in readings.missing_samples(gathered)]
     found = (wrong + lacking)[:MOST_ERRORS]
     if found:
         told = "This could only be rejected, so it was not handed in. The claim stays as it is."

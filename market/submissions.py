@@ -94,10 +94,12 @@ async def submit(
 ) -> UUID:
     """Hand in a claim's evidence; from now on it is being judged. Raises ClaimOver, EvidenceMissing, Invalid.
 
-    Whatever is raised, also by `fitting`, is raised inside the transaction: the claim is as it was once that is over.
+    What can be refused, also by `fitting`, is refused before anything is written: the event log waits for whoever has
+    written and not yet committed. What is asked never changes, and photos only become more, so it holds for the write.
     """
     claim_id = ids.read("claim", claim)
-    row = await conn.fetchrow(
+    await _require_fitting(conn, person, claim_id, given, fitting)
+    submission: UUID | None = await conn.fetchval(
         """WITH over AS (
              UPDATE claim SET status = 'submitted', ended_at = market_now()
              WHERE id = $1 AND person_id = $2 AND status = 'active' AND expires_at > market_now() RETURNING *),
@@ -109,13 +111,27 @@ async def submit(
              INSERT INTO event (type, account_id, person_id, subject_type, subject_id, actor, data)
                SELECT 'submission.received', account_id, $2, 'submission', id, 'person:' || $2::uuid, $8::jsonb
                FROM new)
-           SELECT new.id, new.submitted_at, t.evidence, t.acceptance,
-             (SELECT count(*) FROM photo p WHERE p.claim_id = $1) AS photos
-           FROM new JOIN task t ON t.id = new.task_id""",
+           SELECT id FROM new""",
         claim_id, person, ids.new(), given.outcome, given.answers, given.readings, given.notes, {},
     )  # fmt: skip
+    if submission is None:
+        raise ClaimOver
+    return submission
+
+
+async def _require_fitting(
+    conn: asyncpg.Connection, person: UUID, claim: UUID, given: Answering, fitting: Fitting | None
+) -> None:
+    """Refuse what could only be rejected; only reads."""
+    row = await conn.fetchrow(
+        """SELECT c.status = 'active' AND c.expires_at > market_now() AS active, t.evidence, t.acceptance,
+             market_now() AS now, (SELECT count(*) FROM photo p WHERE p.claim_id = c.id) AS photos
+           FROM claim c JOIN task t ON t.id = c.task_id WHERE c.id = $1 AND c.person_id = $2""",
+        claim, person,
+    )  # fmt: skip
     if row is None:
-        await claims.get(conn, person, claim)
+        raise NotFound("There is no such claim.")
+    if not row["active"]:
         raise ClaimOver
     evidence, acceptance = msgspec.convert(row["evidence"], Evidence), msgspec.convert(row["acceptance"], Acceptance)
     if given.outcome == "honest_negative" and not acceptance.pay_honest_negative:
@@ -125,8 +141,7 @@ async def submit(
     if evidence.readings and given.outcome == "done" and not given.readings:
         raise EvidenceMissing("The task asks for readings.")
     if fitting is not None:
-        fitting(given, evidence, row["submitted_at"])
-    return row["id"]  # type: ignore[no-any-return]
+        fitting(given, evidence, row["now"])
 
 
 async def to_judge(conn: asyncpg.Connection, submission: UUID) -> ToJudge | None:

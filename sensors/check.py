@@ -10,7 +10,7 @@ from sensors.evidence import Asked, Duplicate, Evidence, Photo, PhotosAsked, Win
 from sensors.freshness import fresh
 from sensors.place import at_place
 from sensors.quality import quality
-from sensors.readings import missing_samples, readings
+from sensors.readings import Gathered, gather, missing_samples, readings
 from sensors.verdict import Check, Status, Verdict, conclude, finding
 
 __all__ = ["check"]
@@ -28,7 +28,7 @@ def worst(checks: list[Check]) -> Check:
     return finding(chosen[0].name, gravest, " ".join(sentences), **data)
 
 
-def complete(evidence: Evidence, asked: Asked) -> Check:
+def complete(evidence: Evidence, asked: Asked, gathered: Gathered) -> Check:
     """Whether everything required is there. An honest negative ("the shop is gone") owes one photo where photos were
     asked, and neither answers nor readings."""
     missing = []
@@ -42,7 +42,7 @@ def complete(evidence: Evidence, asked: Asked) -> Check:
         if len(evidence.photos) > asked.photos.max:
             missing.append(f"At most {asked.photos.max} photos are asked, {len(evidence.photos)} came")
     if not negative:
-        missing += missing_samples(asked.readings, evidence.readings, evidence.submitted_at)
+        missing += missing_samples(gathered)
         unanswered = missing_answers(asked.questions, evidence.answers)
         if unanswered:
             missing.append(f"No answer to: {', '.join(unanswered)}")
@@ -92,15 +92,16 @@ def check(evidence: Evidence, asked: Asked, window: Window, duplicates: list[Dup
     Every check appears once in the verdict, in a fixed order, also when it does not apply.
     """
     photos = evidence.photos
+    gathered = gather(asked.readings, evidence.readings, evidence.submitted_at)
     findings = [
-        complete(evidence, asked),
+        complete(evidence, asked, gathered),
         worst(decodes(photos)),
         worst(fresh(photos, window)),
         worst(at_place(asked.place, photos, window)),
         worst(live(asked.photos, photos, window)),
         worst(not_duplicate(photos, duplicates)),
         worst(quality(asked.photos, photos)),
-        worst(readings(asked.readings, evidence.readings, evidence.submitted_at, window)),
+        worst(readings(gathered, window)),
         answers(asked.questions, evidence.answers),
     ]
     return conclude(findings, asked.checks, asked.min_score)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -16,10 +18,12 @@ from sensors.verdict import Check, finding
 
 MAX_RECORDS: Final = 10_000
 MAX_VERSION: Final = 10
+LONGEST_UNIT: Final = 100
 RELATIVE_BELOW: Final = 2**28
 """Times below are seconds from now, at or above seconds since 1970 (RFC 8428, section 4.5.3)."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-:./_]{0,199}")
-_FIELDS: Final = frozenset(("bn", "bt", "bu", "bv", "bs", "bver", "n", "u", "v", "vs", "vb", "vd", "s", "t", "ut"))
+_BASES: Final = frozenset(("bn", "bt", "bu", "bv", "bs", "bver"))
+_FIELDS: Final = _BASES | frozenset(("n", "u", "v", "vs", "vb", "vd", "s", "t", "ut"))
 
 
 class BadReadings(Exception):
@@ -69,6 +73,14 @@ def _string(record: dict[str, Any], field: str, index: int) -> str | None:
     return value
 
 
+def _unit(record: dict[str, Any], field: str, index: int) -> str | None:
+    """A unit, of a length that many records may each be compared by."""
+    unit = _string(record, field, index)
+    if unit is not None and len(unit) > LONGEST_UNIT:
+        raise BadReadings(f"record {index}: {field} has more than {LONGEST_UNIT} characters", index)
+    return unit
+
+
 class _Base:
     """The base fields in force; each stays until a later record replaces it (RFC 8428, section 4.1)."""
 
@@ -77,7 +89,7 @@ class _Base:
         self.unit: str | None = None
 
     def take(self, record: dict[str, Any], index: int) -> None:
-        name, unit = _string(record, "bn", index), _string(record, "bu", index)
+        name, unit = _string(record, "bn", index), _unit(record, "bu", index)
         time, value, version = (_number(record, field, index) for field in ("bt", "bv", "bver"))
         if version is not None and version > MAX_VERSION:
             raise BadReadings(f"record {index}: SenML version {version:.0f} is not known here", index)
@@ -103,29 +115,37 @@ def resolve(pack: list[dict[str, Any]], now: datetime) -> list[Sample]:
     """
     if len(pack) > MAX_RECORDS:
         raise BadReadings(f"{len(pack)} records; at most {MAX_RECORDS} are accepted")
-    base, samples = _Base(), []
+    base, samples, checked = _Base(), [], ""
     for index, record in enumerate(pack):
         if not isinstance(record, dict):
             raise BadReadings(f"record {index} is not an object", index)
-        unknown = [field for field in record if field not in _FIELDS and field.endswith("_")]
-        if unknown:
-            raise BadReadings(f"record {index}: {unknown[0]} must be understood, and is not", index)
-        base.take(record, index)
-        name = base.name + (_string(record, "n", index) or "")
-        number, text, flag = _number(record, "v", index), _string(record, "vs", index), record.get("vb")
+        if not _FIELDS.issuperset(record):
+            unknown = next((field for field in record if field.endswith("_")), None)
+            if unknown is not None:
+                raise BadReadings(f"record {index}: {unknown[:40]} must be understood, and is not", index)
+        if not _BASES.isdisjoint(record):
+            base.take(record, index)
+        number = _number(record, "v", index) if "v" in record else None
+        text = _string(record, "vs", index) if "vs" in record else None
+        flag = record.get("vb")
         if flag is not None and not isinstance(flag, bool):
             raise BadReadings(f"record {index}: vb must be true or false", index)
         given = [value for value in (number, text, flag) if value is not None]
         if len(given) + ("vd" in record) > 1:
             raise BadReadings(f"record {index} has more than one value", index)
-        time = base.time + (_number(record, "t", index) or 0.0)
-        unit = _string(record, "u", index) or base.unit
+        own_name = _string(record, "n", index) if "n" in record else None
+        own_time = _number(record, "t", index) if "t" in record else None
+        unit = (_unit(record, "u", index) if "u" in record else None) or base.unit
         if not given:
             continue
-        if _NAME.fullmatch(name) is None:
+        # Joined only here, where a name that is too long ends the pack: a base name may be as long as the body.
+        name = base.name + own_name if own_name else base.name
+        if name != checked and _NAME.fullmatch(name) is None:
             raise BadReadings(f"record {index}: {name[:40]!r} is no SenML name", index)
+        checked = name
         value = base.value + number if number is not None else given[0]
-        samples.append(Sample(record=index, name=name, unit=unit, value=value, at=_moment(time, now, index)))
+        at = _moment(base.time + (own_time or 0.0), now, index)
+        samples.append(Sample(record=index, name=name, unit=unit, value=value, at=at))
     return samples
 
 
@@ -133,9 +153,43 @@ def _no_senml(error: BadReadings) -> str:
     return f"The readings are not in the SenML format: {error}."
 
 
-def _named(sample: Sample, name: str) -> bool:
-    """Whether a resolved name is the wanted one, alone or behind a device prefix ("urn:dev:mac:0024be:pm25")."""
-    return sample.name == name or re.split(r"[:/]", sample.name)[-1] == name
+class Gathered(NamedTuple):
+    """What a pack holds of what is asked. by_name: samples under each asked name, in the order of their records.
+
+    came: whether there was a pack; bad: why it is no SenML, and then it holds nothing.
+    """
+
+    asked: list[ReadingAsked]
+    by_name: dict[str, list[Sample]]
+    came: bool
+    bad: BadReadings | None = None
+
+
+def gather(asked: list[ReadingAsked], pack: list[dict[str, Any]] | None, now: datetime) -> Gathered:
+    """Resolve a pack once and find what is asked, in time that grows with records plus readings asked.
+
+    A sample has the asked name alone or behind a device prefix ("urn:dev:mac:0024be:pm25"). Where nothing is asked,
+    nothing is resolved.
+    """
+    by_name: dict[str, list[Sample]] = {one.name: [] for one in asked}
+    if not asked or pack is None:
+        return Gathered(asked, by_name, pack is not None)
+    try:
+        samples = resolve(pack, now)
+    except BadReadings as error:
+        return Gathered(asked, by_name, True, error)
+    for sample in samples:
+        last = _last_segment(sample.name)
+        if sample.name in by_name:
+            by_name[sample.name].append(sample)
+        if last != sample.name and last in by_name:
+            by_name[last].append(sample)
+    return Gathered(asked, by_name, True)
+
+
+def _last_segment(name: str) -> str:
+    """The part of a SenML name behind its last ":" or "/"."""
+    return name[max(name.rfind(":"), name.rfind("/")) + 1 :]
 
 
 def _judge_unit(sample: Sample, asked: ReadingAsked) -> str | None:
@@ -144,12 +198,17 @@ def _judge_unit(sample: Sample, asked: ReadingAsked) -> str | None:
         return f"{asked.name} must be a number."
     if sample.unit is None:
         return f"{asked.name} came without a unit; {asked.unit} is asked."
-    if find_unit(sample.unit) is None:
-        return f"The unit {sample.unit[:20]!r} of {asked.name} is not known here; {asked.unit} is asked."
+    return _refuse_unit(sample.unit, asked.name, asked.unit)
+
+
+@lru_cache(maxsize=256)
+def _refuse_unit(unit: str, name: str, wanted: str) -> str | None:
+    if find_unit(unit) is None:
+        return f"The unit {unit[:20]!r} of {name} is not known here; {wanted} is asked."
     try:
-        convert(0.0, sample.unit, asked.unit)
+        convert(0.0, unit, wanted)
     except ValueError:
-        return f"{sample.unit} cannot be a unit of {asked.name}; {asked.unit} is asked."
+        return f"{unit} cannot be a unit of {name}; {wanted} is asked."
     return None
 
 
@@ -172,9 +231,9 @@ def _oddity(quantity: Quantity, series: list[tuple[datetime, float]]) -> str | N
         if quantity.soft_high is not None and value > quantity.soft_high:
             return f"{value:g} {unit} is {quantity.hint} for {name}."
     for hours, most in quantity.rates:
-        start = 0
+        start, within = 0, timedelta(hours=hours)
         for end in range(len(series)):
-            while series[end][0] - series[start][0] > timedelta(hours=hours):
+            while series[end][0] - series[start][0] > within:
                 start += 1
             change = abs(series[end][1] - series[start][1])
             if change > most:
@@ -212,30 +271,25 @@ def _judge_asked(asked: ReadingAsked, samples: list[Sample], window: Window) -> 
     return finding("readings", "pass", f"{asked.name}: {len(series)} plausible samples.", **data)
 
 
-def usable(pack: list[dict[str, Any]] | None, asked: ReadingAsked, now: datetime) -> int:
-    """How many samples of a pack can serve what is asked; 0 for a pack that is no SenML."""
-    try:
-        samples = resolve(pack or [], now)
-    except BadReadings:
-        return 0
-    return sum(_named(sample, asked.name) and _judge_unit(sample, asked) is None for sample in samples)
+def usable(gathered: Gathered, asked: ReadingAsked) -> int:
+    """How many samples can serve what is asked; 0 for a pack that is no SenML."""
+    return sum(_judge_unit(sample, asked) is None for sample in gathered.by_name[asked.name])
 
 
-def misreadings(asked: list[ReadingAsked], pack: list[dict[str, Any]] | None, now: datetime) -> list[Misreading]:
+def misreadings(gathered: Gathered) -> Iterator[Misreading]:
     """What is certain to fail `readings` whatever was measured: no SenML, or a unit that cannot be the asked one."""
-    if not asked or pack is None:
-        return []
-    try:
-        samples = resolve(pack, now)
-    except BadReadings as error:
-        return [Misreading(error.record, _no_senml(error))]
-    found = ((each.record, _judge_unit(each, one)) for one in asked for each in samples if _named(each, one.name))
-    return [Misreading(record, reason) for record, reason in found if reason is not None]
+    if gathered.bad is not None:
+        yield Misreading(gathered.bad.record, _no_senml(gathered.bad))
+    for one in gathered.asked:
+        for sample in gathered.by_name[one.name]:
+            reason = _judge_unit(sample, one)
+            if reason is not None:
+                yield Misreading(sample.record, reason)
 
 
-def missing_samples(asked: list[ReadingAsked], pack: list[dict[str, Any]] | None, now: datetime) -> list[str]:
+def missing_samples(gathered: Gathered) -> list[str]:
     """What is asked and did not come often enough, a phrase for each."""
-    counted = ((one, usable(pack, one, now)) for one in asked)
+    counted = ((one, usable(gathered, one)) for one in gathered.asked)
     return [
         f"{one.min_samples} samples of {one.name} are asked, {count} usable ones came"
         for one, count in counted
@@ -249,9 +303,11 @@ def canonical(pack: list[dict[str, Any]], asked: ReadingAsked, now: datetime) ->
     Values in an instrument's error band are clipped (a relative humidity of 102 % is 100 %). Raises BadReadings for a
     pack that is no SenML.
     """
-    series = []
-    for sample in resolve(pack, now):
-        if not _named(sample, asked.name) or _judge_unit(sample, asked) is not None:
+    gathered, series = gather([asked], pack, now), []
+    if gathered.bad is not None:
+        raise gathered.bad
+    for sample in gathered.by_name[asked.name]:
+        if _judge_unit(sample, asked) is not None:
             continue
         value, unit = float(sample.value), sample.unit or asked.unit
         quantity = find_quantity(asked.name, UNITS[asked.unit.strip()].dimension)
@@ -261,21 +317,14 @@ def canonical(pack: list[dict[str, Any]], asked: ReadingAsked, now: datetime) ->
     return sorted(series)
 
 
-def readings(
-    asked: list[ReadingAsked], pack: list[dict[str, Any]] | None, now: datetime, window: Window
-) -> list[Check]:
+def readings(gathered: Gathered, window: Window) -> list[Check]:
     """One finding for each asked quantity that came; how many had to come is judged by `complete`."""
-    if not asked:
+    if not gathered.asked:
         return [finding("readings", "not_applicable", "No readings were asked.")]
-    if pack is None:
+    if not gathered.came:
         return [finding("readings", "inconclusive", "No readings came.")]
-    try:
-        samples = resolve(pack, now)
-    except BadReadings as error:
-        return [finding("readings", "fail", _no_senml(error))]
-    checks = []
-    for each in asked:
-        named = [sample for sample in samples if _named(sample, each.name)]
-        if named:
-            checks.append(_judge_asked(each, named, window))
+    if gathered.bad is not None:
+        return [finding("readings", "fail", _no_senml(gathered.bad))]
+    came = ((each, gathered.by_name[each.name]) for each in gathered.asked)
+    checks = [_judge_asked(each, samples, window) for each, samples in came if samples]
     return checks or [finding("readings", "inconclusive", "None of the asked readings came.")]

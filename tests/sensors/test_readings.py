@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sensors import readings as sensed
 from sensors.evidence import ReadingAsked
 from sensors.limits import QUANTITIES
-from sensors.readings import BadReadings, canonical, readings, resolve, usable
+from sensors.readings import BadReadings, canonical, gather, misreadings, missing_samples, readings, resolve, usable
 from sensors.units import CANONICAL, UNITS, convert, find_unit
 from sensors.verdict import Check
 from tests.sensors.cast import NOON, WINDOW
@@ -23,7 +25,7 @@ AIR = ReadingAsked(name="temperature", unit="Cel")
 
 
 def judged(pack: list[dict[str, Any]] | None, *asked: ReadingAsked) -> list[Check]:
-    return readings(list(asked), pack, NOW, WINDOW)
+    return readings(gather(list(asked), pack, NOW), WINDOW)
 
 
 def status(pack: list[dict[str, Any]], asked: ReadingAsked = PM25) -> str:
@@ -166,7 +168,7 @@ def test_units_and_hard_ranges_are_facts(unit: str | None, value: float, expecte
     record: dict[str, Any] = {"n": "pm25", "v": value}
     pack = [record if unit is None else {**record, "u": unit}]
     assert status(pack) == expected
-    assert usable(pack, PM25, NOW) == (1 if unit in ("ug/m3", "µg/m³") else 0)
+    assert usable(gather([PM25], pack, NOW), PM25) == (1 if unit in ("ug/m3", "µg/m³") else 0)
 
 
 def test_a_quantity_nobody_knows_still_obeys_physics() -> None:
@@ -192,9 +194,64 @@ def test_a_stuck_sensor_is_a_signal_unless_it_is_saturated() -> None:
     still = series([50.0] * 30, 1000, "humidity", "%RH")
     foggy = series([99.0] * 30, 1000, "humidity", "%RH")
     asked = [ReadingAsked(name="humidity", unit="%RH")]
-    assert readings(asked, still, NOW, window)[0].status == "warn"
-    assert "did not change" in readings(asked, still, NOW, window)[0].detail
-    assert readings(asked, foggy, NOW, window)[0].status == "pass"
+    (stuck,) = readings(gather(asked, still, NOW), window)
+    assert stuck.status == "warn" and "did not change" in stuck.detail
+    assert readings(gather(asked, foggy, NOW), window)[0].status == "pass"
+
+
+def test_the_largest_pack_costs_one_look_at_each_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: Counter[str] = Counter()
+
+    def counting(name: str) -> None:
+        real = getattr(sensed, name)
+
+        def count(*given: Any) -> Any:
+            counted[name] += 1
+            return real(*given)
+
+        monkeypatch.setattr(sensed, name, count)
+
+    for name in ("resolve", "_last_segment", "_judge_unit"):
+        counting(name)
+    asked = [ReadingAsked(name=f"q{index}", unit="Cel", min_samples=10_000) for index in range(20)]
+    pack: list[dict[str, Any]] = [{"bn": ("a:" * 100)[:198], "n": "1", "v": 1}] + [{"n": "q3", "v": 1}] * 9_999
+    gathered = gather(asked, pack, NOW)
+    assert counted == {"resolve": 1, "_last_segment": 10_000}
+    assert len(missing_samples(gathered)) == 20 and len(list(misreadings(gathered))) == 9_999
+    readings(gathered, WINDOW)
+    # No more than each sample that has an asked name, once for each of the three, whatever else is asked.
+    assert counted["_judge_unit"] <= 3 * 10_000 and counted["resolve"] == 1
+
+
+def test_a_name_found_alone_and_behind_a_prefix_counts_in_the_order_of_the_records() -> None:
+    pack = [{"n": name, "u": "ug/m3", "v": 1} for name in ("pm25", "a/pm25", "a:b/c:pm25", "pm25:a", "pm25/", "xpm25")]
+    assert [sample.record for sample in gather([PM25], pack, NOW).by_name["pm25"]] == [0, 1, 2]
+
+
+class Text(str):
+    """A text that counts how often it is read as a whole."""
+
+    copied = 0
+
+    def __add__(self, other: str) -> str:
+        Text.copied += 1
+        return str(self) + other
+
+    def strip(self, chars: str | None = None, /) -> str:
+        Text.copied += 1
+        return super().strip(chars)
+
+
+def test_an_endless_base_name_or_unit_is_not_copied_for_each_record() -> None:
+    no_values: list[dict[str, Any]] = [{"bn": Text("a" * 100_000)}] + [{"n": "a"}] * 1_000
+    assert resolve(no_values, NOW) == []
+    with pytest.raises(BadReadings, match=r"record 1001: .* is no SenML name"):
+        resolve([*no_values, {"n": "a", "v": 1}, {"n": "a", "v": 1}], NOW)
+    assert Text.copied == 1
+    for field in ("u", "bu"):
+        (check,) = judged([{"n": "pm25", "v": 1, field: Text(" " * 100_000 + "ug/m3")}], PM25)
+        assert check.status == "fail" and f"{field} has more than 100 characters" in check.detail
+    assert Text.copied == 1
 
 
 def test_what_did_not_come_is_undecided_here() -> None:
