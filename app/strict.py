@@ -7,6 +7,7 @@ all, each with the JSON pointer (RFC 6901) of its field.
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from itertools import islice
 from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
@@ -17,6 +18,7 @@ from app.errors import FieldError, Problem
 T = TypeVar("T")
 
 MOST_ERRORS = 50
+_AT = " - at `"  # in msgspec's messages, before the place of what lies further inside
 # Calendars and clocks end somewhere, those of the database and of Python in different places; nobody means times there.
 YEARS = range(1900, 3000)
 
@@ -64,22 +66,35 @@ def decode_query(pairs: Mapping[str, str], kind: type[T]) -> T:
         raise _unprocessable(dict(pairs), kind, first, strict=False) from None
 
 
-def _refuse_nul(value: Any, pointer: str = "") -> None:
+def _refuse_nul(value: Any) -> None:
     """PostgreSQL keeps no NUL in texts, so none may come in."""
-    if isinstance(value, str) and "\x00" in value:
+    steps = _way_to_nul(value)
+    if steps is not None:
         detail = "This text holds a NUL character, which cannot be kept."
+        pointer = "".join(f"/{escape(step)}" for step in reversed(steps))
         raise Problem("validation", "One field is not as it must be.", errors=[FieldError(pointer, detail)])
+
+
+def _way_to_nul(value: Any) -> list[str] | None:
+    """The steps to the first text with a NUL, innermost first, put together on the way back only; None without one."""
+    if isinstance(value, str):
+        return [] if "\x00" in value else None
     if isinstance(value, Mapping):
-        for name, inner in value.items():
-            _refuse_nul(name, f"{pointer}/{escape(name)}")
-            _refuse_nul(inner, f"{pointer}/{escape(name)}")
+        inside: Iterator[tuple[Any, Any]] = iter(value.items())
     elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            _refuse_nul(inner, f"{pointer}/{index}")
+        inside = enumerate(value)
+    else:
+        return None
+    for step, inner in inside:
+        way = [] if isinstance(step, str) and "\x00" in step else _way_to_nul(inner)
+        if way is not None:
+            way.append(str(step))
+            return way
+    return None
 
 
 def _refuse_far(value: Any) -> None:
-    found = [FieldError(pointer, _FAR) for pointer in _far_times(value, "")]
+    found = [FieldError(pointer, _FAR) for pointer in islice(_far_times(value, ""), MOST_ERRORS)]
     if found:
         raise _wrong(found)
 
@@ -121,12 +136,13 @@ def _unprocessable(value: Any, kind: Any, first: Exception, *, strict: bool) -> 
 
 def _wrong(found: list[FieldError]) -> Problem:
     count = len(found)
-    detail = "One field is not as it must be." if count == 1 else f"{count} fields are not as they must be."
-    return Problem("validation", detail, errors=found[:MOST_ERRORS])
+    some = f"At least {count}" if count >= MOST_ERRORS else f"{count}"
+    detail = "One field is not as it must be." if count == 1 else f"{some} fields are not as they must be."
+    return Problem("validation", detail, errors=found)
 
 
 def _collect(value: Any, kind: Any, pointer: str, found: list[FieldError], *, strict: bool) -> None:
-    """Append to `found` each mistake in `value`, deepest place first known."""
+    """Append to `found` each mistake in `value`, deepest place first known, until there are enough of them."""
     try:
         msgspec.convert(value, kind, strict=strict)
         return
@@ -135,8 +151,10 @@ def _collect(value: Any, kind: Any, pointer: str, found: list[FieldError], *, st
         inner = _struct_of(kind)
         if inner is not None and isinstance(value, dict):
             _collect_struct(value, inner, pointer, found, strict=strict)
-        elif isinstance(value, list) and (item := _item_of(kind)) is not None:
+        elif _AT in str(error) and isinstance(value, list) and (item := _item_of(kind)) is not None:
             for index, each in enumerate(value):
+                if len(found) >= MOST_ERRORS:
+                    return
                 _collect(each, item, f"{pointer}/{index}", found, strict=strict)
         if len(found) == before:
             found.append(FieldError(pointer=pointer, detail=_plain(error, kind)))
@@ -148,10 +166,14 @@ def _collect_struct(
     known = {field.encode_name: field for field in fields(kind)}
     if kind.__struct_config__.forbid_unknown_fields:
         for name in value:
+            if len(found) >= MOST_ERRORS:
+                return
             if name not in known:
                 found.append(FieldError(pointer=f"{pointer}/{escape(name)}", detail="This field is not known here."))
     for name, field in known.items():
         here = f"{pointer}/{escape(name)}"
+        if len(found) >= MOST_ERRORS:
+            return
         if name in value:
             _collect(value[name], field.type, here, found, strict=strict)
         elif field.required:
@@ -201,7 +223,7 @@ def escape(name: str) -> str:
 
 def _plain(error: Exception, kind: Any = None) -> str:
     """msgspec's message without its own path, which the pointer replaces, and in words where it shows a pattern."""
-    text = str(error).split(" - at `")[0]
+    text = str(error).split(_AT)[0]
     if "matching regex" in text:
         what = _described(kind)
         return f"This is not {what[0].lower()}{what[1:]}" if what else "This is not in the form that is wanted here."

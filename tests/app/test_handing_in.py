@@ -1,9 +1,18 @@
 """What could only be rejected is refused at the door, field by field, and the claim is worth as much as before."""
 
+import threading
+from collections import Counter
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from app import strict
+from app.errors import Problem
+from market import ids, submissions, terms
+from market.errors import ClaimOver, NotFound
+from sensors import check as checking
+from sensors import readings
 from tests.app.conftest import Caller, Json, World, claim, is_problem, ok, photo, post_task, submit
 
 EVIDENCE: Json = {
@@ -80,3 +89,106 @@ async def test_an_honest_negative_owes_neither_answers_nor_readings(ada: Caller,
     ok(await photo(bo, claimed))
     body: dict[str, Any] = {"answers": {}, "outcome": "honest_negative", **given}
     assert (await submit(bo, claimed, **body))["status"] == "checking"
+
+
+class Refused(Exception):
+    """What is handed in does not fit."""
+
+
+async def test_what_does_not_fit_is_refused_before_anything_is_written(world: World, ada: Caller, bo: Caller) -> None:
+    claimed = await claim(bo, await post_task(ada))
+    ok(await photo(bo, claimed))
+    person = ids.read("person", bo.id)
+    given = submissions.Answering(answers={"open": "open"})
+
+    def refuse(given: submissions.Answering, evidence: terms.Evidence, at: datetime) -> None:
+        raise Refused
+
+    async with world.services.database.transaction() as connection:
+        with pytest.raises(Refused):
+            await submissions.submit(connection, person, claimed["id"], given, fitting=refuse)
+        with pytest.raises(NotFound):
+            await submissions.submit(connection, ids.new(), claimed["id"], given, fitting=refuse)
+        # Whoever has a number holds back the event log for everybody.
+        assert await connection.fetchval("SELECT pg_current_xact_id_if_assigned()") is None
+        await submissions.submit(connection, person, claimed["id"], given)
+        assert await connection.fetchval("SELECT pg_current_xact_id_if_assigned()") is not None
+        with pytest.raises(ClaimOver):
+            await submissions.submit(connection, person, claimed["id"], given, fitting=refuse)
+
+
+async def test_the_door_resolves_the_largest_pack_once(
+    ada: Caller, bo: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolved: list[int] = []
+    resolve = readings.resolve
+
+    def count(pack: list[dict[str, Any]], now: datetime) -> list[readings.Sample]:
+        resolved.append(len(pack))
+        return resolve(pack, now)
+
+    monkeypatch.setattr(readings, "resolve", count)
+    wanted = [{"name": f"q{index}", "unit": "Cel", "min_samples": 10_000} for index in range(20)]
+    claimed = await claim(
+        bo, await post_task(ada, kind="reading", evidence={"readings": wanted}, acceptance={"checks": ["readings"]})
+    )
+    path = f"/v1/people/claims/{claimed['id']}/submission"
+    pack: list[Json] = [{"bn": ("a:" * 100)[:199], "v": 1}] + [{"v": 1}] * 9_999
+    told = is_problem(await bo.post(path, {"readings": pack}), 422, "evidence-missing")
+    assert len(told["errors"]) == 20 and resolved == [10_000]
+    # As many mistakes as are told are looked for, and no more.
+    judged = Counter[str]()
+    monkeypatch.setattr(readings, "_judge_unit", lambda sample, asked: judged.update(["sample"]) or "No.")
+    told = is_problem(await bo.post(path, {"readings": [{"bn": "a:q7", "v": 1}] * 10_000}), 422, "validation")
+    assert len(told["errors"]) == strict.MOST_ERRORS == judged["sample"]
+
+
+async def test_a_verdict_is_found_beside_the_loop_that_shows_the_worker_lives(
+    world: World, ada: Caller, bo: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, threads = checking.check, []
+
+    def check(*given: Any) -> Any:
+        threads.append(threading.current_thread())
+        return real(*given)
+
+    monkeypatch.setattr(checking, "check", check)
+    claimed = await claim(bo, await post_task(ada))
+    ok(await photo(bo, claimed))
+    submitted = await submit(bo, claimed, answers={"open": "open"})
+    await world.jobs()
+    assert ok(await bo.get(f"/v1/people/submissions/{submitted['id']}"))["status"] == "accepted"
+    assert threads and threading.main_thread() not in threads
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers", "looks"),
+    [
+        (b'{"readings":[' + b"1," * 9_999 + b"1]}", [f"/readings/{index}" for index in range(50)], 60),
+        (b'{"readings":[' + b"1," * 10_000 + b"1]}", ["/readings"], 10),
+        (b"{" + b",".join(b'"%d":1' % index for index in range(9_999)) + b"}", [f"/{index}" for index in range(50)], 2),
+        (b'{"answers":{"' + b"k" * 50_000 + b'":[' + b"1," * 9_999 + b'"\\u0000"]}}', None, 0),
+    ],
+)
+def test_a_body_full_of_mistakes_costs_as_many_looks_as_are_told(
+    body: bytes, pointers: list[str] | None, looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: Counter[str] = Counter()
+    collect, escape = strict._collect, strict.escape
+
+    def counting_collect(*given: Any, **options: Any) -> None:
+        counted["looks"] += 1
+        collect(*given, **options)
+
+    def counting_escape(name: str) -> str:
+        counted["steps"] += 1
+        return escape(name)
+
+    monkeypatch.setattr(strict, "_collect", counting_collect)
+    monkeypatch.setattr(strict, "escape", counting_escape)
+    with pytest.raises(Problem) as refused:
+        strict.decode_body(body, submissions.Answering)
+    assert [each.pointer for each in refused.value.errors] == (
+        [f"/answers/{'k' * 50_000}/9999"] if pointers is None else pointers
+    )
+    assert counted["looks"] <= looks and counted["steps"] <= 60
