@@ -69,7 +69,7 @@ LOCK_TIMEOUT_MS = 10_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
 ACQUIRE_TIMEOUT_S = 10
 # The first wake-up leaves at once, those within this time after it together: under load, fewer and fuller looks.
-SPACING_S = 0.01
+SPACING_S = 0.05
 RECONNECT_S = 1.0
 
 
