@@ -1,9 +1,10 @@
 """Published models at work: a few child processes, each with one model loaded, killed when they misbehave.
 
 A model and the photos it is asked about are a stranger's, so what one call may take is bounded: photos come in batches
-of `BATCH_BYTES`, each account has one call at work at a time, all accounts together `MOST_RUNNING`, and none lasts
-longer than `CALL_TIMEOUT_S`. A call that waits for its turn holds no child, and a child that is at work is never ended
-for another's sake.
+of `BATCH_BYTES`, each account has one call at a time, all accounts together `MOST_RUNNING` in memory and at work, and
+none is at work longer than `CALL_TIMEOUT_S`. A call first takes its account's turn, then receives its body on the disk,
+then takes a place; only then is anything of it read into memory. One that waits holds no child, and a child that is at
+work is never ended for another's sake.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 import sys
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -161,52 +162,64 @@ class ModelPool:
         self._idle.clear()
 
     @asynccontextmanager
+    async def turn(self, owner: UUID) -> AsyncIterator[None]:
+        """The account's only call at this moment. Raises Busy when its turn does not come in TURN_TIMEOUT_S."""
+        turn = self._turns.setdefault(owner, asyncio.Lock())
+        await _acquire(turn)
+        try:
+            yield
+        finally:
+            turn.release()
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """One of the MOST_RUNNING places of all accounts; taken after the turn. Raises Busy when none comes free in
+        TURN_TIMEOUT_S."""
+        await _acquire(self._slots)
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    @asynccontextmanager
     async def at_work(
-        self, owner: UUID, sha256: bytes, outputs: Outputs, fetch: Callable[[], Awaitable[bytes]]
+        self, sha256: bytes, outputs: Outputs, fetch: Callable[[], Awaitable[bytes]]
     ) -> AsyncIterator[Ask]:
-        """One call of an account: a function that asks its model about photos, (n, height, width, channels) uint8.
+        """For whoever has a place: a function that asks a model about photos, (n, height, width, channels) uint8.
 
-        fetch: gives the ONNX file, asked only when the model is not loaded. Raises Busy when no turn came in
-        TURN_TIMEOUT_S, BadModel.
+        fetch: gives the ONNX file, asked only when the model is not loaded. Raises BadModel.
         """
-        async with AsyncExitStack() as held:
-            turn = self._turns.setdefault(owner, asyncio.Lock())
-            try:
-                async with asyncio.timeout(TURN_TIMEOUT_S):
-                    await held.enter_async_context(turn)
-                    await held.enter_async_context(self._slots)
-            except TimeoutError:
-                raise Busy("Too many predictions run at this moment.") from None
-            limit = asyncio.timeout(CALL_TIMEOUT_S)
-            try:
-                async with limit, self._loaded(sha256, fetch) as running:
+        limit = asyncio.timeout(CALL_TIMEOUT_S)
+        try:
+            async with limit, self._loaded(sha256, fetch) as running:
 
-                    async def ask(photos: NDArray[np.uint8]) -> list[Prediction]:
-                        return _read(await running.run(np.moveaxis(photos, 3, 1)), len(photos), outputs)
+                async def ask(photos: NDArray[np.uint8]) -> list[Prediction]:
+                    return _read(await running.run(np.moveaxis(photos, 3, 1)), len(photos), outputs)
 
-                    yield ask
-            except TimeoutError:
-                if not limit.expired():
-                    raise
-                raise BadModel(
-                    f"Opening the photos and asking the model took longer than {CALL_TIMEOUT_S:.0f} s: send fewer."
-                ) from None
+                yield ask
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise BadModel(
+                f"Opening the photos and asking the model took longer than {CALL_TIMEOUT_S:.0f} s: send fewer."
+            ) from None
 
-    async def try_out(self, owner: UUID, onnx: bytes, sha256: bytes, inputs: Inputs, outputs: Outputs) -> None:
-        """Load a model and run it on blank and noisy photos, alone and two at once. Raises BadModel, Busy."""
+    async def try_out(self, onnx: bytes, sha256: bytes, inputs: Inputs, outputs: Outputs) -> None:
+        """Load a model and run it on blank and noisy photos, alone and two at once, in the caller's place. Raises
+        BadModel."""
         shape = (2, inputs.height, inputs.width, inputs.channels)
         noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
         async def fetch() -> bytes:
             return onnx
 
-        async with self.at_work(owner, sha256, outputs, fetch) as ask:
+        async with self.at_work(sha256, outputs, fetch) as ask:
             await ask(np.zeros((1, *shape[1:]), dtype=np.uint8))
             await ask(noise)
 
     @asynccontextmanager
     async def _loaded(self, sha256: bytes, fetch: Callable[[], Awaitable[bytes]]) -> AsyncIterator[_Running]:
-        """A child with the model, for this call alone; the caller holds a slot, so only idle children need give way."""
+        """A child with the model, for this call alone; the caller has a place, so only idle children need give way."""
         self._calls += 1
         running = None
         try:
@@ -229,6 +242,14 @@ class ModelPool:
             twin, self._idle[sha256] = self._idle.pop(sha256, None), running
             if twin is not None:  # two accounts have the same file
                 await twin.kill()
+
+
+async def _acquire(wanted: asyncio.Lock | asyncio.Semaphore) -> None:
+    try:
+        async with asyncio.timeout(TURN_TIMEOUT_S):
+            await wanted.acquire()
+    except TimeoutError:
+        raise Busy("Too many models are published or asked at this moment.") from None
 
 
 def batch_of(inputs: Inputs) -> int:

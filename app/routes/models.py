@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Annotated, Any
 
@@ -15,13 +17,14 @@ from app import idempotency
 from app.answers import Answer, json_answer
 from app.auth import AGENT
 from app.db import EVENTS, wake
-from app.edge import Call, endpoint
+from app.edge import JSON_LIMIT, Call, endpoint
 from app.errors import FieldError, Problem
 from app.media import model_path, original_path
 from app.paging import Page, Window, page, read_text
 from app.predict import MOST_ANSWERS, ONNX_LIMIT, BadModel, Busy, Prediction, batch_of
 from app.safetensors import check_weights
 from app.strict import decode_body
+from app.upload import on_disk
 from market import ids, models, observations
 from market.errors import Invalid
 from market.terms import Strict
@@ -30,6 +33,7 @@ from sensors.inspection import Undecodable
 WEIGHTS_LIMIT = 100_000_000
 CARD_LIMIT = 200_000
 MOST_PHOTOS = 200
+PUBLISH_LIMIT = ONNX_LIMIT + WEIGHTS_LIMIT + 1_000_000
 PREDICT_LIMIT = 100_000_000
 PHOTOS_AT_ONCE = 2
 
@@ -73,7 +77,7 @@ class Predicted(msgspec.Struct, frozen=True):
 
 @endpoint(
     "POST", "/v1/models", by=AGENT, scope="models:write", once=True, uses="own", status=201,
-    limit=ONNX_LIMIT + WEIGHTS_LIMIT + 1_000_000, consumes="multipart/form-data", problems=("validation", "not-found"),
+    limit=PUBLISH_LIMIT, consumes="multipart/form-data", problems=("validation", "not-found"),
     bodies={"multipart/form-data": ModelSent},
 )  # fmt: skip
 async def publish_model(call: Call) -> models.Model | Answer:
@@ -81,12 +85,21 @@ async def publish_model(call: Call) -> models.Model | Answer:
 
     As multipart/form-data with the parts `model` (JSON: name, task, inputs, outputs, metrics, dataset_id), `onnx`,
     `weights` (safetensors) and `card` (Markdown). The graph takes `image`, float32 NCHW from 0 to 255, and gives
-    `probabilities`. It is loaded and run once before it is taken; the version is the next of its name.
+    `probabilities`. It is loaded and run once before it is taken; the version is the next of its name. An account
+    publishes or asks one model at a time; 503 when no turn comes in time.
     """
     key = idempotency.key_of(call.request)
-    form = await _form(call)
-    parts = {name: await _part(form, name) for name in ("model", "onnx", "weights", "card")}
-    digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts.values())).digest()
+    if call.request.content_type[0] != "multipart/form-data":
+        raise Problem("unsupported-media", "This takes multipart/form-data.")
+    async with _in_turn(call, PUBLISH_LIMIT) as received:
+        form = await _form(received)
+        parts = {name: await _part(form, name) for name in ("model", "onnx", "weights", "card")}
+        return await _publish(received, key, parts)
+
+
+async def _publish(call: Call, key: str, parts: dict[str, bytes]) -> models.Model | Answer:
+    digests = {name: await asyncio.to_thread(_sha256, part) for name, part in parts.items()}
+    digest = _sha256(b"".join(digests.values()))
     asked = idempotency.asked(call.actor, key, call.request, digest)
     database = call.services.database
     async with database.transaction() as connection:
@@ -95,10 +108,9 @@ async def publish_model(call: Call) -> models.Model | Answer:
         return kept
     draft = decode_body(parts["model"], models.ModelDraft)
     card = _card(parts["card"])
-    names = {kind: hashlib.sha256(parts[kind]).digest() for kind in ("onnx", "weights")}
-    await _try_out(call, draft, parts, names["onnx"])
-    for kind, name in names.items():
-        await call.services.media.put(model_path(name, kind), parts[kind])
+    await _try_out(call, draft, parts, digests["onnx"])
+    for kind in ("onnx", "weights"):
+        await call.services.media.put(model_path(digests[kind], kind), parts[kind])
     async with database.transaction() as connection:
         kept = await idempotency.begin(connection, asked, seal=None)
         if kept is not None:
@@ -107,8 +119,8 @@ async def publish_model(call: Call) -> models.Model | Answer:
             connection,
             call.actor.owner,
             draft,
-            onnx=names["onnx"],
-            weights=names["weights"],
+            onnx=digests["onnx"],
+            weights=digests["weights"],
             card=card,
             actor=call.actor.name,
         )
@@ -118,10 +130,22 @@ async def publish_model(call: Call) -> models.Model | Answer:
     return answer
 
 
+def _sha256(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
+
+
+@asynccontextmanager
+async def _in_turn(call: Call, limit: int) -> AsyncIterator[Call]:
+    """The account's one call, with its body on the disk; only as many at once as there are places read theirs."""
+    pool = call.services.model_pool
+    try:
+        async with pool.turn(call.actor.owner), on_disk(call, limit) as received, pool.place():
+            yield received
+    except Busy as error:
+        raise Problem("unavailable", str(error)) from None
+
+
 async def _form(call: Call) -> dict[str, Any]:
-    kind = call.request.content_type[0]
-    if kind != "multipart/form-data":
-        raise Problem("unsupported-media", "This takes multipart/form-data.")
     try:
         return dict((await call.request.form()).dict())
     except (UnicodeError, LookupError):  # a part may name any charset, also one that nobody knows
@@ -134,10 +158,19 @@ async def _part(form: dict[str, Any], name: str) -> bytes:
         wrong = FieldError(f"/{name}", "This part is required, once.")
         raise Problem("validation", "One field is not as it must be.", errors=[wrong])
     limit = {"onnx": ONNX_LIMIT, "weights": WEIGHTS_LIMIT}.get(name, CARD_LIMIT)
-    content = await _bytes(found[0])
-    if len(content) > limit:
+    content = await _bytes(found[0]) if _at_least(found[0]) <= limit else None
+    if content is None or len(content) > limit:
         raise Problem("too-large", f"`{name}` may have at most {limit} bytes.")
     return content
+
+
+def _at_least(part: Any) -> int:
+    """How many bytes a part has, found without reading it into memory; of one that came as text, at least so many."""
+    if not isinstance(part, UploadFile):
+        return len(part)
+    size = part.file.seek(0, os.SEEK_END)
+    part.file.seek(0)
+    return size
 
 
 async def _bytes(part: Any) -> bytes:
@@ -160,11 +193,9 @@ async def _try_out(call: Call, draft: models.ModelDraft, parts: dict[str, bytes]
     except ValueError as error:
         raise Invalid(f"This is no safetensors file: {error}.", pointer="/weights") from None
     try:
-        await call.services.model_pool.try_out(call.actor.owner, parts["onnx"], sha256, draft.inputs, draft.outputs)
+        await call.services.model_pool.try_out(parts["onnx"], sha256, draft.inputs, draft.outputs)
     except BadModel as error:
         raise Invalid(str(error), pointer="/onnx") from None
-    except Busy as error:
-        raise Problem("unavailable", str(error)) from None
 
 
 @endpoint("GET", "/v1/models", by=AGENT, scope="data:read")
@@ -203,6 +234,14 @@ async def predict(call: Call, model_id: str) -> Predicted:
     """
     async with call.services.database.read() as connection:
         model = await models.get(connection, call.actor.owner, model_id)
+    kind = call.request.content_type[0]
+    if kind not in ("multipart/form-data", "application/json"):
+        raise Problem("unsupported-media", "This takes multipart/form-data or application/json.")
+    async with _in_turn(call, JSON_LIMIT if kind == "application/json" else PREDICT_LIMIT) as received:
+        return await _predict(received, model)
+
+
+async def _predict(call: Call, model: models.Model) -> Predicted:
     field, sources = await _sources(call)
     most = min(MOST_PHOTOS, MOST_ANSWERS // len(model.outputs.labels))
     if not 1 <= len(sources) <= most:
@@ -211,15 +250,11 @@ async def predict(call: Call, model_id: str) -> Predicted:
     onnx, batch = bytes.fromhex(model.onnx_sha256), batch_of(model.inputs)
     said: list[Prediction] = []
     try:
-        async with call.services.model_pool.at_work(
-            call.actor.owner, onnx, model.outputs, partial(_stored, call, onnx)
-        ) as ask:
+        async with call.services.model_pool.at_work(onnx, model.outputs, partial(_stored, call, onnx)) as ask:
             for start in range(0, len(sources), batch):
                 said += await ask(await _pixels(call, model.inputs, field, start, sources[start : start + batch]))
     except BadModel as error:
         raise Problem("model-failed", str(error)) from None
-    except Busy as error:
-        raise Problem("unavailable", str(error)) from None
     return Predicted(model.id, said)
 
 
@@ -235,8 +270,6 @@ async def _sources(call: Call) -> tuple[str, list[Source]]:
     if call.request.content_type[0] == "multipart/form-data":
         files = (await _form(call)).get("files", [])
         return "files", [partial(_bytes, each) for each in files]
-    if call.request.content_type[0] != "application/json":
-        raise Problem("unsupported-media", "This takes multipart/form-data or application/json.")
     asked = decode_body(await call.request.body(), ObservationsAsked)
     wanted = [ids.read("observation", each) for each in asked.observation_ids]
     seen = set[object]()
