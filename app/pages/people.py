@@ -157,7 +157,11 @@ async def ask_for_code(call: Call) -> Answer:
 async def code_page(call: Call) -> Answer:
     """Asks for the code."""
     expected = asked(call, Expected)
-    problem = "A code was sent a moment ago. Use that one." if expected.sent else None
+    problem = (
+        "No new code was sent: there was one a moment ago, or there were too many today. Use the last one you have."
+        if expected.sent
+        else None
+    )
     return await _code_page(call, expected.email, expected.next, problem, status=200)
 
 

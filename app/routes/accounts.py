@@ -83,7 +83,10 @@ async def revoke_key(call: Call, key_id: str) -> keys.Key:
     return await keys.revoke(call.connection, call.actor, key_id)
 
 
-@endpoint("POST", "/v1/keys/{key_id}/rotate", by=AGENT, scope="keys:write", once=True, sealed=True, status=201)
+@endpoint(
+    "POST", "/v1/keys/{key_id}/rotate", by=AGENT, scope="keys:write", once=True, sealed=True, status=201,
+    problems=("over-cap",),
+)  # fmt: skip
 async def rotate_key(call: Call, key_id: str) -> MadeKey:
     """Replace a key by a new one with the same rights.
 
