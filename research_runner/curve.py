@@ -25,7 +25,6 @@ from research_runner.workspace import Workspace
 
 PARTS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 SEEDS = 2
-FEWEST_OF_A_LABEL = 1
 
 Pixels = NDArray[np.uint8]
 Labels = NDArray[np.int64]
@@ -49,7 +48,9 @@ class Curve(msgspec.Struct, frozen=True):
     points: list[Point]
 
 
-def measure(workspace: Workspace, folder: Path | None = None, on_point: Callable[[Point], None] = print) -> Curve:
+def measure(
+    workspace: Workspace, folder: Path | None = None, on_point: Callable[[Point], None] = lambda point: None
+) -> Curve:
     """Measure the branch's train.py, scored on val or on a folder of labelled photos; kept for the report."""
     with workspace.hold():
         recover(workspace)
@@ -78,8 +79,7 @@ def kept_in(workspace: Workspace) -> Path:
 
 def sizes(labels: Labels) -> list[int]:
     """How many photos each point has: no part so small that a label would be missing."""
-    counts = np.bincount(labels)
-    least = FEWEST_OF_A_LABEL * len(counts[counts > 0])
+    least = len(np.unique(labels))
     return sorted({max(least, round(len(labels) * part)) for part in PARTS})
 
 

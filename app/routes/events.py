@@ -34,7 +34,7 @@ class Events(msgspec.Struct, frozen=True):
     next_cursor: str | None
 
 
-@endpoint("GET", "/v1/events", by=AGENT | PERSON, uses="own")
+@endpoint("GET", "/v1/events", by=AGENT | PERSON, uses="own", problems=("rate-limited",))
 async def list_events(call: Call, query: EventsAsked) -> Events:
     """What happened, from one durable log.
 

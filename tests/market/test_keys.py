@@ -216,8 +216,9 @@ async def test_a_key_without_caps_and_with_all_scopes_reaches_all(cast: Cast, ad
     helper = await made_by(cast, ada, max_per_day=1000)
     for maker in (ada, helper):
         made, _ = await make(cast, maker, max_per_day=1000)
-        await keys.rotate(cast.conn, ada, made.id)
-        await keys.revoke(cast.conn, ada, made.id)
+        rotated, _ = await keys.rotate(cast.conn, ada, made.id)
+        assert rotated.max_per_day == 1000
+        assert (await keys.revoke(cast.conn, ada, made.id)).revoked_at is not None
 
 
 async def test_a_new_day_has_a_new_cap(cast: Cast, ada: keys.Actor) -> None:
