@@ -54,8 +54,12 @@ def throw_away_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
-    """The server of this test process. fsync is off: these clusters are thrown away."""
-    with throw_away_folder() as folder, EmbeddedPostgres(folder, {"fsync": "off", "max_connections": "200"}) as server:
+    """The server of this test process. fsync is off: these clusters are thrown away.
+
+    So is autovacuum: its workers are a superuser's, and a database that one is in cannot be dropped by our role.
+    """
+    settings = {"autovacuum": "off", "fsync": "off", "max_connections": "200"}
+    with throw_away_folder() as folder, EmbeddedPostgres(folder, settings) as server:
         yield server
 
 
