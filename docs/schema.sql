@@ -74,6 +74,43 @@ CREATE FUNCTION public.append_only() RETURNS trigger
     AS $$
 BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'LG001'; END$$;
 
+CREATE FUNCTION public.audit_append(p_actor text, p_action text, p_subject text, p_data jsonb, p_request_id text) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+DECLARE last record; v_seq bigint; v_previous bytea; v_at timestamptz := date_trunc('milliseconds', market_now());
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtextextended('audit_log', 0));
+  SELECT seq, hash INTO last FROM audit_log ORDER BY seq DESC LIMIT 1;
+  v_seq := coalesce(last.seq, 0) + 1;
+  v_previous := coalesce(last.hash, sha256('sensorium'));
+  INSERT INTO audit_log (seq, at, actor, action, subject, data, request_id, previous, hash)
+    VALUES (v_seq, v_at, p_actor, p_action, p_subject, p_data, p_request_id, v_previous,
+      audit_hash(v_seq, v_at, p_actor, p_action, p_subject, p_data, p_request_id, v_previous));
+  RETURN v_seq; END$$;
+
+CREATE FUNCTION public.audit_hash(seq bigint, at timestamp with time zone, actor text, action text, subject text, data jsonb, request_id text, previous bytea) RETURNS bytea
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  -- The parts as a JSON array: no text can pretend to be two.
+  SELECT sha256(previous || convert_to(jsonb_build_array(seq, (extract(epoch FROM at) * 1000000)::bigint, actor, action,
+    subject, data, request_id)::text, 'UTF8')) $$;
+
+CREATE FUNCTION public.decision_stays() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$BEGIN
+  RAISE EXCEPTION 'what was asked for stays as it was asked, and what was decided as it was decided'
+    USING ERRCODE = 'ST001'; END$$;
+
+CREATE FUNCTION public.dispute_stays() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$BEGIN
+  RAISE EXCEPTION 'dispute % has ended as % and stays so', OLD.id, OLD.status USING ERRCODE = 'ST001'; END$$;
+
+CREATE FUNCTION public.funding_stays() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$BEGIN
+  RAISE EXCEPTION 'funding % has succeeded and stays so', OLD.id USING ERRCODE = 'ST001'; END$$;
+
 CREATE FUNCTION public.ledger_entry_same_xact() RETURNS trigger
     LANGUAGE plpgsql
     AS $$BEGIN
@@ -98,6 +135,8 @@ BEGIN
     WHEN p_code = 'stripe:clearing' THEN v_class := 'asset'; v_normal := 1; v_tracked := false;
     WHEN p_code IN ('stripe:fees', 'platform:bonus_expense', 'platform:losses')
       THEN v_class := 'expense'; v_normal := 1; v_tracked := false;
+    WHEN p_code = 'platform:bank' THEN v_class := 'asset'; v_normal := 1; v_tracked := false;
+    WHEN p_code = 'platform:capital' THEN v_class := 'equity'; v_normal := -1; v_tracked := false;
     WHEN p_code = 'platform:fee' THEN v_class := 'income'; v_normal := -1; v_tracked := false;
     WHEN p_code = 'suspense' THEN v_class := 'liability'; v_normal := -1; v_tracked := false;
     ELSE RAISE EXCEPTION 'no such kind of ledger account: %', p_code USING ERRCODE = 'LG006';
@@ -164,6 +203,13 @@ CREATE FUNCTION public.market_now() RETURNS timestamp with time zone
     LANGUAGE sql STABLE
     AS $$SELECT now() + (SELECT ahead FROM market_clock)$$;
 
+CREATE FUNCTION public.money_stopped(op_kind text) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT coalesce((SELECT stopped FROM money_switch WHERE name =
+    CASE op_kind WHEN 'transfer' THEN 'payouts' WHEN 'refund' THEN 'refunds' WHEN 'charge' THEN 'top_ups'
+      WHEN 'checkout' THEN 'top_ups' ELSE op_kind END), false) $$;
+
 CREATE FUNCTION public.payout_frozen() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -181,12 +227,75 @@ BEGIN
   END IF;
   RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END; END$$;
 
+CREATE FUNCTION public.payout_lines_hash(run uuid) RETURNS bytea
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT sha256(convert_to(run::text || coalesce(string_agg(
+    concat_ws(' ', id, person_id, amount, currency, destination), E'\n' ORDER BY id), ''), 'UTF8'))
+  FROM payout WHERE run_id = run $$;
+
+CREATE FUNCTION public.payout_run_moves() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$BEGIN
+  IF (OLD.status, NEW.status) NOT IN (('draft', 'frozen'), ('frozen', 'submitted'), ('submitted', 'approved'),
+      ('approved', 'executing'), ('partial', 'executing'), ('executing', 'partial'), ('executing', 'done'),
+      ('frozen', 'draft'), ('submitted', 'draft'), ('approved', 'draft')) THEN
+    RAISE EXCEPTION 'a payout run does not go from % to %', OLD.status, NEW.status USING ERRCODE = 'PR002';
+  END IF;
+  IF NEW.status IN ('frozen', 'approved', 'executing') AND payout_lines_hash(NEW.id) IS DISTINCT FROM NEW.lines_hash THEN
+    RAISE EXCEPTION 'the lines of payout run % are not those of its hash', NEW.id USING ERRCODE = 'PR003';
+  END IF;
+  IF NEW.status = 'executing' THEN
+    IF money_stopped('transfer') THEN
+      RAISE EXCEPTION 'payouts are stopped' USING ERRCODE = 'PR004';
+    END IF;
+    IF NOT EXISTS (SELECT FROM payout_approval a WHERE a.run_id = NEW.id AND a.approved_by = NEW.approved_by
+        AND a.lines_hash = NEW.lines_hash AND a.expires_at > market_now()) THEN
+      RAISE EXCEPTION 'the approval of payout run % has expired', NEW.id USING ERRCODE = 'PR005';
+    END IF;
+  END IF;
+  RETURN NEW; END$$;
+
+CREATE FUNCTION public.stripe_op_moved() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$BEGIN
+  IF TG_OP = 'UPDATE' THEN
+    IF OLD.status IN ('succeeded', 'rejected') AND NEW.status <> OLD.status THEN
+      RAISE EXCEPTION 'operation % has ended as % and stays so', OLD.id, OLD.status USING ERRCODE = 'ST001';
+    END IF;
+    IF (OLD.status, OLD.tries, OLD.due_at, OLD.message) IS NOT DISTINCT FROM (NEW.status, NEW.tries, NEW.due_at, NEW.message)
+    THEN RETURN NULL; END IF;
+  END IF;
+  INSERT INTO stripe_op_log (op_id, status, try, key, detail, moved_by)
+    VALUES (NEW.id, NEW.status, NEW.tries, NEW.kind || ':' || NEW.subject_id || ':' || NEW.attempt,
+      CASE NEW.status WHEN 'succeeded' THEN NEW.object_id WHEN 'planned' THEN coalesce(NEW.message, '')
+        WHEN 'sending' THEN '' ELSE concat_ws(': ', NEW.code, NEW.message) END, NEW.moved_by);
+  RETURN NULL; END$$;
+
 CREATE TABLE public.account (
     id uuid NOT NULL,
     name text NOT NULL,
     email text NOT NULL,
     currency text DEFAULT 'usd'::text NOT NULL,
-    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    max_per_day bigint,
+    CONSTRAINT account_max_per_day_check CHECK ((max_per_day > 0))
+);
+
+CREATE TABLE public.account_hold (
+    account_id uuid NOT NULL,
+    reason text NOT NULL,
+    operator_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    expires_at timestamp with time zone,
+    CONSTRAINT account_hold_reason_check CHECK ((reason <> ''::text))
+);
+
+CREATE TABLE public.account_spend (
+    account_id uuid NOT NULL,
+    day date NOT NULL,
+    spent bigint NOT NULL,
+    CONSTRAINT account_spend_spent_check CHECK ((spent >= 0))
 );
 
 CREATE TABLE public.api_key (
@@ -206,6 +315,7 @@ CREATE TABLE public.api_key (
     revoked_at timestamp with time zone,
     rotated_to uuid,
     purses uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    proven_at timestamp with time zone,
     CONSTRAINT api_key_check CHECK (((max_per_day IS NULL) = (purses = '{}'::uuid[]))),
     CONSTRAINT api_key_check1 CHECK ((num_nonnulls(account_id, person_id, operator_id) = 1)),
     CONSTRAINT api_key_check2 CHECK (((kind = 'agent'::text) = (account_id IS NOT NULL))),
@@ -213,6 +323,47 @@ CREATE TABLE public.api_key (
     CONSTRAINT api_key_kind_check CHECK ((kind = ANY (ARRAY['agent'::text, 'person'::text, 'operator'::text]))),
     CONSTRAINT api_key_max_per_day_check CHECK ((max_per_day > 0)),
     CONSTRAINT api_key_max_per_task_check CHECK ((max_per_task > 0))
+);
+
+CREATE TABLE public.audit_log (
+    seq bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    subject text DEFAULT ''::text NOT NULL,
+    data jsonb DEFAULT '{}'::jsonb NOT NULL,
+    request_id text DEFAULT ''::text NOT NULL,
+    previous bytea NOT NULL,
+    hash bytea NOT NULL,
+    CONSTRAINT audit_log_hash_check CHECK ((length(hash) = 32)),
+    CONSTRAINT audit_log_previous_check CHECK ((length(previous) = 32)),
+    CONSTRAINT audit_log_seq_check CHECK ((seq > 0))
+);
+
+CREATE TABLE public.auto_top_up (
+    account_id uuid NOT NULL,
+    card text NOT NULL,
+    threshold bigint NOT NULL,
+    amount bigint NOT NULL,
+    max_per_day bigint NOT NULL,
+    paused_for text,
+    updated_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    CONSTRAINT auto_top_up_amount_check CHECK ((amount > 0)),
+    CONSTRAINT auto_top_up_check CHECK ((max_per_day >= amount)),
+    CONSTRAINT auto_top_up_threshold_check CHECK ((threshold >= 0))
+);
+
+CREATE TABLE public.bank_payout (
+    stripe_id text NOT NULL,
+    person_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    currency text NOT NULL,
+    status text NOT NULL,
+    failure text,
+    arrives_at timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    changed_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    CONSTRAINT bank_payout_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'in_transit'::text, 'paid'::text, 'failed'::text, 'canceled'::text])))
 );
 
 CREATE TABLE public.claim (
@@ -235,14 +386,32 @@ CREATE TABLE public.currency (
     code text NOT NULL,
     exponent smallint NOT NULL,
     payout_multiple integer DEFAULT 1 NOT NULL,
+    minimum_payout bigint DEFAULT 100 NOT NULL,
     CONSTRAINT currency_code_check CHECK ((code ~ '^[a-z]{3}$'::text)),
     CONSTRAINT currency_exponent_check CHECK (((exponent >= 0) AND (exponent <= 4))),
+    CONSTRAINT currency_minimum CHECK (((minimum_payout % (payout_multiple)::bigint) = 0)),
+    CONSTRAINT currency_minimum_payout_check CHECK ((minimum_payout > 0)),
     CONSTRAINT currency_payout_multiple_check CHECK ((payout_multiple > 0))
 );
 
 CREATE TABLE public.customer (
     account_id uuid NOT NULL,
     stripe_id text NOT NULL
+);
+
+CREATE TABLE public.daily_close (
+    day date NOT NULL,
+    content jsonb NOT NULL,
+    previous bytea NOT NULL,
+    hash bytea NOT NULL,
+    signature bytea NOT NULL,
+    public_key bytea NOT NULL,
+    closed_by uuid NOT NULL,
+    closed_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    CONSTRAINT daily_close_hash_check CHECK ((length(hash) = 32)),
+    CONSTRAINT daily_close_previous_check CHECK ((length(previous) = 32)),
+    CONSTRAINT daily_close_public_key_check CHECK ((length(public_key) = 32)),
+    CONSTRAINT daily_close_signature_check CHECK ((length(signature) = 64))
 );
 
 CREATE TABLE public.dataset (
@@ -267,6 +436,39 @@ CREATE TABLE public.dataset_item (
     item jsonb NOT NULL
 );
 
+CREATE TABLE public.dispute (
+    id uuid NOT NULL,
+    stripe_id text NOT NULL,
+    charge_id text NOT NULL,
+    account_id uuid NOT NULL,
+    funding_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    currency text NOT NULL,
+    reason text NOT NULL,
+    status text NOT NULL,
+    withdrawn bigint DEFAULT 0 NOT NULL,
+    fees bigint DEFAULT 0 NOT NULL,
+    frozen bigint DEFAULT 0 NOT NULL,
+    covered bigint DEFAULT 0 NOT NULL,
+    written_off bigint DEFAULT 0 NOT NULL,
+    evidence_due_at timestamp with time zone,
+    evidence jsonb,
+    answered_by uuid,
+    answered_at timestamp with time zone,
+    opened_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    closed_at timestamp with time zone,
+    CONSTRAINT dispute_amount_check CHECK ((amount > 0)),
+    CONSTRAINT dispute_check CHECK (((status = ANY (ARRAY['warning_closed'::text, 'won'::text, 'lost'::text])) = (closed_at IS NOT NULL))),
+    CONSTRAINT dispute_check1 CHECK (((closed_at IS NULL) OR (frozen = 0))),
+    CONSTRAINT dispute_check2 CHECK (((answered_by IS NULL) = (answered_at IS NULL))),
+    CONSTRAINT dispute_covered_check CHECK ((covered >= 0)),
+    CONSTRAINT dispute_fees_check CHECK ((fees >= 0)),
+    CONSTRAINT dispute_frozen_check CHECK ((frozen >= 0)),
+    CONSTRAINT dispute_status_check CHECK ((status = ANY (ARRAY['warning_needs_response'::text, 'warning_under_review'::text, 'needs_response'::text, 'under_review'::text, 'warning_closed'::text, 'won'::text, 'lost'::text]))),
+    CONSTRAINT dispute_withdrawn_check CHECK ((withdrawn >= 0)),
+    CONSTRAINT dispute_written_off_check CHECK ((written_off >= 0))
+);
+
 CREATE TABLE public.earning (
     submission_id uuid NOT NULL,
     person_id uuid NOT NULL,
@@ -275,7 +477,12 @@ CREATE TABLE public.earning (
     created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
     release_at timestamp with time zone NOT NULL,
     released_at timestamp with time zone,
-    CONSTRAINT earning_amount_check CHECK ((amount > 0))
+    fee bigint DEFAULT 0 NOT NULL,
+    payout_id uuid,
+    clawed_back_at timestamp with time zone,
+    CONSTRAINT earning_amount_check CHECK ((amount > 0)),
+    CONSTRAINT earning_fee_check CHECK ((fee >= 0)),
+    CONSTRAINT earning_paid_after_release CHECK (((payout_id IS NULL) OR (released_at IS NOT NULL)))
 );
 
 CREATE TABLE public.event (
@@ -300,6 +507,25 @@ ALTER TABLE public.event ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.fraud_warning (
+    id uuid NOT NULL,
+    stripe_id text NOT NULL,
+    charge_id text NOT NULL,
+    account_id uuid NOT NULL,
+    funding_id uuid NOT NULL,
+    kind text NOT NULL,
+    actionable boolean NOT NULL,
+    status text DEFAULT 'open'::text NOT NULL,
+    frozen bigint DEFAULT 0 NOT NULL,
+    handled_by uuid,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    handled_at timestamp with time zone,
+    CONSTRAINT fraud_warning_check CHECK (((status = 'open'::text) = (handled_at IS NULL))),
+    CONSTRAINT fraud_warning_check1 CHECK (((status = 'open'::text) OR (frozen = 0))),
+    CONSTRAINT fraud_warning_frozen_check CHECK ((frozen >= 0)),
+    CONSTRAINT fraud_warning_status_check CHECK ((status = ANY (ARRAY['open'::text, 'refunded'::text, 'dismissed'::text, 'disputed'::text])))
+);
+
 CREATE TABLE public.funding (
     id uuid NOT NULL,
     account_id uuid NOT NULL,
@@ -314,11 +540,20 @@ CREATE TABLE public.funding (
     failure text,
     created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
     settled_at timestamp with time zone,
+    cause text DEFAULT 'asked'::text NOT NULL,
+    processing_at timestamp with time zone,
+    charge_id text,
+    paid_with text DEFAULT ''::text NOT NULL,
+    refunded bigint DEFAULT 0 NOT NULL,
+    disputed bigint DEFAULT 0 NOT NULL,
     CONSTRAINT funding_amount_check CHECK ((amount > 0)),
+    CONSTRAINT funding_cause_check CHECK ((cause = ANY (ARRAY['asked'::text, 'auto'::text]))),
     CONSTRAINT funding_check CHECK (((status = 'pending'::public.funding_status) = (settled_at IS NULL))),
     CONSTRAINT funding_check1 CHECK (((status = 'succeeded'::public.funding_status) = (fee IS NOT NULL))),
     CONSTRAINT funding_check2 CHECK (((status <> 'succeeded'::public.funding_status) OR (intent_id IS NOT NULL))),
     CONSTRAINT funding_check3 CHECK (((status <> 'failed'::public.funding_status) OR (failure IS NOT NULL))),
+    CONSTRAINT funding_check4 CHECK (((refunded >= 0) AND (refunded <= amount))),
+    CONSTRAINT funding_check5 CHECK (((disputed >= 0) AND (disputed <= amount))),
     CONSTRAINT funding_fee_check CHECK ((fee >= 0))
 );
 
@@ -459,6 +694,40 @@ CREATE TABLE public.model (
     CONSTRAINT model_version_check CHECK ((version > 0))
 );
 
+CREATE TABLE public.money_decision (
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    subject_id uuid,
+    txn_id text,
+    target text,
+    amount bigint NOT NULL,
+    currency text NOT NULL,
+    reason text NOT NULL,
+    status text DEFAULT 'asked'::text NOT NULL,
+    asked_by uuid NOT NULL,
+    decided_by uuid,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    decided_at timestamp with time zone,
+    CONSTRAINT asker_is_not_decider CHECK ((decided_by <> asked_by)),
+    CONSTRAINT money_decision_amount_check CHECK ((amount <> 0)),
+    CONSTRAINT money_decision_check CHECK (((status = 'asked'::text) = (decided_at IS NULL))),
+    CONSTRAINT money_decision_check1 CHECK (((status = ANY (ARRAY['approved'::text, 'refused'::text])) = (decided_by IS NOT NULL))),
+    CONSTRAINT money_decision_check2 CHECK ((((kind = 'suspense'::text) = (txn_id IS NOT NULL)) AND ((txn_id IS NULL) = (subject_id IS NOT NULL)) AND ((kind = 'suspense'::text) = (target IS NOT NULL)))),
+    CONSTRAINT money_decision_kind_check CHECK ((kind = ANY (ARRAY['clawback'::text, 'write_off'::text, 'suspense'::text]))),
+    CONSTRAINT money_decision_reason_check CHECK ((reason <> ''::text)),
+    CONSTRAINT money_decision_status_check CHECK ((status = ANY (ARRAY['asked'::text, 'approved'::text, 'refused'::text, 'withdrawn'::text])))
+);
+
+CREATE TABLE public.money_switch (
+    name text NOT NULL,
+    stopped boolean DEFAULT false NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    operator_id uuid,
+    changed_at timestamp with time zone,
+    CONSTRAINT money_switch_check CHECK (((NOT stopped) OR ((reason <> ''::text) AND (operator_id IS NOT NULL)))),
+    CONSTRAINT money_switch_name_check CHECK ((name = ANY (ARRAY['payouts'::text, 'refunds'::text, 'top_ups'::text])))
+);
+
 CREATE TABLE public.observation (
     id uuid NOT NULL,
     submission_id uuid NOT NULL,
@@ -485,6 +754,28 @@ CREATE TABLE public.operator (
     disabled_at timestamp with time zone
 );
 
+CREATE TABLE public.operator_passkey (
+    credential bytea NOT NULL,
+    operator_id uuid NOT NULL,
+    public_key bytea NOT NULL,
+    sign_count bigint NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    used_at timestamp with time zone,
+    removed_at timestamp with time zone,
+    CONSTRAINT operator_passkey_sign_count_check CHECK ((sign_count >= 0))
+);
+
+CREATE TABLE public.passkey_challenge (
+    id uuid NOT NULL,
+    challenge bytea NOT NULL,
+    purpose text NOT NULL,
+    operator_id uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    used_at timestamp with time zone,
+    CONSTRAINT passkey_challenge_purpose_check CHECK ((purpose = ANY (ARRAY['enrol'::text, 'sign_in'::text, 'prove'::text])))
+);
+
 CREATE TABLE public.payout (
     id uuid NOT NULL,
     run_id uuid CONSTRAINT payout_run_id_not_null1 NOT NULL,
@@ -498,11 +789,19 @@ CREATE TABLE public.payout (
     code text,
     message text,
     settled_at timestamp with time zone,
+    earned bigint DEFAULT 0 NOT NULL,
+    fee bigint DEFAULT 0 NOT NULL,
+    items integer DEFAULT 0 NOT NULL,
+    rolled_over bigint DEFAULT 0 NOT NULL,
+    reversed bigint DEFAULT 0 NOT NULL,
     CONSTRAINT payout_amount_check CHECK ((amount > 0)),
     CONSTRAINT payout_attempt_check CHECK ((attempt >= 0)),
     CONSTRAINT payout_check CHECK (((status = 'paid'::public.payout_status) = (transfer_id IS NOT NULL))),
     CONSTRAINT payout_check1 CHECK (((status = ANY (ARRAY['paid'::public.payout_status, 'returned'::public.payout_status, 'skipped'::public.payout_status])) = (settled_at IS NOT NULL))),
-    CONSTRAINT payout_check2 CHECK (((status = ANY (ARRAY['returned'::public.payout_status, 'skipped'::public.payout_status])) = (code IS NOT NULL)))
+    CONSTRAINT payout_check2 CHECK (((status = ANY (ARRAY['returned'::public.payout_status, 'skipped'::public.payout_status])) = (code IS NOT NULL))),
+    CONSTRAINT payout_check3 CHECK (((reversed >= 0) AND (reversed <= amount))),
+    CONSTRAINT payout_reversed CHECK (((reversed = 0) OR (status = 'paid'::public.payout_status))),
+    CONSTRAINT payout_rolled_over_check CHECK ((rolled_over >= 0))
 );
 
 CREATE TABLE public.payout_account (
@@ -511,7 +810,10 @@ CREATE TABLE public.payout_account (
     transfers text NOT NULL,
     requirements text[] DEFAULT '{}'::text[] NOT NULL,
     created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
-    checked_at timestamp with time zone DEFAULT public.market_now() NOT NULL
+    checked_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    country text DEFAULT ''::text NOT NULL,
+    lost_at timestamp with time zone,
+    due_at timestamp with time zone
 );
 
 CREATE TABLE public.payout_approval (
@@ -521,6 +823,7 @@ CREATE TABLE public.payout_approval (
     lines_hash bytea NOT NULL,
     approved_by uuid NOT NULL,
     created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    expires_at timestamp with time zone DEFAULT (public.market_now() + '3 days'::interval) NOT NULL,
     CONSTRAINT maker_is_not_checker CHECK (((approved_by <> made_by) AND (approved_by <> submitted_by)))
 );
 
@@ -529,8 +832,9 @@ CREATE TABLE public.payout_exclusion (
     person_id uuid NOT NULL,
     amount bigint NOT NULL,
     reason text NOT NULL,
+    note text DEFAULT ''::text NOT NULL,
     CONSTRAINT payout_exclusion_amount_check CHECK ((amount > 0)),
-    CONSTRAINT payout_exclusion_reason_check CHECK ((reason = ANY (ARRAY['held'::text, 'no_payout_account'::text, 'capability_inactive'::text, 'in_another_run'::text, 'below_minimum'::text])))
+    CONSTRAINT payout_exclusion_reason_check CHECK ((reason = ANY (ARRAY['held'::text, 'no_payout_account'::text, 'capability_inactive'::text, 'in_another_run'::text, 'below_minimum'::text, 'over_run_cap'::text, 'excluded'::text, 'owes'::text])))
 );
 
 CREATE TABLE public.payout_hold (
@@ -556,6 +860,9 @@ CREATE TABLE public.payout_run (
     submitted_at timestamp with time zone,
     executed_at timestamp with time zone,
     finished_at timestamp with time zone,
+    most_per_line bigint,
+    most_in_all bigint,
+    note text DEFAULT ''::text NOT NULL,
     CONSTRAINT payout_run_check CHECK (((status = 'draft'::public.payout_run_status) = (lines_hash IS NULL))),
     CONSTRAINT payout_run_check1 CHECK (((status = ANY (ARRAY['draft'::public.payout_run_status, 'frozen'::public.payout_run_status])) = (submitted_by IS NULL))),
     CONSTRAINT payout_run_check2 CHECK (((submitted_by IS NULL) = (submitted_at IS NULL))),
@@ -564,7 +871,9 @@ CREATE TABLE public.payout_run (
     CONSTRAINT payout_run_check5 CHECK (((executed_by IS NULL) = (executed_at IS NULL))),
     CONSTRAINT payout_run_check6 CHECK (((status = ANY (ARRAY['partial'::public.payout_run_status, 'done'::public.payout_run_status])) = (finished_at IS NOT NULL))),
     CONSTRAINT payout_run_lines_hash_check CHECK ((length(lines_hash) = 32)),
-    CONSTRAINT payout_run_minimum_check CHECK ((minimum > 0))
+    CONSTRAINT payout_run_minimum_check CHECK ((minimum > 0)),
+    CONSTRAINT payout_run_most_in_all_check CHECK ((most_in_all > 0)),
+    CONSTRAINT payout_run_most_per_line_check CHECK ((most_per_line > 0))
 );
 
 CREATE TABLE public.person (
@@ -699,6 +1008,40 @@ ALTER TABLE public.photo_hash ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY 
     CACHE 1
 );
 
+CREATE TABLE public.refund (
+    id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    funding_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    currency text NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    stripe_id text,
+    returned boolean DEFAULT false NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    failure text,
+    asked_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    settled_at timestamp with time zone,
+    CONSTRAINT refund_amount_check CHECK ((amount > 0)),
+    CONSTRAINT refund_check CHECK (((status = 'pending'::text) = (settled_at IS NULL))),
+    CONSTRAINT refund_check1 CHECK (((status <> 'succeeded'::text) OR (stripe_id IS NOT NULL))),
+    CONSTRAINT refund_check2 CHECK (((status = 'failed'::text) = (failure IS NOT NULL))),
+    CONSTRAINT refund_check3 CHECK (((NOT returned) OR (status = 'failed'::text))),
+    CONSTRAINT refund_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'succeeded'::text, 'failed'::text])))
+);
+
+CREATE TABLE public.saved_card (
+    stripe_id text NOT NULL,
+    account_id uuid NOT NULL,
+    brand text NOT NULL,
+    last4 text NOT NULL,
+    exp_month smallint NOT NULL,
+    exp_year smallint NOT NULL,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    removed_at timestamp with time zone,
+    CONSTRAINT saved_card_last4_check CHECK ((last4 ~ '^[0-9]{4}$'::text))
+);
+
 CREATE TABLE public.stripe_balance_txn (
     id text NOT NULL,
     type text NOT NULL,
@@ -707,9 +1050,21 @@ CREATE TABLE public.stripe_balance_txn (
     amount bigint NOT NULL,
     fee bigint NOT NULL,
     net bigint NOT NULL,
-    ledger_key text NOT NULL,
+    ledger_key text,
     created_at timestamp with time zone NOT NULL,
+    suspense_key text,
+    description text DEFAULT ''::text NOT NULL,
+    category text DEFAULT ''::text NOT NULL,
+    seen_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
     CONSTRAINT stripe_balance_txn_check CHECK ((net = (amount - fee)))
+);
+
+CREATE TABLE public.stripe_cursor (
+    name text NOT NULL,
+    read_to timestamp with time zone NOT NULL,
+    last_id text DEFAULT ''::text NOT NULL,
+    looked_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT stripe_cursor_name_check CHECK ((name = ANY (ARRAY['events'::text, 'notices'::text, 'balance'::text])))
 );
 
 CREATE TABLE public.stripe_event (
@@ -718,7 +1073,13 @@ CREATE TABLE public.stripe_event (
     object_type text NOT NULL,
     object_id text NOT NULL,
     received_at timestamp with time zone DEFAULT now() NOT NULL,
-    handled_at timestamp with time zone
+    handled_at timestamp with time zone,
+    account text DEFAULT ''::text NOT NULL,
+    source text DEFAULT 'webhook'::text NOT NULL,
+    tries integer DEFAULT 0 NOT NULL,
+    failure text DEFAULT ''::text NOT NULL,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT stripe_event_source_check CHECK ((source = ANY (ARRAY['webhook'::text, 'list'::text])))
 );
 
 CREATE TABLE public.stripe_op (
@@ -738,6 +1099,7 @@ CREATE TABLE public.stripe_op (
     message text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     settled_at timestamp with time zone,
+    moved_by text DEFAULT 'worker'::text NOT NULL,
     CONSTRAINT stripe_op_attempt_check CHECK ((attempt > 0)),
     CONSTRAINT stripe_op_check CHECK (((status = 'sending'::public.stripe_op_status) = (lease IS NOT NULL))),
     CONSTRAINT stripe_op_check1 CHECK (((lease IS NULL) = (leased_until IS NULL))),
@@ -745,7 +1107,27 @@ CREATE TABLE public.stripe_op (
     CONSTRAINT stripe_op_check3 CHECK (((status <> 'succeeded'::public.stripe_op_status) OR (object_id IS NOT NULL))),
     CONSTRAINT stripe_op_check4 CHECK (((status <> 'rejected'::public.stripe_op_status) OR (code IS NOT NULL))),
     CONSTRAINT stripe_op_check5 CHECK (((status <> ALL (ARRAY['sending'::public.stripe_op_status, 'unknown'::public.stripe_op_status])) OR (first_sent_at IS NOT NULL))),
-    CONSTRAINT stripe_op_kind_check CHECK ((kind = ANY (ARRAY['customer'::text, 'charge'::text, 'checkout'::text, 'recipient'::text, 'transfer'::text])))
+    CONSTRAINT stripe_op_kind_check CHECK ((kind = ANY (ARRAY['customer'::text, 'charge'::text, 'checkout'::text, 'recipient'::text, 'transfer'::text, 'refund'::text, 'dispute_answer'::text, 'dispute_close'::text])))
+);
+
+CREATE TABLE public.stripe_op_log (
+    seq bigint NOT NULL,
+    op_id uuid NOT NULL,
+    status public.stripe_op_status NOT NULL,
+    try integer NOT NULL,
+    key text NOT NULL,
+    detail text NOT NULL,
+    moved_by text NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE public.stripe_op_log ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.stripe_op_log_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.submission (
@@ -832,14 +1214,32 @@ ALTER TABLE ONLY public.pgqueuer_schedules ALTER COLUMN id SET DEFAULT nextval('
 
 ALTER TABLE ONLY public.pgqueuer_statistics ALTER COLUMN id SET DEFAULT nextval('public.pgqueuer_statistics_id_seq'::regclass);
 
+ALTER TABLE ONLY public.account_hold
+    ADD CONSTRAINT account_hold_pkey PRIMARY KEY (account_id);
+
 ALTER TABLE ONLY public.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.account_spend
+    ADD CONSTRAINT account_spend_pkey PRIMARY KEY (account_id, day);
 
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_hash_key UNIQUE (hash);
 
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.audit_log
+    ADD CONSTRAINT audit_log_hash_key UNIQUE (hash);
+
+ALTER TABLE ONLY public.audit_log
+    ADD CONSTRAINT audit_log_pkey PRIMARY KEY (seq);
+
+ALTER TABLE ONLY public.auto_top_up
+    ADD CONSTRAINT auto_top_up_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY public.bank_payout
+    ADD CONSTRAINT bank_payout_pkey PRIMARY KEY (stripe_id);
 
 ALTER TABLE ONLY public.claim
     ADD CONSTRAINT claim_pkey PRIMARY KEY (id);
@@ -853,6 +1253,12 @@ ALTER TABLE ONLY public.customer
 ALTER TABLE ONLY public.customer
     ADD CONSTRAINT customer_stripe_id_key UNIQUE (stripe_id);
 
+ALTER TABLE ONLY public.daily_close
+    ADD CONSTRAINT daily_close_hash_key UNIQUE (hash);
+
+ALTER TABLE ONLY public.daily_close
+    ADD CONSTRAINT daily_close_pkey PRIMARY KEY (day);
+
 ALTER TABLE ONLY public.dataset_item
     ADD CONSTRAINT dataset_item_dataset_id_observation_id_key UNIQUE (dataset_id, observation_id);
 
@@ -862,11 +1268,26 @@ ALTER TABLE ONLY public.dataset_item
 ALTER TABLE ONLY public.dataset
     ADD CONSTRAINT dataset_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.dispute
+    ADD CONSTRAINT dispute_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.dispute
+    ADD CONSTRAINT dispute_stripe_id_key UNIQUE (stripe_id);
+
 ALTER TABLE ONLY public.earning
     ADD CONSTRAINT earning_pkey PRIMARY KEY (submission_id);
 
 ALTER TABLE ONLY public.event
     ADD CONSTRAINT event_pkey PRIMARY KEY (seq);
+
+ALTER TABLE ONLY public.fraud_warning
+    ADD CONSTRAINT fraud_warning_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.fraud_warning
+    ADD CONSTRAINT fraud_warning_stripe_id_key UNIQUE (stripe_id);
+
+ALTER TABLE ONLY public.funding
+    ADD CONSTRAINT funding_charge_id_key UNIQUE (charge_id);
 
 ALTER TABLE ONLY public.funding
     ADD CONSTRAINT funding_checkout_id_key UNIQUE (checkout_id);
@@ -925,14 +1346,29 @@ ALTER TABLE ONLY public.model
 ALTER TABLE ONLY public.model
     ADD CONSTRAINT model_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.money_decision
+    ADD CONSTRAINT money_decision_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.money_switch
+    ADD CONSTRAINT money_switch_pkey PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.observation
     ADD CONSTRAINT observation_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.observation
     ADD CONSTRAINT observation_submission_id_key UNIQUE (submission_id);
 
+ALTER TABLE ONLY public.operator_passkey
+    ADD CONSTRAINT operator_passkey_pkey PRIMARY KEY (credential);
+
 ALTER TABLE ONLY public.operator
     ADD CONSTRAINT operator_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.passkey_challenge
+    ADD CONSTRAINT passkey_challenge_challenge_key UNIQUE (challenge);
+
+ALTER TABLE ONLY public.passkey_challenge
+    ADD CONSTRAINT passkey_challenge_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.payout_account
     ADD CONSTRAINT payout_account_pkey PRIMARY KEY (person_id);
@@ -994,17 +1430,35 @@ ALTER TABLE ONLY public.photo_hash
 ALTER TABLE ONLY public.photo
     ADD CONSTRAINT photo_pkey PRIMARY KEY (claim_id, n);
 
+ALTER TABLE ONLY public.refund
+    ADD CONSTRAINT refund_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.refund
+    ADD CONSTRAINT refund_stripe_id_key UNIQUE (stripe_id);
+
+ALTER TABLE ONLY public.saved_card
+    ADD CONSTRAINT saved_card_pkey PRIMARY KEY (stripe_id);
+
 ALTER TABLE ONLY public.stripe_balance_txn
     ADD CONSTRAINT stripe_balance_txn_ledger_key_key UNIQUE (ledger_key);
 
 ALTER TABLE ONLY public.stripe_balance_txn
     ADD CONSTRAINT stripe_balance_txn_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.stripe_balance_txn
+    ADD CONSTRAINT stripe_balance_txn_suspense_key_key UNIQUE (suspense_key);
+
+ALTER TABLE ONLY public.stripe_cursor
+    ADD CONSTRAINT stripe_cursor_pkey PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.stripe_event
     ADD CONSTRAINT stripe_event_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.stripe_op
     ADD CONSTRAINT stripe_op_kind_subject_id_attempt_key UNIQUE (kind, subject_id, attempt);
+
+ALTER TABLE ONLY public.stripe_op_log
+    ADD CONSTRAINT stripe_op_log_pkey PRIMARY KEY (seq);
 
 ALTER TABLE ONLY public.stripe_op
     ADD CONSTRAINT stripe_op_pkey PRIMARY KEY (id);
@@ -1022,6 +1476,10 @@ CREATE INDEX api_key_account ON public.api_key USING btree (account_id, id) WHER
 
 CREATE INDEX api_key_person ON public.api_key USING btree (person_id) WHERE (person_id IS NOT NULL);
 
+CREATE INDEX audit_log_subject ON public.audit_log USING btree (subject, seq);
+
+CREATE INDEX bank_payout_person ON public.bank_payout USING btree (person_id, created_at);
+
 CREATE INDEX claim_deadline ON public.claim USING btree (expires_at) WHERE (status = 'active'::public.claim_status);
 
 CREATE UNIQUE INDEX claim_once ON public.claim USING btree (task_id, person_id) WHERE (status = ANY (ARRAY['active'::public.claim_status, 'submitted'::public.claim_status]));
@@ -1032,9 +1490,17 @@ CREATE INDEX claim_rejected ON public.claim USING btree (task_id, person_id) WHE
 
 CREATE INDEX dataset_account ON public.dataset USING btree (account_id, id);
 
+CREATE INDEX dispute_account ON public.dispute USING btree (account_id, id);
+
+CREATE INDEX dispute_open ON public.dispute USING btree (opened_at) WHERE (closed_at IS NULL);
+
 CREATE INDEX earning_due ON public.earning USING btree (release_at) WHERE (released_at IS NULL);
 
+CREATE INDEX earning_payout ON public.earning USING btree (payout_id) WHERE (payout_id IS NOT NULL);
+
 CREATE INDEX earning_person ON public.earning USING btree (person_id, submission_id);
+
+CREATE INDEX earning_unpaid ON public.earning USING btree (currency, person_id) INCLUDE (amount, fee) WHERE ((payout_id IS NULL) AND (released_at IS NOT NULL) AND (clawed_back_at IS NULL));
 
 CREATE INDEX event_account ON public.event USING btree (account_id, xid, seq) WHERE (account_id IS NOT NULL);
 
@@ -1042,13 +1508,23 @@ CREATE INDEX event_person ON public.event USING btree (person_id, xid, seq) WHER
 
 CREATE INDEX event_subject ON public.event USING btree (subject_id, seq);
 
+CREATE INDEX fraud_warning_open ON public.fraud_warning USING btree (created_at) WHERE (status = 'open'::text);
+
 CREATE INDEX funding_account ON public.funding USING btree (account_id, id);
+
+CREATE INDEX funding_auto_day ON public.funding USING btree (account_id, created_at) WHERE (cause = 'auto'::text);
+
+CREATE UNIQUE INDEX funding_auto_one ON public.funding USING btree (account_id) WHERE ((cause = 'auto'::text) AND (status = 'pending'::public.funding_status));
 
 CREATE INDEX idempotency_age ON public.idempotency USING btree (created_at);
 
 CREATE INDEX ledger_account_payable ON public.ledger_account USING btree (currency, id) WHERE (code ~~ 'person:%:payable'::text);
 
+CREATE INDEX ledger_account_receivable ON public.ledger_account USING btree (currency, id) WHERE (code ~~ 'person:%:receivable'::text);
+
 CREATE INDEX ledger_entry_account ON public.ledger_entry USING btree (account_id, tx_id);
+
+CREATE INDEX ledger_tx_effective ON public.ledger_tx USING btree (effective_at, id);
 
 CREATE INDEX ledger_tx_subject ON public.ledger_tx USING btree (subject_id) WHERE (subject_id IS NOT NULL);
 
@@ -1062,6 +1538,10 @@ CREATE INDEX mail_recipient ON public.mail USING btree (lower(recipient), id);
 
 CREATE INDEX model_account ON public.model USING btree (account_id, id);
 
+CREATE UNIQUE INDEX money_decision_one ON public.money_decision USING btree (kind, COALESCE((subject_id)::text, txn_id)) WHERE (status = 'asked'::text);
+
+CREATE INDEX money_decision_open ON public.money_decision USING btree (created_at) WHERE (status = 'asked'::text);
+
 CREATE INDEX observation_account ON public.observation USING btree (account_id, id);
 
 CREATE INDEX observation_near ON public.observation USING gist (loc);
@@ -1070,9 +1550,13 @@ CREATE INDEX observation_task ON public.observation USING btree (task_id, id);
 
 CREATE UNIQUE INDEX operator_email ON public.operator USING btree (lower(email));
 
+CREATE INDEX operator_passkey_operator ON public.operator_passkey USING btree (operator_id) WHERE (removed_at IS NULL);
+
 CREATE INDEX payout_open ON public.payout USING btree (run_id, id) WHERE (status <> 'paid'::public.payout_status);
 
 CREATE INDEX payout_person ON public.payout USING btree (person_id, id);
+
+CREATE INDEX payout_transfer ON public.payout USING btree (transfer_id) WHERE (transfer_id IS NOT NULL);
 
 CREATE UNIQUE INDEX person_email ON public.person USING btree (lower(email)) WHERE (erased_at IS NULL);
 
@@ -1102,11 +1586,23 @@ CREATE INDEX photo_hash_sha256 ON public.photo_hash USING btree (sha256);
 
 CREATE INDEX photo_sha256 ON public.photo USING btree (sha256);
 
+CREATE INDEX refund_account ON public.refund USING btree (account_id, id);
+
+CREATE INDEX refund_funding ON public.refund USING btree (funding_id);
+
+CREATE INDEX saved_card_account ON public.saved_card USING btree (account_id) WHERE (removed_at IS NULL);
+
+CREATE INDEX stripe_balance_txn_created ON public.stripe_balance_txn USING btree (created_at);
+
+CREATE INDEX stripe_balance_txn_open ON public.stripe_balance_txn USING btree (seen_at) WHERE (ledger_key IS NULL);
+
 CREATE INDEX stripe_event_waiting ON public.stripe_event USING btree (received_at) WHERE (handled_at IS NULL);
 
 CREATE INDEX stripe_op_due ON public.stripe_op USING btree (due_at) WHERE (status = ANY (ARRAY['planned'::public.stripe_op_status, 'unknown'::public.stripe_op_status]));
 
 CREATE INDEX stripe_op_leased ON public.stripe_op USING btree (leased_until) WHERE (status = 'sending'::public.stripe_op_status);
+
+CREATE INDEX stripe_op_log_op ON public.stripe_op_log USING btree (op_id, seq);
 
 CREATE UNIQUE INDEX stripe_op_one ON public.stripe_op USING btree (kind, subject_id) WHERE (status <> 'rejected'::public.stripe_op_status);
 
@@ -1130,11 +1626,23 @@ CREATE INDEX task_external ON public.task USING btree (account_id, external_id) 
 
 CREATE INDEX task_near ON public.task USING gist (loc) WHERE ((status = 'open'::public.task_status) AND (loc IS NOT NULL));
 
+CREATE TRIGGER audit_log_keep BEFORE DELETE OR UPDATE ON public.audit_log FOR EACH ROW EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER audit_log_whole BEFORE TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER daily_close_keep BEFORE DELETE OR UPDATE ON public.daily_close FOR EACH ROW EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER daily_close_whole BEFORE TRUNCATE ON public.daily_close FOR EACH STATEMENT EXECUTE FUNCTION public.append_only();
+
 CREATE TRIGGER dataset_item_keep BEFORE DELETE OR UPDATE ON public.dataset_item FOR EACH ROW EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER dispute_terminal BEFORE UPDATE OF status ON public.dispute FOR EACH ROW WHEN (((old.closed_at IS NOT NULL) AND (new.status <> old.status))) EXECUTE FUNCTION public.dispute_stays();
 
 CREATE TRIGGER event_keep BEFORE DELETE OR UPDATE ON public.event FOR EACH ROW EXECUTE FUNCTION public.append_only();
 
 CREATE TRIGGER event_whole BEFORE TRUNCATE ON public.event FOR EACH STATEMENT EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER funding_terminal BEFORE UPDATE OF status ON public.funding FOR EACH ROW WHEN (((old.status = 'succeeded'::public.funding_status) AND (new.status <> 'succeeded'::public.funding_status))) EXECUTE FUNCTION public.funding_stays();
 
 CREATE TRIGGER ledger_entry_keep BEFORE DELETE OR UPDATE ON public.ledger_entry FOR EACH ROW EXECUTE FUNCTION public.append_only();
 
@@ -1148,10 +1656,29 @@ CREATE TRIGGER ledger_tx_keep BEFORE DELETE OR UPDATE ON public.ledger_tx FOR EA
 
 CREATE TRIGGER ledger_tx_whole BEFORE TRUNCATE ON public.ledger_tx FOR EACH STATEMENT EXECUTE FUNCTION public.append_only();
 
+CREATE TRIGGER money_decision_fixed BEFORE UPDATE ON public.money_decision FOR EACH ROW WHEN (((old.status <> 'asked'::text) OR (((((((old.kind IS DISTINCT FROM new.kind) OR (old.subject_id IS DISTINCT FROM new.subject_id)) OR (old.txn_id IS DISTINCT FROM new.txn_id)) OR (old.target IS DISTINCT FROM new.target)) OR (old.amount IS DISTINCT FROM new.amount)) OR (old.currency IS DISTINCT FROM new.currency)) OR (old.asked_by IS DISTINCT FROM new.asked_by)))) EXECUTE FUNCTION public.decision_stays();
+
 CREATE TRIGGER payout_fixed BEFORE INSERT OR DELETE OR UPDATE ON public.payout FOR EACH ROW EXECUTE FUNCTION public.payout_frozen();
+
+CREATE TRIGGER payout_run_guard BEFORE UPDATE OF status ON public.payout_run FOR EACH ROW WHEN ((old.status <> new.status)) EXECUTE FUNCTION public.payout_run_moves();
+
+CREATE TRIGGER stripe_op_log_keep BEFORE DELETE OR UPDATE ON public.stripe_op_log FOR EACH ROW EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER stripe_op_log_whole BEFORE TRUNCATE ON public.stripe_op_log FOR EACH STATEMENT EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER stripe_op_moves AFTER INSERT OR UPDATE ON public.stripe_op FOR EACH ROW EXECUTE FUNCTION public.stripe_op_moved();
 
 ALTER TABLE ONLY public.account
     ADD CONSTRAINT account_currency_fkey FOREIGN KEY (currency) REFERENCES public.currency(code);
+
+ALTER TABLE ONLY public.account_hold
+    ADD CONSTRAINT account_hold_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.account_hold
+    ADD CONSTRAINT account_hold_operator_id_fkey FOREIGN KEY (operator_id) REFERENCES public.operator(id);
+
+ALTER TABLE ONLY public.account_spend
+    ADD CONSTRAINT account_spend_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
 
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
@@ -1165,6 +1692,15 @@ ALTER TABLE ONLY public.api_key
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_rotated_to_fkey FOREIGN KEY (rotated_to) REFERENCES public.api_key(id);
 
+ALTER TABLE ONLY public.auto_top_up
+    ADD CONSTRAINT auto_top_up_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.auto_top_up
+    ADD CONSTRAINT auto_top_up_card_fkey FOREIGN KEY (card) REFERENCES public.saved_card(stripe_id);
+
+ALTER TABLE ONLY public.bank_payout
+    ADD CONSTRAINT bank_payout_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
+
 ALTER TABLE ONLY public.claim
     ADD CONSTRAINT claim_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
 
@@ -1173,6 +1709,9 @@ ALTER TABLE ONLY public.claim
 
 ALTER TABLE ONLY public.customer
     ADD CONSTRAINT customer_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.daily_close
+    ADD CONSTRAINT daily_close_closed_by_fkey FOREIGN KEY (closed_by) REFERENCES public.operator(id);
 
 ALTER TABLE ONLY public.dataset
     ADD CONSTRAINT dataset_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
@@ -1183,14 +1722,38 @@ ALTER TABLE ONLY public.dataset_item
 ALTER TABLE ONLY public.dataset_item
     ADD CONSTRAINT dataset_item_observation_id_fkey FOREIGN KEY (observation_id) REFERENCES public.observation(id);
 
+ALTER TABLE ONLY public.dispute
+    ADD CONSTRAINT dispute_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.dispute
+    ADD CONSTRAINT dispute_answered_by_fkey FOREIGN KEY (answered_by) REFERENCES public.operator(id);
+
+ALTER TABLE ONLY public.dispute
+    ADD CONSTRAINT dispute_currency_fkey FOREIGN KEY (currency) REFERENCES public.currency(code);
+
+ALTER TABLE ONLY public.dispute
+    ADD CONSTRAINT dispute_funding_id_fkey FOREIGN KEY (funding_id) REFERENCES public.funding(id);
+
 ALTER TABLE ONLY public.earning
     ADD CONSTRAINT earning_currency_fkey FOREIGN KEY (currency) REFERENCES public.currency(code);
+
+ALTER TABLE ONLY public.earning
+    ADD CONSTRAINT earning_payout_id_fkey FOREIGN KEY (payout_id) REFERENCES public.payout(id);
 
 ALTER TABLE ONLY public.earning
     ADD CONSTRAINT earning_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
 
 ALTER TABLE ONLY public.earning
     ADD CONSTRAINT earning_submission_id_fkey FOREIGN KEY (submission_id) REFERENCES public.submission(id);
+
+ALTER TABLE ONLY public.fraud_warning
+    ADD CONSTRAINT fraud_warning_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.fraud_warning
+    ADD CONSTRAINT fraud_warning_funding_id_fkey FOREIGN KEY (funding_id) REFERENCES public.funding(id);
+
+ALTER TABLE ONLY public.fraud_warning
+    ADD CONSTRAINT fraud_warning_handled_by_fkey FOREIGN KEY (handled_by) REFERENCES public.operator(id);
 
 ALTER TABLE ONLY public.funding
     ADD CONSTRAINT funding_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
@@ -1222,6 +1785,21 @@ ALTER TABLE ONLY public.model
 ALTER TABLE ONLY public.model
     ADD CONSTRAINT model_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);
 
+ALTER TABLE ONLY public.money_decision
+    ADD CONSTRAINT money_decision_asked_by_fkey FOREIGN KEY (asked_by) REFERENCES public.operator(id);
+
+ALTER TABLE ONLY public.money_decision
+    ADD CONSTRAINT money_decision_currency_fkey FOREIGN KEY (currency) REFERENCES public.currency(code);
+
+ALTER TABLE ONLY public.money_decision
+    ADD CONSTRAINT money_decision_decided_by_fkey FOREIGN KEY (decided_by) REFERENCES public.operator(id);
+
+ALTER TABLE ONLY public.money_decision
+    ADD CONSTRAINT money_decision_txn_id_fkey FOREIGN KEY (txn_id) REFERENCES public.stripe_balance_txn(id);
+
+ALTER TABLE ONLY public.money_switch
+    ADD CONSTRAINT money_switch_operator_id_fkey FOREIGN KEY (operator_id) REFERENCES public.operator(id);
+
 ALTER TABLE ONLY public.observation
     ADD CONSTRAINT observation_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
 
@@ -1233,6 +1811,12 @@ ALTER TABLE ONLY public.observation
 
 ALTER TABLE ONLY public.observation
     ADD CONSTRAINT observation_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.task(id);
+
+ALTER TABLE ONLY public.operator_passkey
+    ADD CONSTRAINT operator_passkey_operator_id_fkey FOREIGN KEY (operator_id) REFERENCES public.operator(id);
+
+ALTER TABLE ONLY public.passkey_challenge
+    ADD CONSTRAINT passkey_challenge_operator_id_fkey FOREIGN KEY (operator_id) REFERENCES public.operator(id);
 
 ALTER TABLE ONLY public.payout_account
     ADD CONSTRAINT payout_account_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
@@ -1288,11 +1872,29 @@ ALTER TABLE ONLY public.photo
 ALTER TABLE ONLY public.photo_hash
     ADD CONSTRAINT photo_hash_submission_id_fkey FOREIGN KEY (submission_id) REFERENCES public.submission(id);
 
+ALTER TABLE ONLY public.refund
+    ADD CONSTRAINT refund_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.refund
+    ADD CONSTRAINT refund_currency_fkey FOREIGN KEY (currency) REFERENCES public.currency(code);
+
+ALTER TABLE ONLY public.refund
+    ADD CONSTRAINT refund_funding_id_fkey FOREIGN KEY (funding_id) REFERENCES public.funding(id);
+
+ALTER TABLE ONLY public.saved_card
+    ADD CONSTRAINT saved_card_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
 ALTER TABLE ONLY public.stripe_balance_txn
     ADD CONSTRAINT stripe_balance_txn_currency_fkey FOREIGN KEY (currency) REFERENCES public.currency(code);
 
 ALTER TABLE ONLY public.stripe_balance_txn
     ADD CONSTRAINT stripe_balance_txn_ledger_key_fkey FOREIGN KEY (ledger_key) REFERENCES public.ledger_tx(idem_key);
+
+ALTER TABLE ONLY public.stripe_balance_txn
+    ADD CONSTRAINT stripe_balance_txn_suspense_key_fkey FOREIGN KEY (suspense_key) REFERENCES public.ledger_tx(idem_key);
+
+ALTER TABLE ONLY public.stripe_op_log
+    ADD CONSTRAINT stripe_op_log_op_id_fkey FOREIGN KEY (op_id) REFERENCES public.stripe_op(id);
 
 ALTER TABLE ONLY public.submission
     ADD CONSTRAINT submission_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
