@@ -50,6 +50,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     stripe_api_key: str
     stripe_webhook_secret: str
     stripe_api_base: str
+    stripe_timeout_s: int
     smtp_url: str  # "": no mail leaves; only in sandbox mode
     secret_key: str  # signs challenges and sessions, hashes one-time codes
     fee_bps: int
@@ -265,6 +266,8 @@ SETTINGS = (
             secret=True, own_name="STRIPE_WEBHOOK_SECRET"),
     Setting("stripe_api_base", "where the Stripe API is; default: Stripe, or the sandbox that `sensorium run` starts",
             _url("http", "https")),
+    Setting("stripe_timeout_s", "how long one call to Stripe may take; then it is in doubt and sent again",
+            _whole(1, 80), "20"),
     Setting("smtp_url", "smtp://user:password@host:port (STARTTLS) or smtps://", _url("smtp", "smtps"), secret=True),
     Setting("secret_key", "signs challenges and sessions; at least 32 characters, the same for all processes",
             _long_secret, secret=True),

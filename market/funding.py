@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import events, ids, ledger, stripe_ops
+from market import events, ids, ledger, stripe_balance, stripe_ops
 from market.errors import Invalid, NotFound
 from market.keys import Actor
 from market.money import Money, Price
@@ -144,7 +144,7 @@ async def of_checkout(conn: asyncpg.Connection, checkout_id: str) -> UUID | None
 
 
 async def credit(
-    conn: asyncpg.Connection, funding: UUID, intent_id: str, amount: int, line: stripe_ops.BalanceLine
+    conn: asyncpg.Connection, funding: UUID, intent_id: str, amount: int, line: stripe_balance.BalanceLine
 ) -> bool:
     """pending | failed | expired -> succeeded: the money is in Stripe's balance, so it is the buyer's. False: it was.
 
@@ -164,12 +164,13 @@ async def credit(
     if (amount, line.amount, line.currency) != (row["amount"], row["amount"], row["currency"]):
         raise Mismatch(f"{intent_id} brings {line.amount} {line.currency} for {row['amount']} {row['currency']}")
     key = f"fund:{funding}"
+    counter = await stripe_balance.counter(conn, line)
     await ledger.post(
         conn, "funding", key,
-        [(ledger.CLEARING, line.net), (ledger.FEES, line.fee), (ledger.buyer(row["account_id"]), -row["amount"])],
+        [(counter, line.net), (ledger.FEES, line.fee), (ledger.buyer(row["account_id"]), -row["amount"])],
         currency=row["currency"], actor=ACTOR, subject=("funding", funding), meta={"intent": intent_id, "txn": line.id},
     )  # fmt: skip
-    await stripe_ops.mirror(conn, line, key)
+    await stripe_balance.mirror(conn, line, key)
     await events.append(
         conn, "funding.succeeded", ("funding", funding), ACTOR, account=row["account_id"],
         data={"amount": row["amount"], "currency": row["currency"]},

@@ -13,6 +13,7 @@ from market import ids
 from market.errors import InsufficientFunds
 
 CLEARING, FEES, FEE_INCOME, LOSSES = "stripe:clearing", "stripe:fees", "platform:fee", "platform:losses"
+SUSPENSE, BANK, CAPITAL = "suspense", "platform:bank", "platform:capital"
 
 
 def buyer(account: UUID, part: str = "available") -> str:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
-from market import events, ids, ledger, stripe_ops
+from market import events, ids, ledger, stripe_balance, stripe_ops
 from market.errors import Changed, NotFound, Refusal, WrongState
 
 ACTOR = "stripe"
@@ -185,7 +185,9 @@ async def _plan_line(conn: asyncpg.Connection, row: asyncpg.Record) -> UUID:
     return await stripe_ops.plan(conn, "transfer", row["id"], params)
 
 
-async def paid(conn: asyncpg.Connection, payout: UUID, transfer_id: str, line: stripe_ops.BalanceLine) -> UUID | None:
+async def paid(
+    conn: asyncpg.Connection, payout: UUID, transfer_id: str, line: stripe_balance.BalanceLine
+) -> UUID | None:
     """planned -> paid: the transfer is in Stripe's books. Returns the run; None when it was settled before."""
     row = await conn.fetchrow(
         """UPDATE payout SET status = 'paid', transfer_id = $2, code = NULL, message = NULL, settled_at = market_now()
@@ -194,12 +196,12 @@ async def paid(conn: asyncpg.Connection, payout: UUID, transfer_id: str, line: s
     )  # fmt: skip
     if row is None:
         return None
-    key = f"payout_paid:{payout}"
+    key, counter = f"payout_paid:{payout}", await stripe_balance.counter(conn, line)
     await ledger.post(
-        conn, "payout_paid", key, [(f"payout:{payout}", row["amount"]), (ledger.CLEARING, line.net)],
+        conn, "payout_paid", key, [(f"payout:{payout}", row["amount"]), (counter, line.net)],
         currency=row["currency"], actor=ACTOR, subject=("payout", payout), meta={"transfer": transfer_id},
     )  # fmt: skip
-    await stripe_ops.mirror(conn, line, key)
+    await stripe_balance.mirror(conn, line, key)
     await _tell(conn, "payout.paid", row)
     return row["run_id"]  # type: ignore[no-any-return]
 

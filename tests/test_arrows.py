@@ -29,7 +29,7 @@ HOMES = {
     "asyncpg": ("app/db.py", "app/embedded_postgres.py", "market/", "tests/"),
     "torch": ("research_runner/", "tests/"),
     "optuna": ("research_runner/", "tests/"),
-    "stripe": ("app/gateways/stripe.py", "app/sandbox/", "tests/"),
+    "stripe": ("app/gateways/stripe/", "app/sandbox/", "tests/"),
 }
 # sensors/ gets bytes and numbers and gives a verdict: no database, network, clock or learning in it.
 NOT_IN_SENSORS = {
@@ -165,7 +165,7 @@ def test_a_planted_bad_import_is_caught(path: str, source: str) -> None:
     ("path", "source"),
     [
         ("app/routes/tasks.py", "from market import tasks\nfrom sensors.check import check"),
-        ("app/gateways/stripe.py", "import stripe"),
+        ("app/gateways/stripe/calls.py", "import stripe"),
         ("market/ledger.py", "import asyncpg\nfrom market import money"),
         ("research_runner/prepare.py", "import torch\nfrom sensors.decode import decode"),
         ("tests/app/test_tasks.py", "import asyncpg, torch\nimport app.main, research_runner.client"),

@@ -7,10 +7,10 @@ from uuid import UUID
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
-from app import money_jobs
 from app.answers import Answer, html_answer, redirect
 from app.auth import AGENT, EVERYONE
 from app.edge import Call, endpoint
+from app.money.outgoing import queue_op
 from app.paging import Page, Window, page, read_uuid
 from app.problems import page as html_page
 from market import funding, ids
@@ -56,7 +56,7 @@ async def fund_account(call: Call, data: FundingDraft) -> FundingView:
     both cases the balance moves when Stripe says that the money has arrived: see the event `funding.succeeded`.
     """
     begun, op = await funding.begin(call.connection, call.actor, data)
-    await money_jobs.queue_op(call.connection, op)
+    await queue_op(call.connection, op)
     return _view(call, await funding.get(call.connection, begun))
 
 

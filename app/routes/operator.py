@@ -6,11 +6,12 @@ from typing import Annotated
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
-from app import money_jobs
 from app.auth import OPERATOR
 from app.edge import Call, endpoint
 from app.errors import Problem
 from app.gateways.stripe import Ambiguous, Definite, RateLimited
+from app.money.outgoing import stripe_of
+from app.money.runs import queue_run
 from app.paging import Page, Window, page, read_uuid
 from app.reconciliation import Reconciliation, reconcile
 from market import ids, payout_accounts, payout_views, payouts
@@ -91,7 +92,7 @@ async def execute_payout_run(call: Call, run_id: str) -> Run:
     """
     run = ids.read("payout_run", run_id)
     await payouts.execute(call.connection, call.actor.owner, run)
-    await money_jobs.queue_run(call.connection, run)
+    await queue_run(call.connection, run)
     return await payout_views.get(call.connection, run)
 
 
@@ -112,7 +113,7 @@ async def release_person(call: Call, person_id: str) -> None:
 async def get_reconciliation(call: Call) -> Reconciliation:
     """The ledger's `stripe:clearing` beside what Stripe holds, and Stripe's lines that the ledger does not know."""
     try:
-        return await reconcile(call.services.database, money_jobs.stripe_of(call.services))
+        return await reconcile(call.services.database, stripe_of(call.services))
     except (Definite, Ambiguous, RateLimited) as failure:
         raise Problem("unavailable", "Stripe does not answer just now.") from failure
 

@@ -6,11 +6,11 @@ from uuid import UUID, uuid4
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
-from app import money_jobs
 from app.auth import PERSON
 from app.edge import Call, endpoint
 from app.errors import Problem
 from app.gateways.stripe import Ambiguous, Definite, RateLimited
+from app.money.outgoing import send_op, stripe_of
 from market import payout_accounts
 from market.payout_accounts import PayoutAccount
 
@@ -39,7 +39,7 @@ async def open_payout_account(call: Call, query: Where) -> Onboarding:
 
     Makes the account on the first call, and answers with a page of Stripe's that asks where the money shall go.
     """
-    person, stripe = call.actor.owner, money_jobs.stripe_of(call.services)
+    person, stripe = call.actor.owner, stripe_of(call.services)
     account = await _account(call, person, query.country)
     back = f"{call.services.config.public_url}/w/earnings"
     try:
@@ -59,7 +59,7 @@ async def _account(call: Call, person: UUID, country: str) -> str:
             return known.stripe_id
         op = await payout_accounts.plan(connection, person, country)
     # After the commit: should we die here, the worker takes the operation up.
-    await money_jobs.send_op(call.services, {"op": str(op)})
+    await send_op(call.services, {"op": str(op)})
     async with call.services.database.read() as connection:
         known = await payout_accounts.find(connection, person)
         refused = await payout_accounts.refusal(connection, op)
@@ -88,7 +88,7 @@ async def get_payout_account(call: Call) -> PayoutAccount:
 async def _look_again(call: Call, stripe_id: str) -> None:
     """Somebody who comes back from Stripe's page wants to see the result before its event has come."""
     try:
-        found = await money_jobs.stripe_of(call.services).retrieve_recipient(stripe_id)
+        found = await stripe_of(call.services).retrieve_recipient(stripe_id)
     except (Definite, Ambiguous, RateLimited):
         return  # what we knew is shown, and the event will come
     async with call.services.database.transaction() as connection:

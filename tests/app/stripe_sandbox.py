@@ -21,7 +21,7 @@ import pytest
 
 from app import config as configuration
 from app.gateways.stripe import StripeGateway
-from app.money_jobs import take_up_what_waits
+from app.money.sweeps import take_up_what_waits
 from app.reconciliation import reconcile
 from market import audit
 from tests.app.conftest import Caller, World, ok, running

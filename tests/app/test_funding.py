@@ -116,7 +116,7 @@ async def test_a_retry_with_the_same_key_charges_once(desk: Desk, cy: Caller) ->
 
 
 async def test_two_workers_with_the_same_operation_charge_once(desk: Desk, cy: Caller) -> None:
-    from app.money_jobs import send_op
+    from app.money.outgoing import send_op
 
     ok(await cy.post("/v1/funding", BY_CARD), 201)
     async with desk.world.services.database.read() as connection:

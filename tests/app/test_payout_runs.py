@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.money_jobs import send_op
+from app.money.outgoing import send_op
 from market import ids, ledger, payouts, stripe_ops
 from tests.app.conftest import Caller, Json, World, is_problem, ok, person
 from tests.app.stripe_sandbox import Desk, desk, world

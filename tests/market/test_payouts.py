@@ -21,7 +21,7 @@ from market import (
     stripe_ops,
 )
 from market.errors import Changed, NotFound, WrongState
-from market.stripe_ops import BalanceLine
+from market.stripe_balance import BalanceLine
 from tests.market.conftest import HOLD_S, Cast
 
 NEVER = UUID(int=0)

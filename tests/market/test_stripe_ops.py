@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from market import stripe_ops
-from market.stripe_ops import LeaseLost, Notice, Op
+from market import stripe_inbox, stripe_ops
+from market.stripe_ops import LeaseLost, Op
 
 PAYOUT = UUID("00000000-0000-7000-8000-000000000001")
 
@@ -150,12 +150,12 @@ async def test_the_database_keeps_the_states_honest(conn: asyncpg.Connection) ->
 
 
 async def test_an_event_is_kept_once_and_handled_once(conn: asyncpg.Connection) -> None:
-    notice = Notice("evt_1", "payment_intent.succeeded", "payment_intent", "pi_1")
-    assert await stripe_ops.receive(conn, notice)
-    assert not await stripe_ops.receive(conn, notice)
-    assert await stripe_ops.unhandled(conn, "evt_1") == notice
-    assert await stripe_ops.waiting_events(conn, 60, 10) == []
-    assert await stripe_ops.waiting_events(conn, -1, 10) == ["evt_1"]
-    await stripe_ops.handled(conn, "evt_1")
-    assert await stripe_ops.unhandled(conn, "evt_1") is None
-    assert await stripe_ops.waiting_events(conn, -1, 10) == []
+    notice = stripe_inbox.Notice("evt_1", "payment_intent.succeeded", "payment_intent", "pi_1")
+    assert await stripe_inbox.receive(conn, notice)
+    assert not await stripe_inbox.receive(conn, notice)
+    assert await stripe_inbox.unhandled(conn, "evt_1") == notice
+    assert await stripe_inbox.waiting_events(conn, 60, 10) == []
+    assert await stripe_inbox.waiting_events(conn, -1, 10) == ["evt_1"]
+    await stripe_inbox.handled(conn, "evt_1")
+    assert await stripe_inbox.unhandled(conn, "evt_1") is None
+    assert await stripe_inbox.waiting_events(conn, -1, 10) == []

@@ -1,0 +1,78 @@
+"""The mirror of Stripe's balance: each line there has exactly one ledger transaction here, or waits to be explained.
+
+A line that nothing stands for after a while goes into `suspense`, so that `stripe:clearing` is what Stripe holds; when
+its cause is found later, that is posted against suspense.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import asyncpg
+import msgspec
+
+from market import ledger
+
+
+class BalanceLine(msgspec.Struct, frozen=True):
+    """One balance transaction of Stripe's, in minor units: net = amount - fee, signed."""
+
+    id: str
+    type: str
+    source: str
+    currency: str
+    amount: int
+    fee: int
+    net: int
+    created_at: datetime
+    category: str = ""
+    description: str = ""
+
+
+async def counter(conn: asyncpg.Connection, line: BalanceLine) -> str:
+    """The account that a posting for this line moves: `stripe:clearing`, or `suspense` when the line is there already.
+
+    Locks the line where it is known, so that nobody puts it into suspense at the same moment. Ask before posting, and
+    `mirror` after it.
+    """
+    row = await conn.fetchrow(
+        "SELECT ledger_key, suspense_key FROM stripe_balance_txn WHERE id = $1 FOR NO KEY UPDATE", line.id
+    )
+    return ledger.SUSPENSE if row is not None and row["suspense_key"] is not None else ledger.CLEARING
+
+
+async def mirror(conn: asyncpg.Connection, line: BalanceLine, ledger_key: str) -> None:
+    """Note which ledger transaction stands for a balance transaction; each has exactly one.
+
+    Raises Matched when another ledger transaction stands for it already.
+    """
+    noted = await conn.fetchval(
+        """INSERT INTO stripe_balance_txn AS b
+             (id, type, source, currency, amount, fee, net, ledger_key, created_at, category, description)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+           ON CONFLICT (id) DO UPDATE SET ledger_key = excluded.ledger_key
+             WHERE b.ledger_key IS NULL OR b.ledger_key = excluded.ledger_key RETURNING true""",
+        line.id, line.type, line.source, line.currency, line.amount, line.fee, line.net, ledger_key, line.created_at,
+        line.category, line.description,
+    )  # fmt: skip
+    if noted is None:
+        raise Matched(f"{line.id} has a ledger transaction already, and {ledger_key} would be a second one")
+
+
+class Matched(Exception):
+    """Something else stands for this line of Stripe's balance."""
+
+
+async def see(conn: asyncpg.Connection, lines: Sequence[BalanceLine]) -> int:
+    """Keep lines of Stripe's balance as they stand there; how many are new."""
+    rows = await conn.fetch(
+        """INSERT INTO stripe_balance_txn
+             (id, type, source, currency, amount, fee, net, created_at, category, description)
+           SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[],
+             $7::bigint[], $8::timestamptz[], $9::text[], $10::text[])
+           ON CONFLICT (id) DO NOTHING RETURNING id""",
+        [each.id for each in lines], [each.type for each in lines], [each.source for each in lines],
+        [each.currency for each in lines], [each.amount for each in lines], [each.fee for each in lines],
+        [each.net for each in lines], [each.created_at for each in lines], [each.category for each in lines],
+        [each.description for each in lines],
+    )  # fmt: skip
+    return len(rows)
