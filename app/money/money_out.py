@@ -10,7 +10,7 @@ from app.money import runs
 from app.money.incoming import AFTERWARDS, LOOKS, uuid_or_none
 from app.money.outgoing import SENDERS, Outcome, Sender, Write, balance_line, just_refused, nothing, stripe_of
 from app.services import Services
-from market import payout_accounts, payouts, stripe_ops
+from market import payout_accounts, payout_lines, stripe_ops
 from market.stripe_inbox import Notice
 from market.stripe_ops import Op
 
@@ -41,7 +41,7 @@ def _transfer(op: Op, transfer: Transfer) -> Outcome:
     line = balance_line(transfer.txn)
 
     async def write(connection: Connection) -> None:
-        await payouts.paid(connection, op.subject, transfer.id, line)
+        await payout_lines.paid(connection, op.subject, transfer.id, line)
 
     return Outcome(transfer.id, write)
 
@@ -65,7 +65,7 @@ async def _find_transfer(services: Services, op: Op) -> Outcome | None:
 
 
 async def _refuse_transfer(connection: Connection, op: Op, refusal: Definite) -> None:
-    await payouts.returned(connection, op.subject, refusal.code, refusal.message)
+    await payout_lines.returned(connection, op.subject, refusal.code, refusal.message)
 
 
 async def _finish_run(services: Services, op: Op) -> None:
@@ -98,7 +98,7 @@ async def _look_at_transfer(services: Services, notice: Notice) -> Write:
 
     async def write(connection: Connection) -> None:
         if await stripe_ops.found(connection, "transfer", about, transfer.id):
-            await payouts.paid(connection, about, transfer.id, line)
+            await payout_lines.paid(connection, about, transfer.id, line)
 
     return write
 

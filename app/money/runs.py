@@ -10,7 +10,7 @@ from app.db import EVENTS, Connection, wake
 from app.jobs import Payload, enqueue, handler
 from app.money.outgoing import queue_op
 from app.services import Services
-from market import payouts
+from market import payout_lines
 
 log = structlog.get_logger()
 
@@ -28,7 +28,7 @@ async def pay_run(services: Services, payload: Payload) -> None:
     run, looked = UUID(payload["run"]), LINES_AT_ONCE
     while looked == LINES_AT_ONCE:
         async with services.database.transaction() as connection:
-            looked, ops = await payouts.plan_lines(connection, run, LINES_AT_ONCE)
+            looked, ops = await payout_lines.plan_lines(connection, run, LINES_AT_ONCE)
             for op in ops:
                 await queue_op(connection, op)
     await finish(services, run)
@@ -37,7 +37,7 @@ async def pay_run(services: Services, payload: Payload) -> None:
 async def finish(services: Services, run: UUID) -> None:
     """End the run if it is over."""
     async with services.database.transaction() as connection:
-        status = await payouts.finish(connection, run)
+        status = await payout_lines.finish(connection, run)
         wake(EVENTS)
     if status is not None:
         log.info("payout run ended", run=str(run), status=status)
@@ -46,6 +46,6 @@ async def finish(services: Services, run: UUID) -> None:
 async def finish_all(services: Services) -> None:
     """End what is over: a line may have been the last of its run."""
     async with services.database.read() as connection:
-        under_way = await payouts.executing(connection)
+        under_way = await payout_lines.executing(connection)
     for run in under_way:
         await finish(services, run)

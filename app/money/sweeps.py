@@ -7,7 +7,7 @@ from app.money.incoming import PATIENCE_S, queue_event
 from app.money.outgoing import MOST_SWEPT, queue_op
 from app.money.runs import queue_run
 from app.services import Services
-from market import payouts, stripe_inbox, stripe_ops
+from market import payout_lines, stripe_inbox, stripe_ops
 
 SWEEP_S = 2.0
 
@@ -20,5 +20,5 @@ async def take_up_what_waits(services: Services) -> None:
             await queue_op(connection, op)
         for event in await stripe_inbox.waiting_events(connection, PATIENCE_S, MOST_SWEPT):
             await queue_event(connection, event)
-        for run in await payouts.executing(connection):
+        for run in await payout_lines.executing(connection):
             await queue_run(connection, run)

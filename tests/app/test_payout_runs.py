@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from app.money.outgoing import send_op
-from market import ids, ledger, payouts, stripe_ops
+from market import ids, ledger, payout_lines, stripe_ops
 from tests.app.conftest import Caller, Json, World, is_problem, ok, person
 from tests.app.stripe_sandbox import Desk, desk, world
 
@@ -234,7 +234,7 @@ async def test_an_answer_lost_on_the_way_is_found_by_the_event(
     run = await approved(olu, pia)
     ok(await olu.post(f"{RUNS}/{run['id']}/execute"))
     async with desk.world.services.database.transaction() as connection:
-        _, ops = await payouts.plan_lines(connection, ids.read("payout_run", run["id"]), 10)
+        _, ops = await payout_lines.plan_lines(connection, ids.read("payout_run", run["id"]), 10)
     async with desk.world.services.database.transaction() as connection:
         op = await stripe_ops.take(connection, ops[0])
     assert op is not None

@@ -15,6 +15,7 @@ from market import (
     ledger,
     operators,
     payout_accounts,
+    payout_lines,
     payout_views,
     payouts,
     settlement_audit,
@@ -53,7 +54,7 @@ class Desk:
     async def executed(self) -> tuple[UUID, list[UUID]]:
         run = await self.approved()
         await payouts.execute(self.conn, self.olu, run)
-        _, ops = await payouts.plan_lines(self.conn, run, 100)
+        _, ops = await payout_lines.plan_lines(self.conn, run, 100)
         return run, ops
 
     async def payable(self, person: UUID, currency: str = "usd") -> int:
@@ -156,11 +157,11 @@ async def test_money_is_set_aside_with_the_operation_that_sends_it(desk: Desk) -
         f"transfer:{payout}:1", 1_000, "acct_bo",
     )  # fmt: skip
     await stripe_ops.succeeded(desk.conn, op, "tr_1")
-    assert await payouts.paid(desk.conn, payout, "tr_1", sent(1_000)) == run
-    assert await payouts.paid(desk.conn, payout, "tr_1", sent(1_000)) is None
-    assert await payouts.returned(desk.conn, payout, "late", "late") is None
+    assert await payout_lines.paid(desk.conn, payout, "tr_1", sent(1_000)) == run
+    assert await payout_lines.paid(desk.conn, payout, "tr_1", sent(1_000)) is None
+    assert await payout_lines.returned(desk.conn, payout, "late", "late") is None
     assert await ledger.balances(desk.conn, [f"payout:{payout}"], "usd") == [0]
-    assert await payouts.finish(desk.conn, run) == "done"
+    assert await payout_lines.finish(desk.conn, run) == "done"
     await desk.conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
@@ -170,11 +171,11 @@ async def test_a_definite_refusal_gives_the_money_back_and_can_be_tried_under_a_
     op = await stripe_ops.take(desk.conn, ops[0])
     assert op is not None
     await stripe_ops.rejected(desk.conn, op, "balance_insufficient", "short")
-    assert await payouts.returned(desk.conn, op.subject, "balance_insufficient", "short") == run
+    assert await payout_lines.returned(desk.conn, op.subject, "balance_insufficient", "short") == run
     assert await desk.payable(bo) == 1_000
-    assert await payouts.finish(desk.conn, run) == "partial"
+    assert await payout_lines.finish(desk.conn, run) == "partial"
     await payouts.execute(desk.conn, desk.pia, run)
-    _, again = await payouts.plan_lines(desk.conn, run, 100)
+    _, again = await payout_lines.plan_lines(desk.conn, run, 100)
     second = await stripe_ops.take(desk.conn, again[0])
     assert second is not None and second.key == f"transfer:{op.subject}:2"
     assert await desk.payable(bo) == 0
@@ -192,7 +193,7 @@ async def test_lines_are_checked_again_when_their_turn_comes(desk: Desk) -> None
         currency="usd", actor="test",
     )  # fmt: skip
     await payouts.execute(desk.conn, desk.olu, run)
-    assert await payouts.plan_lines(desk.conn, run, 100) == (4, [])
+    assert await payout_lines.plan_lines(desk.conn, run, 100) == (4, [])
     found = {ids.read("person", one.person_id): one.code for one in (await payout_views.get(desk.conn, run)).lines}
     assert found == {
         held: "held",
@@ -200,7 +201,7 @@ async def test_lines_are_checked_again_when_their_turn_comes(desk: Desk) -> None
         lost: "capability_inactive",
         spent: "balance_changed",
     }
-    assert await payouts.finish(desk.conn, run) == "partial"
+    assert await payout_lines.finish(desk.conn, run) == "partial"
 
 
 async def test_a_currency_that_is_paid_in_whole_units_rolls_the_rest_over(desk: Desk) -> None:
@@ -208,7 +209,7 @@ async def test_a_currency_that_is_paid_in_whole_units_rolls_the_rest_over(desk: 
     run = await desk.approved("huf")
     assert [one.amount.amount for one in (await payout_views.get(desk.conn, run)).lines] == [12_300]
     await payouts.execute(desk.conn, desk.olu, run)
-    await payouts.plan_lines(desk.conn, run, 10)
+    await payout_lines.plan_lines(desk.conn, run, 10)
     assert await desk.payable(bo, "huf") == 45
 
 
@@ -231,8 +232,8 @@ async def test_each_step_wants_the_one_before(desk: Desk) -> None:
         await payouts.submit(desk.conn, desk.olu, run)
     with pytest.raises(NotFound):
         await payouts.submit(desk.conn, desk.olu, NEVER)
-    assert await payouts.plan_lines(desk.conn, run, 10) == (0, [])
-    assert await payouts.finish(desk.conn, run) is None
+    assert await payout_lines.plan_lines(desk.conn, run, 10) == (0, [])
+    assert await payout_lines.finish(desk.conn, run) is None
 
 
 async def test_a_line_is_paid_once_its_transfer_has_gone_out_and_not_before(desk: Desk) -> None:
@@ -255,7 +256,7 @@ async def test_a_line_is_paid_once_its_transfer_has_gone_out_and_not_before(desk
     run, _ = await desk.executed()
     payout = ids.read("payout", (await payout_views.get(desk.conn, run)).lines[0].id)
     assert await lines() == [(200, "pending"), (500, "released"), (300, "released")]
-    await payouts.paid(desk.conn, payout, "tr_1", sent(800))
+    await payout_lines.paid(desk.conn, payout, "tr_1", sent(800))
     assert await lines() == [(200, "pending"), (500, "paid"), (300, "paid")]
     await clock.advance(desk.conn, HOLD_S + 1)
     await earnings.release_due(desk.conn)
@@ -279,7 +280,7 @@ async def test_the_audit_of_settlement_sees_a_transfer_that_nobody_planned(desk:
     )  # fmt: skip
     assert await broken() == ["a payout holds its amount while its transfer is under way, and nothing before or after"]
     await planted.rollback()
-    await payouts.paid(desk.conn, payout, "tr_1", sent(1_000))
+    await payout_lines.paid(desk.conn, payout, "tr_1", sent(1_000))
     assert await broken() == [
         "a payout that is under way has an operation under way, and one that was paid a transfer that succeeded"
     ]
