@@ -19,7 +19,7 @@ from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
-from app import auth, funds, idempotency
+from app import audit, auth, funds, idempotency
 from app.answers import Answer, json_answer
 from app.db import Connection
 from app.errors import Problem
@@ -92,6 +92,7 @@ class Endpoint:
     answer: Any
     example: Any
     hidden: bool
+    audited: bool
 
     @property
     def takes_body(self) -> bool:
@@ -117,6 +118,7 @@ def endpoint(
     problems: tuple[str, ...] = (),
     example: Any = None,
     hidden: bool = False,
+    audited: bool = False,
 ) -> Callable[[Handler], HTTPRouteHandler]:
     """Make a handler a route.
 
@@ -125,7 +127,8 @@ def endpoint(
     · uses: default `read` for GET, else `write` · limit: bytes of body · consumes, produces: types other than JSON
     · bodies: by media type, what a handler reads by itself, for the description
     · problems: slugs of its own refusals, for the description · example: of a body, where the fields' own do not make a
-    sensible one · hidden: a page, no part of the API description.
+    sensible one · hidden: a page, no part of the API description · audited: an operator's looking is kept in the audit
+    log too, as whatever they change is.
     """
 
     def decorate(handler: Handler) -> HTTPRouteHandler:
@@ -156,6 +159,7 @@ def endpoint(
             answer=hints.get("return"),
             example=example,
             hidden=hidden,
+            audited=audited,
         )
         _check(spec, signature(handler).parameters)
 
@@ -214,8 +218,12 @@ async def serve(spec: Endpoint, request: AnyRequest) -> ASGIApp:
         if spec.by:
             async with services.database.read() as connection:
                 actor = await auth.identify(connection, request, spec.by, spec.scope, optional=spec.optional)
-        call = Call(request, services, actor)
-        return _answer(spec, call, await spec.handler(call, **_arguments(spec, request, body)))
+        call, arguments = Call(request, services, actor), _arguments(spec, request, body)
+        result = await spec.handler(call, **arguments)
+        if audit.wanted(spec, call):
+            async with services.database.transaction() as connection:
+                await audit.keep(connection, spec, call, arguments, result)
+        return _answer(spec, call, result)
     async with services.database.read() as connection:
         actor = await auth.identify(connection, request, spec.by, spec.scope, optional=spec.optional)
         arguments = _arguments(spec, request, body)
@@ -226,20 +234,31 @@ async def serve(spec: Endpoint, request: AnyRequest) -> ASGIApp:
             except InsufficientFunds as refusal:
                 # Looked up once the transaction is over: within it nothing more can be asked.
                 raise await funds.explain(connection, call.actor, refusal) from None
-        return _answer(spec, call, await spec.handler(call, **arguments))
+        result = await spec.handler(call, **arguments)
+        if audit.wanted(spec, call):
+            await audit.keep(connection, spec, call, arguments, result)
+        return _answer(spec, call, result)
+
+
+async def act(spec: Endpoint, call: Call, arguments: dict[str, Any]) -> Any:
+    """Run a handler inside the call's transaction; what an operator does is kept in the audit log with it."""
+    result = await spec.handler(call, **arguments)
+    if audit.wanted(spec, call):
+        await audit.keep(call.connection, spec, call, arguments, result)
+    return result
 
 
 async def _write(spec: Endpoint, call: Call, body: bytes, arguments: dict[str, Any]) -> ASGIApp:
     key = idempotency.key_of(call.request) if spec.once else None
     async with call.services.database.transaction(call.connection):
         if key is None:
-            return _answer(spec, call, await spec.handler(call, **arguments))
+            return _answer(spec, call, await act(spec, call, arguments))
         asked = idempotency.asked(call.actor, key, call.request, body)
         seal = call.services.config.secret_key if spec.sealed else None
         kept = await idempotency.begin(call.connection, asked, seal=seal)
         if kept is not None:
             return kept
-        answer = _answer(spec, call, await spec.handler(call, **arguments))
+        answer = _answer(spec, call, await act(spec, call, arguments))
         await idempotency.keep(call.connection, asked, answer, seal=seal)
         return answer
 

@@ -8,7 +8,8 @@ from urllib.parse import parse_qsl
 from litestar.datastructures import UploadFile
 from litestar.handlers import HTTPRouteHandler
 
-from app.edge import Call, endpoint_of
+from app import audit
+from app.edge import Call, act, endpoint_of
 from app.errors import Problem
 from app.strict import decode_query
 
@@ -83,10 +84,14 @@ async def perform(route: HTTPRouteHandler, call: Call, **given: Any) -> Any:
     if spec is None:
         raise TypeError("this is no operation")
     if spec.uses == "own":
-        return await spec.handler(call, **given)
+        result = await spec.handler(call, **given)
+        if audit.wanted(spec, call):
+            async with call.services.database.transaction() as connection:
+                await audit.keep(connection, spec, call, given, result)
+        return result
     async with call.services.database.transaction() as connection:
         call.connection_or_none = connection
         try:
-            return await spec.handler(call, **given)
+            return await act(spec, call, given)
         finally:
             call.connection_or_none = None
