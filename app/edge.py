@@ -150,7 +150,7 @@ def endpoint(
             bodies=bodies or {},
             produces=produces,
             problems=problems,
-            group=handler.__module__.rsplit(".", 1)[-1],
+            group=_group(handler.__module__),
             description=cleandoc(handler.__doc__ or ""),
             handler=handler,
             parameters={name: hints[name] for name in names if name not in ("query", "data")},
@@ -166,6 +166,12 @@ def endpoint(
         return _route(spec)
 
     return decorate
+
+
+def _group(module: str) -> str:
+    """app.routes.tasks -> tasks; app.routes.operator.runs -> operator runs."""
+    parts = module.split(".")
+    return " ".join(parts[2:]) or parts[-1]
 
 
 def _route(spec: Endpoint) -> HTTPRouteHandler:

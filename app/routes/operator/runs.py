@@ -1,6 +1,5 @@
-"""What operators do: payout runs, holds, and a look at whether the books agree with Stripe's."""
+"""Payout runs: made, submitted, approved by somebody else, executed."""
 
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -8,13 +7,9 @@ from litestar.handlers import HTTPRouteHandler
 
 from app.auth import OPERATOR
 from app.edge import Call, endpoint
-from app.errors import Problem
-from app.gateways.stripe import Ambiguous, Definite, RateLimited
-from app.money.outgoing import stripe_of
 from app.money.runs import queue_run
 from app.paging import Page, Window, page, read_uuid
-from app.reconciliation import Reconciliation, reconcile
-from market import ids, payout_accounts, payout_views, payouts
+from market import ids, payout_views, payouts
 from market.money import LARGEST, Currency
 from market.payout_views import Line, Run
 
@@ -24,13 +19,6 @@ class RunDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     currency: Currency = "usd"
     minimum: Annotated[int, msgspec.Meta(ge=1, le=LARGEST, examples=[100])] = 100
-
-
-class Hold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Why somebody is not paid for now, and until when; without a time, until it is released."""
-
-    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=500, examples=["identity under review"])]
-    expires_at: datetime | None = None
 
 
 @endpoint("POST", "/v1/operator/payout-runs", by=OPERATOR, once=True, status=201)
@@ -96,28 +84,6 @@ async def execute_payout_run(call: Call, run_id: str) -> Run:
     return await payout_views.get(call.connection, run)
 
 
-@endpoint("PUT", "/v1/operator/people/{person_id}/hold", by=OPERATOR, status=204)
-async def hold_person(call: Call, person_id: str, data: Hold) -> None:
-    """Keep somebody out of payouts. Replaces an earlier hold."""
-    person = ids.read("person", person_id)
-    await payout_accounts.hold(call.connection, person, call.actor.owner, data.reason, data.expires_at)
-
-
-@endpoint("DELETE", "/v1/operator/people/{person_id}/hold", by=OPERATOR)
-async def release_person(call: Call, person_id: str) -> None:
-    """End a hold."""
-    await payout_accounts.release(call.connection, ids.read("person", person_id), call.actor.owner)
-
-
-@endpoint("GET", "/v1/operator/reconciliation", by=OPERATOR, uses="own", problems=("unavailable",))
-async def get_reconciliation(call: Call) -> Reconciliation:
-    """The ledger's `stripe:clearing` beside what Stripe holds, and Stripe's lines that the ledger does not know."""
-    try:
-        return await reconcile(call.services.database, stripe_of(call.services))
-    except (Definite, Ambiguous, RateLimited) as failure:
-        raise Problem("unavailable", "Stripe does not answer just now.") from failure
-
-
 ROUTES: list[HTTPRouteHandler] = [
     make_payout_run,
     list_payout_runs,
@@ -126,7 +92,4 @@ ROUTES: list[HTTPRouteHandler] = [
     submit_payout_run,
     approve_payout_run,
     execute_payout_run,
-    hold_person,
-    release_person,
-    get_reconciliation,
 ]
