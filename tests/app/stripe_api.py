@@ -47,6 +47,22 @@ class Caller:
     def get(self, path: str) -> Any:
         return self.http.get(path).json()
 
+    def list(self, path: str, account: str = "") -> list[Any]:
+        headers = {"Stripe-Account": account} if account else {}
+        found: list[Any] = self.http.get(path, headers=headers).json()["data"]
+        return found
+
+    def control(self, path: str, **body: Any) -> Any:
+        """What the control door answers; it must not refuse."""
+        answer = self.http.post(f"/control{path}", json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def events_of(self, identifier: str) -> list[str]:
+        """Types of the v1 events about an object, oldest first."""
+        found = self.list("/v1/events?limit=100")[::-1]
+        return [event["type"] for event in found if event["data"]["object"].get("id") == identifier]
+
     def balance(self, account: str = "") -> int:
         headers = {"Stripe-Account": account} if account else {}
         found = self.http.get("/v1/balance", headers=headers).json()

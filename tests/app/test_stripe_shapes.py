@@ -36,11 +36,17 @@ def test_every_answer_has_the_shape_that_the_sdk_expects(sandbox: Sandbox) -> No
     session = caller.post("/v1/checkout/sessions", {**CHECKOUT, "customer": customer["id"]}).json()
     account = caller.recipient(sandbox)
     transfer = caller.post("/v1/transfers", {"amount": "5", "currency": "usd", "destination": account}).json()
+    refund = caller.post("/v1/refunds", {"payment_intent": intent["id"], "amount": "20"}).json()
+    reversal = caller.post(f"/v1/transfers/{transfer['id']}/reversals", {"amount": "2"}).json()
+    caller.control(f"/refunds/{refund['id']}/fail")
+    warning = caller.control(f"/charges/{intent['latest_charge']}/fraud_warning")
+    dispute = caller.control(f"/charges/{intent['latest_charge']}/dispute")
     event = caller.get("/v1/events?limit=1")["data"][0]
     notice = caller.get("/v2/core/events?limit=1")["data"][0]
     name = {"customer": customer["id"], "payment_method": card["id"], "intent": intent["id"], "session": session["id"],
             "charge": intent["latest_charge"], "transfer": transfer["id"], "account": account, "event": event["id"],
-            "line": transfer["balance_transaction"], "notice": notice["id"]}  # fmt: skip
+            "line": transfer["balance_transaction"], "notice": notice["id"], "refund": refund["id"],
+            "dispute": dispute["id"], "warning": warning["id"]}  # fmt: skip
     seen = {
         "post /v1/customers": customer,
         "post /v1/customers/{customer}": caller.post(f"/v1/customers/{name['customer']}", {"name": "Ada"}).json(),
@@ -59,6 +65,18 @@ def test_every_answer_has_the_shape_that_the_sdk_expects(sandbox: Sandbox) -> No
         "post /v2/core/accounts/{id}": caller.post(f"/v2/core/accounts/{account}", {"display_name": "B"}).json(),
         "post /v2/core/account_links": caller.post("/v2/core/account_links", onboarding(account)).json(),
         "post /v1/transfers": transfer,
+        "post /v1/transfers/{transfer}": caller.post(f"/v1/transfers/{transfer['id']}", {"metadata[a]": "b"}).json(),
+        "post /v1/transfers/{id}/reversals": reversal,
+        "get /v1/transfers/{id}/reversals": caller.get(f"/v1/transfers/{transfer['id']}/reversals"),
+        "get /v1/transfers/{transfer}/reversals/{id}": caller.get(
+            f"/v1/transfers/{transfer['id']}/reversals/{reversal['id']}"
+        ),
+        "post /v1/refunds": refund,
+        "post /v1/refunds/{refund}": caller.post(f"/v1/refunds/{refund['id']}", {"metadata[a]": "b"}).json(),
+        "post /v1/disputes/{dispute}": caller.post(
+            f"/v1/disputes/{dispute['id']}", {"evidence[uncategorized_text]": "A photo.", "submit": "false"}
+        ).json(),
+        "post /v1/disputes/{dispute}/close": caller.post(f"/v1/disputes/{dispute['id']}/close").json(),
     }
     gets = {
         "get /v1/customers/{customer}": "customer", "get /v1/customers": "", "get /v1/payment_intents": "",
@@ -68,6 +86,9 @@ def test_every_answer_has_the_shape_that_the_sdk_expects(sandbox: Sandbox) -> No
         "get /v1/checkout/sessions/{session}": "session", "get /v1/balance_transactions": "",
         "get /v1/balance_transactions/{id}": "line", "get /v1/transfers": "", "get /v1/events": "",
         "get /v1/transfers/{transfer}": "transfer", "get /v1/events/{id}": "event", "get /v2/core/events": "",
+        "get /v1/refunds": "", "get /v1/refunds/{refund}": "refund", "get /v1/disputes": "",
+        "get /v1/disputes/{dispute}": "dispute", "get /v1/radar/early_fraud_warnings": "",
+        "get /v1/radar/early_fraud_warnings/{early_fraud_warning}": "warning",
         "get /v2/core/events/{id}": "notice", "get /v2/core/accounts": "", "get /v2/core/accounts/{id}": "account",
     }  # fmt: skip
     for operation, what in gets.items():

@@ -10,18 +10,38 @@ import hashlib
 import json
 import logging
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any
 
-from app.sandbox.stripe import accounts, books, cards, checkout, customers, events, payments, transfers
+from app.sandbox.stripe import (
+    accounts,
+    books,
+    cards,
+    checkout,
+    customers,
+    disputes,
+    events,
+    faults,
+    fraud,
+    payments,
+    refunds,
+    reversals,
+    transfers,
+)
 from app.sandbox.stripe.errors import StripeRefusal, invalid
 from app.sandbox.stripe.form import decode
 from app.sandbox.stripe.operations import OPERATIONS, Call, Operation, expand, match
+from app.sandbox.stripe.schedule import perform_due
 from app.sandbox.stripe.schema import Schemas
 from app.sandbox.stripe.store import Object, State, Store
 
 logger = logging.getLogger(__name__)
 # Importing these files fills OPERATIONS.
-MODULES = (accounts, books, cards, checkout, customers, events, payments, transfers)
+MODULES = (
+    accounts, books, cards, checkout, customers, disputes, events, fraud, payments, refunds, reversals, transfers,
+)  # fmt: skip
+CONNECTED = ("/v1/balance", "/v1/balance_transactions", "/v1/payouts")
+"""What is served for connected accounts too, reading only."""
 KEY_LIFE_S = {"/v1/": 24 * 3600, "/v2/": 30 * 24 * 3600}
 MAX_KEY_LENGTH = 255
 
@@ -52,6 +72,7 @@ class Admitted:
     scope: str
     """Keys are remembered per API key, connected account and API generation."""
     fingerprint: str
+    fault: faults.FaultRule | None = None
 
     @property
     def remembers(self) -> bool:
@@ -66,6 +87,11 @@ def refused(refusal: StripeRefusal) -> Reply:
     return Reply(refusal.status, json.dumps(refusal.body))
 
 
+@cache
+def _schemas() -> Schemas:
+    return Schemas(OPERATIONS)
+
+
 @dataclass
 class Api:
     """The sandbox's API over one store."""
@@ -73,17 +99,33 @@ class Api:
     store: Store
     public_url: str
     webhooks: bool
-    schemas: Schemas = field(default_factory=lambda: Schemas(OPERATIONS))
+    schemas: Schemas = field(default_factory=_schemas)
+    script: faults.Faults = field(default_factory=faults.Faults)
     _in_flight: set[tuple[str, str]] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        self.store.perform_due = partial(perform_due, call=self.own_call())
+
+    def own_call(self, path: str = "", request_id: str = "") -> Call:
+        """What happens without an API request: on a page, at the control door, or by itself."""
+        return Call({}, {}, path, "", request_id, "", self.public_url, self.webhooks)
+
     async def answer(self, request: Request, request_id: str) -> Reply:
+        """Raises `faults.NoAnswer` and `faults.ConnectionLost` where the script wants them."""
+        rule = self.script.pick(request.verb, request.path) if self.script.lines else None
         try:
-            admitted = self.admit(request, request_id)
-            if not admitted.remembers:
-                return await self.execute(admitted)
-            return await self._once(admitted, admitted.call.idempotency_key)
+            if rule is not None:
+                faults.before(rule)
+            admitted = self.admit(request, request_id, rule)
+            if admitted.remembers:
+                reply = await self._once(admitted, admitted.call.idempotency_key)
+            else:
+                reply = await self.execute(admitted)
         except StripeRefusal as refusal:
-            return refused(refusal)
+            reply = refused(refusal)
+        if rule is not None:
+            faults.after(rule)
+        return reply
 
     async def _once(self, admitted: Admitted, key: str) -> Reply:
         slot = (admitted.scope, key)
@@ -97,7 +139,7 @@ class Api:
         finally:
             self._in_flight.discard(slot)
 
-    def admit(self, request: Request, request_id: str) -> Admitted:
+    def admit(self, request: Request, request_id: str, rule: faults.FaultRule | None = None) -> Admitted:
         """Raises `StripeRefusal` for anything that never begins to execute; such answers are not remembered."""
         api_key = authenticate(request)
         found = match(request.verb, request.path)
@@ -106,18 +148,22 @@ class Api:
             raise StripeRefusal(404, message)
         one, names = found
         given = self._params(request)
+        # What a list of v2 calls its next page is no parameter of the SDK's: it follows `next_page_url` as it stands.
+        page = given.pop("page", "") if request.path.startswith("/v2/") and request.verb == "get" else ""
         params = self.schemas.request(one.verb, one.path, given)
         one.refuse_unsupported(params)
         account = request.headers.get("stripe-account", "")
-        if account and one.path != "/v1/balance":
-            raise invalid("The sandbox acts for connected accounts only in GET /v1/balance.", param="Stripe-Account")
+        if account and not (one.verb == "get" and one.path.startswith(CONNECTED)):
+            message = f"The sandbox acts for connected accounts only in GET of {', '.join(CONNECTED)}."
+            raise invalid(message, param="Stripe-Account")
         key = request.headers.get("idempotency-key", "")
         if len(key) > MAX_KEY_LENGTH:
             raise invalid(f"Idempotency keys are at most {MAX_KEY_LENGTH} characters.")
-        call = Call(params, names, request.path, account, request_id, key, self.public_url, self.webhooks)
+        whose = (account, request_id, key, self.public_url, self.webhooks)
+        call = Call(params, names, request.path, *whose, request.query, str(page))
         content = f"{request.verb} {request.path} {json.dumps(given, sort_keys=True)}"
         scope = f"{request.path[:4]} {hashlib.sha256(api_key.encode()).hexdigest()[:16]} {account}"
-        return Admitted(one, call, scope, hashlib.sha256(content.encode()).hexdigest())
+        return Admitted(one, call, scope, hashlib.sha256(content.encode()).hexdigest(), rule)
 
     def _params(self, request: Request) -> dict[str, Any]:
         if request.path.startswith("/v2/"):
@@ -199,7 +245,9 @@ def remember(state: State, admitted: Admitted, reply: Reply) -> None:
 
 
 def _perform(state: State, admitted: Admitted) -> Reply:
-    call = admitted.call
+    call, rule = admitted.call, admitted.fault
+    if rule is not None:
+        faults.instead(rule)
     try:
         thing: Object = json.loads(json.dumps(admitted.operation.function(state, call)))
     except StripeRefusal as refusal:
@@ -208,7 +256,11 @@ def _perform(state: State, admitted: Admitted) -> Reply:
         raise
     if call.params.get("expand"):
         expand(state, thing, call.params["expand"])
-    reply = Reply(200, json.dumps(thing))
+    reply = kept = Reply(200, json.dumps(thing))
+    if rule is not None and rule.fault == "error_after":
+        # The effect stands. v1 replays the 500 for as long as the key lives; v2 answers with what was done after all.
+        reply = refused(faults.server_error())
+        kept = reply if admitted.remembers_failures else kept
     if admitted.remembers:
-        remember(state, admitted, reply)
+        remember(state, admitted, kept)
     return reply

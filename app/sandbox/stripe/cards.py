@@ -17,7 +17,15 @@ class Card:
     """decline_code of every charge, '' when charges succeed."""
     attaches: bool = True
     needs_owner: bool = False
-    """Wants the owner present (3-D Secure), so an off-session charge is refused."""
+    """Wants the owner present (3-D Secure) at every charge, so an off-session charge is refused."""
+    refunds: str = ""
+    """What its bank does with refunds: '' takes them, `fails` sends them back later, `late` takes them later."""
+    disputed_as: str = ""
+    """Reason of the dispute that follows each charge at once, '' for none."""
+    inquires: bool = False
+    """That dispute is an inquiry, which moves no money."""
+    suspected: bool = False
+    """Each charge is followed by an early fraud warning."""
 
 
 CARDS = {
@@ -29,6 +37,12 @@ CARDS = {
     "pm_card_chargeDeclinedInsufficientFunds": Card("visa", "9995", "insufficient_funds", attaches=False),
     "pm_card_chargeCustomerFail": Card("visa", "0341", "generic_decline"),
     "pm_card_authenticationRequired": Card("visa", "3184", needs_owner=True),
+    "pm_card_refundFail": Card("visa", "5126", refunds="fails"),
+    "pm_card_pendingRefund": Card("visa", "7726", refunds="late"),
+    "pm_card_createDispute": Card("visa", "0259", disputed_as="fraudulent"),
+    "pm_card_createDisputeProductNotReceived": Card("visa", "2685", disputed_as="product_not_received"),
+    "pm_card_createDisputeInquiry": Card("visa", "1976", disputed_as="general", inquires=True),
+    "pm_card_createIssuerFraudRecord": Card("visa", "5423", suspected=True),
 }
 BY_LAST4 = {card.last4: card for card in CARDS.values()}
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from app.sandbox.stripe.errors import invalid, unsupported
 from app.sandbox.stripe.store import Object, State
@@ -28,6 +29,16 @@ class Call:
     idempotency_key: str
     public_url: str
     webhooks: bool
+    query: str = ""
+    page: str = ""
+    """Where a list of API v2 goes on: the id of the last object of the page before."""
+
+    def next_page_url(self, found: list[Object], more: bool) -> str | None:
+        """What leads from this page of an API v2 list to the next."""
+        if not more:
+            return None
+        kept = [(name, value) for name, value in parse_qsl(self.query) if name != "page"]
+        return f"{self.path}?{urlencode([*kept, ('page', found[-1]['id'])])}"
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,8 @@ class Operation:
 
 
 OPERATIONS: dict[tuple[str, str], Operation] = {}
+_BY_SHAPE: dict[tuple[str, int], list[Operation]] = {}
+"""The same by verb and number of slashes, so that a request is compared with few of them."""
 
 
 def operation(
@@ -54,15 +67,16 @@ def operation(
     pattern = re.compile("^" + re.sub(r"{(\w+)}", r"(?P<\1>[A-Za-z0-9_]{1,255})", path) + "$")
 
     def register(function: Callable[[State, Call], Object]) -> Callable[[State, Call], Object]:
-        OPERATIONS[verb, path] = Operation(verb, path, supports, function, pattern)
+        OPERATIONS[verb, path] = one = Operation(verb, path, supports, function, pattern)
+        _BY_SHAPE.setdefault((verb, path.count("/")), []).append(one)
         return function
 
     return register
 
 
 def match(verb: str, path: str) -> tuple[Operation, dict[str, str]] | None:
-    for one in OPERATIONS.values():
-        if one.verb == verb and (found := one.pattern.match(path)):
+    for one in _BY_SHAPE.get((verb, path.count("/")), ()):
+        if found := one.pattern.match(path):
             return one, found.groupdict()
     return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.sandbox.stripe import cards
+from app.sandbox.stripe import cards, disputes, fraud
 from app.sandbox.stripe.books import card_fee, check_amount, record
 from app.sandbox.stripe.errors import CardRefusal, invalid
 from app.sandbox.stripe.events import emit
@@ -80,7 +80,17 @@ def confirm_intent(state: State, call: Call, intent: Object, method: Object, off
     if intent["setup_future_usage"] and intent["customer"]:
         cards.attach(state, method, intent["customer"])
     emit(state, call, "payment_intent.succeeded", intent)
-    return state.put(intent)
+    state.put(intent)
+    _aftermath(state, call, charge, card)
+    return intent
+
+
+def _aftermath(state: State, call: Call, charge: Object, card: cards.Card) -> None:
+    """What the bank of some test cards does at once."""
+    if card.disputed_as:
+        disputes.open_dispute(state, call, charge, None, card.disputed_as, card.inquires)
+    if card.suspected:
+        fraud.warn(state, call, charge)
 
 
 def _fail(state: State, call: Call, intent: Object, method: Object, decline: str) -> None:

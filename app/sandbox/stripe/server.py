@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -15,13 +16,19 @@ from litestar.datastructures import State as AppState
 from litestar.enums import HttpMethod, MediaType
 from litestar.exceptions import HTTPException
 from litestar.response import Redirect
+from litestar.response.base import ASGIResponse
+from litestar.types import HTTPResponseStartEvent, Receive, Scope, Send
 
-from app.sandbox.stripe import api, pages
+from app.sandbox.stripe import api, control, control_money, pages
 from app.sandbox.stripe.delivery import deliver_forever
 from app.sandbox.stripe.errors import CardRefusal, StripeRefusal
+from app.sandbox.stripe.faults import ConnectionLost, NoAnswer
 from app.sandbox.stripe.operations import Call
 from app.sandbox.stripe.store import Store, new_id
 
+# Importing it fills the control door.
+MODULES = (control_money,)
+NOT_FROM_HERE = ("origin", "sec-fetch-site", "x-forwarded-for", "forwarded")
 MAX_BODY_BYTES = 1_000_000
 PlainRequest = Request[Any, Any, AppState]
 
@@ -36,7 +43,9 @@ class Settings:
     webhook_secret: str
 
 
-def create_app(settings: Settings) -> Litestar:
+def create_app(settings: Settings, served: api.Api | None = None) -> Litestar:
+    """served: one that lives longer than the application, in place of one of its own."""
+
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncGenerator[None, None]:
         store = Store(settings.state)
@@ -54,8 +63,9 @@ def create_app(settings: Settings) -> Litestar:
             await store.close()
 
     return Litestar(
-        [serve_api, health, show_checkout, send_checkout, show_onboarding, send_onboarding],
-        lifespan=[lifespan],
+        [serve_api, serve_control, health, show_checkout, send_checkout, show_onboarding, send_onboarding],
+        state=AppState({"api": served} if served else {}),
+        lifespan=[] if served else [lifespan],
         openapi_config=None,
         logging_config=None,
         request_max_body_size=MAX_BODY_BYTES,
@@ -73,13 +83,56 @@ async def serve_api(request: PlainRequest) -> Response[bytes]:
     request_id = new_id("req")
     headers = {name.lower(): value for name, value in request.headers.items()}
     asked = api.Request(request.method.lower(), request.url.path, request.url.query, await request.body(), headers)
-    reply = await served.answer(asked, request_id)
+    try:
+        reply = await served.answer(asked, request_id)
+    except NoAnswer as silence:
+        await _silence(request, silence.seconds)
+        return Severed(b"")
+    except ConnectionLost:
+        return Severed(b"")
     answer_headers = {"Request-Id": request_id}
     if reply.replayed:
         answer_headers["Idempotent-Replayed"] = "true"
     if "idempotency-key" in headers:
         answer_headers["Idempotency-Key"] = headers["idempotency-key"]
     return Response(reply.body.encode(), status_code=reply.status, media_type=MediaType.JSON, headers=answer_headers)
+
+
+class BrokenOff(ASGIResponse):
+    """An answer that ends before its content does: the server drops the connection, and the client sees it lost."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        start: HTTPResponseStartEvent = {
+            "type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100")],
+        }  # fmt: skip
+        await send(start)
+        await send({"type": "http.response.body", "body": b"{", "more_body": True})
+
+
+class Severed(Response[bytes]):
+    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:
+        return BrokenOff()
+
+
+async def _silence(request: PlainRequest, seconds: float) -> None:
+    """Until the caller goes away, at most so long."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            message = await request.receive()
+            while message["type"] != "http.disconnect":
+                message = await request.receive()
+
+
+@route("/control/{rest:path}", http_method=[HttpMethod.GET, HttpMethod.POST, HttpMethod.DELETE], status_code=200)
+async def serve_control(request: PlainRequest) -> Response[bytes]:
+    """For programs on this machine only: a browser says where it comes from, a proxy for whom it asks."""
+    near = request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
+    if near and not any(name in request.headers for name in NOT_FROM_HERE):
+        verb, path = request.method.lower(), request.url.path
+        reply = await control.answer(request.app.state.api, verb, path, await request.body())
+    else:
+        reply = api.refused(StripeRefusal(403, "The control door opens to programs on the same machine only."))
+    return Response(reply.body.encode(), status_code=reply.status, media_type=MediaType.JSON)
 
 
 @get("/health", media_type=MediaType.JSON)
@@ -91,7 +144,7 @@ async def health(request: PlainRequest) -> dict[str, str]:
 def _page_call(request: PlainRequest) -> Call:
     """What a page does has no API request behind it, hence no idempotency key."""
     served: api.Api = request.app.state.api
-    return Call({}, {}, request.url.path, "", new_id("req"), "", served.public_url, served.webhooks)
+    return served.own_call(request.url.path, new_id("req"))
 
 
 @get("/checkout/{identifier:str}", media_type=MediaType.HTML)

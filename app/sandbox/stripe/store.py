@@ -1,7 +1,7 @@
 """The sandbox's memory: one SQLite file (WAL, fsync on every commit), one writer thread, one transaction a call.
 
 An acknowledged call is on disk before its answer leaves, and so is the outbox row of every event it caused: `kill -9`
-at any moment loses neither.
+at any moment loses neither. What falls due later (`scheduled`) happens before the first call after its time.
 """
 
 from __future__ import annotations
@@ -15,52 +15,50 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
 from app.sandbox.stripe.errors import StripeRefusal, invalid, missing
+from app.sandbox.stripe.tables import TABLES, bring_up_to_date
+from app.sandbox.stripe.webhook_rules import NEVER, WebhookQueue
 
 Object = dict[str, Any]
 Result = TypeVar("Result")
 ALPHABET = string.ascii_letters + string.digits
-TABLES = """
-CREATE TABLE IF NOT EXISTS object (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, body TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS object_by_kind ON object (kind, seq);
-CREATE INDEX IF NOT EXISTS object_by_group ON object (kind, json_extract(body, '$.transfer_group'), seq);
-CREATE INDEX IF NOT EXISTS object_by_customer ON object (kind, json_extract(body, '$.customer'), seq);
-CREATE INDEX IF NOT EXISTS object_by_source ON object (kind, json_extract(body, '$.source'), seq);
-CREATE TABLE IF NOT EXISTS balance (
-  account TEXT NOT NULL, currency TEXT NOT NULL, available INTEGER NOT NULL, PRIMARY KEY (account, currency));
-CREATE TABLE IF NOT EXISTS event (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, type TEXT NOT NULL,
-  object_id TEXT NOT NULL, body TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS delivery (
-  event_seq INTEGER PRIMARY KEY REFERENCES event, attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL,
-  last_error TEXT NOT NULL DEFAULT '');
-CREATE INDEX IF NOT EXISTS delivery_due ON delivery (due);
-CREATE TABLE IF NOT EXISTS idempotency (
-  scope TEXT NOT NULL, key TEXT NOT NULL, fingerprint TEXT NOT NULL, status INTEGER NOT NULL, body TEXT NOT NULL,
-  created REAL NOT NULL, PRIMARY KEY (scope, key));
-"""
 
 
 def new_id(prefix: str) -> str:
     return f"{prefix}_" + "".join(secrets.choice(ALPHABET) for _ in range(24))
 
 
+@dataclass
+class Conditions:
+    """What the control door sets and a restart keeps."""
+
+    ahead_s: float = 0.0
+    """How far the sandbox's clock is ahead of the machine's."""
+    pending_s: int = 0
+    """How long a card payment stays pending before transfers can use it."""
+
+
 class State:
     """What one call may read and write; alive only inside its transaction."""
 
-    def __init__(self, db: sqlite3.Connection, now: float) -> None:
+    def __init__(self, db: sqlite3.Connection, now: float, conditions: Conditions, webhooks: WebhookQueue) -> None:
         self.db = db
         self.now = int(now)
+        self.conditions = conditions
+        self.webhooks = webhooks
+        self.soonest = inf
+        """The earliest time that this call has scheduled something for."""
 
-    def put(self, thing: Object) -> Object:
-        """Insert or replace by id. The kind is the object's own `object` field."""
+    def put(self, thing: Object, account: str = "") -> Object:
+        """Insert or replace by id. The kind is the object's own `object` field, and whose it is when not ours."""
         self.db.execute(
             "INSERT INTO object (id, kind, body) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
-            (thing["id"], thing["object"], json.dumps(thing)),
+            (thing["id"], kind_of(thing["object"], account), json.dumps(thing)),
         )
         return thing
 
@@ -68,15 +66,21 @@ class State:
         row = self.db.execute("SELECT body FROM object WHERE id = ?", (identifier,)).fetchone()
         return None if row is None else dict(json.loads(row[0]))
 
-    def get(self, kind: str, identifier: str) -> Object:
-        """Raises `StripeRefusal` (404) when there is no such object of that kind."""
-        found = self.find(identifier)
-        if found is None or found["object"] != kind:
+    def get(self, kind: str, identifier: str, account: str = "") -> Object:
+        """Raises `StripeRefusal` (404) when the account ('': the platform) has no such object of that kind."""
+        row = self.db.execute("SELECT kind, body FROM object WHERE id = ?", (identifier,)).fetchone()
+        if row is None or row[0] != kind_of(kind, account):
             raise missing(kind, identifier)
-        return found
+        return dict(json.loads(row[1]))
 
-    def page(self, kind: str, params: dict[str, Any], filters: dict[str, Any], url: str) -> Object:
+    def owner(self, identifier: str) -> str:
+        """The connected account that an object belongs to, '' for the platform."""
+        row = self.db.execute("SELECT kind FROM object WHERE id = ?", (identifier,)).fetchone()
+        return "" if row is None else str(row[0]).partition("@")[2]
+
+    def page(self, kind: str, params: dict[str, Any], filters: dict[str, Any], url: str, account: str = "") -> Object:
         """A v1 list, newest first. `filters` maps field names of the object to wanted values; None means any."""
+        kind = kind_of(kind, account)
         where, values = ["kind = ?"], [kind]
         for name, value in filters.items():
             if value is not None:
@@ -120,16 +124,37 @@ class State:
         ).fetchone()
         return 0 if row is None else int(row[0])
 
-    def move(self, account: str, currency: str, amount: int) -> None:
+    def move(self, account: str, currency: str, available: int, pending: int = 0) -> None:
         self.db.execute(
-            "INSERT INTO balance VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET available = available + excluded.available",
-            (account, currency, amount),
+            "INSERT INTO balance (account, currency, available, pending) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " available = available + excluded.available, pending = pending + excluded.pending",
+            (account, currency, available, pending),
         )
 
-    def balances(self, account: str) -> list[tuple[str, int]]:
+    def balances(self, account: str) -> list[tuple[str, int, int]]:
+        """(currency, available, pending) of an account."""
         return self.db.execute(
-            "SELECT currency, available FROM balance WHERE account = ? ORDER BY currency", (account,)
+            "SELECT currency, available, pending FROM balance WHERE account = ? ORDER BY currency", (account,)
         ).fetchall()
+
+    def schedule(self, due: float, action: str, object_id: str, **details: Any) -> None:
+        """Let one of `schedule.ACTIONS` happen to an object once the sandbox's clock reaches `due`."""
+        self.db.execute(
+            "INSERT INTO scheduled (due, action, object_id, details) VALUES (?, ?, ?, ?)",
+            (due, action, object_id, json.dumps(details)),
+        )
+        self.soonest = min(self.soonest, due)
+
+    def unschedule(self, action: str, object_id: str) -> None:
+        self.db.execute("DELETE FROM scheduled WHERE action = ? AND object_id = ?", (action, object_id))
+
+    def hurry(self, action: str) -> None:
+        """Take up, before the next call, everything of this kind that waits without a time."""
+        moved = self.db.execute(
+            "UPDATE scheduled SET due = ? WHERE action = ? AND due = ?", (self.now, action, NEVER)
+        ).rowcount
+        if moved:
+            self.soonest = min(self.soonest, self.now)
 
     def record_event(self, event: Object, object_id: str, deliver: bool) -> None:
         """Write the event and, in the same transaction, its place in the delivery queue."""
@@ -138,18 +163,22 @@ class State:
             (event["id"], event["object"], event["type"], object_id, json.dumps(event)),
         )
         if deliver:
-            self.db.execute("INSERT INTO delivery (event_seq, due) VALUES (?, ?)", (cursor.lastrowid, 0.0))
+            self.webhooks.queue(self.db, int(cursor.lastrowid or 0))
 
     def events(
-        self, kind: str, params: dict[str, Any], types: list[str], object_id: str | None
+        self, kind: str, params: dict[str, Any], types: list[str], object_id: str | None, since: int | str
     ) -> tuple[list[Object], bool]:
-        where, values = ["kind = ?"], [kind]
+        """Newest first. since: the `created` of the oldest that is still kept, in the form that this kind has."""
+        where, values = ["kind = ?", "json_extract(body, '$.created') >= ?"], [kind, since]
         if types:
             where.append(f"type IN ({', '.join('?' * len(types))})")
             values.extend(types)
         if object_id is not None:
             where.append("object_id = ?")
             values.append(object_id)
+        if "delivery_success" in params:
+            unsent = "" if not params["delivery_success"] else "NOT "
+            where.append(f"seq {unsent}IN (SELECT event_seq FROM delivery)")
         return self._page("event", "kind = ?", kind, where, values, params)
 
     def event(self, kind: str, identifier: str) -> Object:
@@ -159,20 +188,38 @@ class State:
         return dict(json.loads(row[0]))
 
 
+def kind_of(name: str, account: str) -> str:
+    """What connected accounts own is kept apart from what is ours."""
+    return f"{name}@{account}" if account else name
+
+
 class Store:
     """Owns the file. `run` executes work in the writer thread inside one transaction."""
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stripe-sandbox-state")
+    def __init__(self, path: Path, *, inline: bool = False) -> None:
+        """`inline`: work runs in the caller's thread and nothing is synced to the disk, for sandboxes of one test."""
+        if str(path) != ":memory:":
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._thread = None if inline else ThreadPoolExecutor(1, thread_name_prefix="stripe-sandbox-state")
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute(f"PRAGMA journal_mode = {'MEMORY' if inline else 'WAL'}")
+        self._db.execute(f"PRAGMA synchronous = {'OFF' if inline else 'FULL'}")
         self._db.execute("PRAGMA foreign_keys = ON")
         self._db.executescript(TABLES)
-        self._db.execute("UPDATE delivery SET attempts = 0, due = 0")
+        bring_up_to_date(self._db)
+        self._db.execute("UPDATE delivery SET attempts = 0, due = 0 WHERE due < ?", (NEVER,))
+        self.conditions = self._kept_conditions()
+        self.webhooks = WebhookQueue()
         self.committed = asyncio.Event()
         """Set after every call's commit, so that the delivery loop need not poll."""
+        self.perform_due: Callable[[State], None] = lambda state: None
+        """Does what `scheduled` says is due; set by whoever knows the actions."""
+        self._next_due = self._soonest()
+
+    @property
+    def now(self) -> float:
+        """The sandbox's own clock, seconds since 1970."""
+        return time.time() + self.conditions.ahead_s
 
     async def run(self, work: Callable[[State], Result]) -> Result:
         try:
@@ -182,25 +229,52 @@ class Store:
 
     async def run_quietly(self, work: Callable[[State], Result]) -> Result:
         """The same without waking the delivery loop, for that loop itself."""
+        if self._thread is None:
+            return self._transaction(work)
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._transaction, work)
 
     def _transaction(self, work: Callable[[State], Result]) -> Result:
+        if self.now >= self._next_due:
+            with self._begun() as state:
+                self.perform_due(state)
+            self._next_due = self._soonest()
         with self._begun() as state:
             return work(state)
 
     @contextmanager
     def _begun(self) -> Iterator[State]:
         self._db.execute("BEGIN IMMEDIATE")
+        state = State(self._db, self.now, self.conditions, self.webhooks)
         try:
-            yield State(self._db, time.time())
+            yield state
         except StripeRefusal as refusal:
             self._db.execute("COMMIT" if refusal.keeps_effects else "ROLLBACK")
+            if refusal.keeps_effects:
+                self._next_due = min(self._next_due, state.soonest)
             raise
         except BaseException:
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
+        self._next_due = min(self._next_due, state.soonest)
+
+    def _soonest(self) -> float:
+        found = self._db.execute("SELECT min(due) FROM scheduled").fetchone()[0]
+        return inf if found is None else float(found)
+
+    def _kept_conditions(self) -> Conditions:
+        kept = dict(self._db.execute("SELECT name, value FROM condition").fetchall())
+        return Conditions(float(kept.get("ahead_s", 0)), int(kept.get("pending_s", 0)))
+
+    async def set_condition(self, name: str, value: float) -> None:
+        """Change one of the `Conditions` and keep it."""
+        sql = "INSERT INTO condition VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
+        await self.run(lambda state: state.db.execute(sql, (name, value)))
+        setattr(self.conditions, name, value)
 
     async def close(self) -> None:
+        if self._thread is None:
+            self._db.close()
+            return
         await asyncio.get_running_loop().run_in_executor(self._thread, self._db.close)
         self._thread.shutdown()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.sandbox.stripe import faults
 from app.sandbox.stripe.accounts import may_receive
 from app.sandbox.stripe.books import check_amount, record
 from app.sandbox.stripe.errors import invalid
@@ -20,15 +21,11 @@ def create(state: State, call: Call) -> Object:
     currency = check_amount(params["amount"], params["currency"], smallest=1)
     account = state.get("v2.core.account", params["destination"])
     if not may_receive(account):
-        raise invalid(
-            "Your destination account needs to have at least one of the following capabilities enabled: transfers",
-            code="insufficient_capabilities_for_transfer",
-            param="destination",
-        )
+        raise faults.inactive_capability()
     if state.available("", currency) < params["amount"]:
-        raise invalid("You have insufficient available funds in your Stripe account.", code="balance_insufficient")
-    identifier = new_id("tr")
-    state.move(account["id"], currency, params["amount"])
+        raise faults.balance_insufficient()
+    identifier, payment = new_id("tr"), new_id("py")
+    record(state, "payment", payment, currency, params["amount"], 0, "Payment from platform", account=account["id"])
     transfer = {
         "id": identifier,
         "object": "transfer",
@@ -39,7 +36,7 @@ def create(state: State, call: Call) -> Object:
         "currency": currency,
         "description": params.get("description"),
         "destination": account["id"],
-        "destination_payment": new_id("py"),
+        "destination_payment": payment,
         "livemode": False,
         "metadata": merge_metadata({}, params.get("metadata")),
         "reversals": {
@@ -54,6 +51,15 @@ def create(state: State, call: Call) -> Object:
         "transfer_group": params.get("transfer_group"),
     }
     emit(state, call, "transfer.created", transfer)
+    return state.put(transfer)
+
+
+@operation("post", "/v1/transfers/{transfer}", "metadata", "description", "expand")
+def update(state: State, call: Call) -> Object:
+    transfer = state.get("transfer", call.names["transfer"])
+    transfer["description"] = call.params.get("description", transfer["description"])
+    transfer["metadata"] = merge_metadata(transfer["metadata"], call.params.get("metadata"))
+    emit(state, call, "transfer.updated", transfer)
     return state.put(transfer)
 
 
