@@ -10,6 +10,7 @@ PREFIXES = {
     "account": "acct", "key": "key", "person": "prsn", "operator": "oper", "task": "task", "claim": "claim",
     "submission": "sub", "observation": "obs", "dataset": "data", "model": "model", "funding": "fund",
     "payout_run": "run", "payout": "pay", "event": "evt",
+    "dispute": "disp", "fraud_warning": "efw", "money_decision": "dec",
 }  # fmt: skip
 
 
