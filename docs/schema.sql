@@ -210,14 +210,21 @@ CREATE FUNCTION public.money_stopped(op_kind text) RETURNS boolean
     CASE op_kind WHEN 'transfer' THEN 'payouts' WHEN 'refund' THEN 'refunds' WHEN 'charge' THEN 'top_ups'
       WHEN 'checkout' THEN 'top_ups' ELSE op_kind END), false) $$;
 
+CREATE FUNCTION public.payout_approval_stays() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$BEGIN
+  RAISE EXCEPTION 'an approval stays as it was given; another one takes its place' USING ERRCODE = 'PR001'; END$$;
+
 CREATE FUNCTION public.payout_frozen() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 DECLARE state payout_run_status;
 BEGIN
   IF TG_OP = 'UPDATE' THEN
-    IF (OLD.id, OLD.run_id, OLD.person_id, OLD.amount, OLD.currency, OLD.destination)
-      IS NOT DISTINCT FROM (NEW.id, NEW.run_id, NEW.person_id, NEW.amount, NEW.currency, NEW.destination)
+    IF (OLD.id, OLD.run_id, OLD.person_id, OLD.amount, OLD.currency, OLD.destination, OLD.earned, OLD.fee, OLD.items,
+        OLD.rolled_over)
+      IS NOT DISTINCT FROM (NEW.id, NEW.run_id, NEW.person_id, NEW.amount, NEW.currency, NEW.destination, NEW.earned,
+        NEW.fee, NEW.items, NEW.rolled_over)
     THEN RETURN NEW; END IF;
   END IF;
   SELECT status INTO state FROM payout_run
@@ -233,6 +240,27 @@ CREATE FUNCTION public.payout_lines_hash(run uuid) RETURNS bytea
   SELECT sha256(convert_to(run::text || coalesce(string_agg(
     concat_ws(' ', id, person_id, amount, currency, destination), E'\n' ORDER BY id), ''), 'UTF8'))
   FROM payout WHERE run_id = run $$;
+
+CREATE FUNCTION public.payout_run_fixed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$BEGIN
+  IF TG_OP = 'INSERT' THEN
+    IF NEW.status <> 'draft' THEN
+      RAISE EXCEPTION 'a payout run begins as a draft' USING ERRCODE = 'PR002';
+    END IF;
+    RETURN NEW;
+  END IF;
+  IF (OLD.id, OLD.currency, OLD.made_by, OLD.created_at)
+      IS DISTINCT FROM (NEW.id, NEW.currency, NEW.made_by, NEW.created_at)
+    OR OLD.status <> 'draft' AND (OLD.minimum, OLD.most_per_line, OLD.most_in_all, OLD.note)
+      IS DISTINCT FROM (NEW.minimum, NEW.most_per_line, NEW.most_in_all, NEW.note)
+    OR (OLD.status = 'draft') = (NEW.status = 'draft') AND OLD.lines_hash IS DISTINCT FROM NEW.lines_hash
+    OR (OLD.status = NEW.status OR NEW.status NOT IN ('draft', 'submitted'))
+      AND (OLD.submitted_by, OLD.submitted_at) IS DISTINCT FROM (NEW.submitted_by, NEW.submitted_at)
+  THEN
+    RAISE EXCEPTION 'payout run % is fixed once it is frozen', OLD.id USING ERRCODE = 'PR001';
+  END IF;
+  RETURN NEW; END$$;
 
 CREATE FUNCTION public.payout_run_moves() RETURNS trigger
     LANGUAGE plpgsql
@@ -824,7 +852,8 @@ CREATE TABLE public.payout_approval (
     approved_by uuid NOT NULL,
     created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
     expires_at timestamp with time zone DEFAULT (public.market_now() + '3 days'::interval) NOT NULL,
-    CONSTRAINT maker_is_not_checker CHECK (((approved_by <> made_by) AND (approved_by <> submitted_by)))
+    CONSTRAINT maker_is_not_checker CHECK (((approved_by <> made_by) AND (approved_by <> submitted_by))),
+    CONSTRAINT payout_approval_lasts CHECK (((expires_at > created_at) AND (expires_at <= (created_at + '7 days'::interval))))
 );
 
 CREATE TABLE public.payout_exclusion (
@@ -1500,7 +1529,7 @@ CREATE INDEX earning_payout ON public.earning USING btree (payout_id) WHERE (pay
 
 CREATE INDEX earning_person ON public.earning USING btree (person_id, submission_id);
 
-CREATE INDEX earning_unpaid ON public.earning USING btree (currency, person_id) INCLUDE (amount, fee) WHERE ((payout_id IS NULL) AND (released_at IS NOT NULL) AND (clawed_back_at IS NULL));
+CREATE INDEX earning_unpaid ON public.earning USING btree (currency, person_id) INCLUDE (amount, fee, released_at) WHERE ((payout_id IS NULL) AND (released_at IS NOT NULL) AND (clawed_back_at IS NULL));
 
 CREATE INDEX event_account ON public.event USING btree (account_id, xid, seq) WHERE (account_id IS NOT NULL);
 
@@ -1658,7 +1687,11 @@ CREATE TRIGGER ledger_tx_whole BEFORE TRUNCATE ON public.ledger_tx FOR EACH STAT
 
 CREATE TRIGGER money_decision_fixed BEFORE UPDATE ON public.money_decision FOR EACH ROW WHEN (((old.status <> 'asked'::text) OR (((((((old.kind IS DISTINCT FROM new.kind) OR (old.subject_id IS DISTINCT FROM new.subject_id)) OR (old.txn_id IS DISTINCT FROM new.txn_id)) OR (old.target IS DISTINCT FROM new.target)) OR (old.amount IS DISTINCT FROM new.amount)) OR (old.currency IS DISTINCT FROM new.currency)) OR (old.asked_by IS DISTINCT FROM new.asked_by)))) EXECUTE FUNCTION public.decision_stays();
 
+CREATE TRIGGER payout_approval_keep BEFORE UPDATE ON public.payout_approval FOR EACH ROW EXECUTE FUNCTION public.payout_approval_stays();
+
 CREATE TRIGGER payout_fixed BEFORE INSERT OR DELETE OR UPDATE ON public.payout FOR EACH ROW EXECUTE FUNCTION public.payout_frozen();
+
+CREATE TRIGGER payout_run_as_frozen BEFORE INSERT OR UPDATE ON public.payout_run FOR EACH ROW EXECUTE FUNCTION public.payout_run_fixed();
 
 CREATE TRIGGER payout_run_guard BEFORE UPDATE OF status ON public.payout_run FOR EACH ROW WHEN ((old.status <> new.status)) EXECUTE FUNCTION public.payout_run_moves();
 

@@ -231,7 +231,7 @@ ALTER TABLE earning ADD COLUMN fee bigint NOT NULL DEFAULT 0 CHECK (fee >= 0),  
   ADD COLUMN clawed_back_at timestamptz,
   ADD CONSTRAINT earning_paid_after_release CHECK (payout_id IS NULL OR released_at IS NOT NULL);
 UPDATE earning e SET fee = t.fee FROM submission s JOIN task t ON t.id = s.task_id WHERE s.id = e.submission_id;
-CREATE INDEX earning_unpaid ON earning (currency, person_id) INCLUDE (amount, fee)
+CREATE INDEX earning_unpaid ON earning (currency, person_id) INCLUDE (amount, fee, released_at)
   WHERE payout_id IS NULL AND released_at IS NOT NULL AND clawed_back_at IS NULL;
 CREATE INDEX earning_payout ON earning (payout_id) WHERE payout_id IS NOT NULL;
 CREATE INDEX ledger_account_receivable ON ledger_account (currency, id) WHERE code LIKE 'person:%:receivable';
@@ -254,7 +254,8 @@ ALTER TABLE payout_exclusion ADD CONSTRAINT payout_exclusion_reason_check CHECK 
   ('held', 'no_payout_account', 'capability_inactive', 'in_another_run', 'below_minimum', 'over_run_cap', 'excluded',
    'owes'));
 ALTER TABLE payout_exclusion ADD COLUMN note text NOT NULL DEFAULT '';
-ALTER TABLE payout_approval ADD COLUMN expires_at timestamptz NOT NULL DEFAULT market_now() + interval '3 days';
+ALTER TABLE payout_approval ADD COLUMN expires_at timestamptz NOT NULL DEFAULT market_now() + interval '3 days',
+  ADD CONSTRAINT payout_approval_lasts CHECK (expires_at > created_at AND expires_at <= created_at + interval '7 days');
 
 -- SHA-256 over a run's lines in order: id, person, amount, currency, destination.
 CREATE FUNCTION payout_lines_hash(run uuid) RETURNS bytea LANGUAGE sql STABLE AS $$
@@ -283,6 +284,50 @@ CREATE FUNCTION payout_run_moves() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
   RETURN NEW; END$$;
 CREATE TRIGGER payout_run_guard BEFORE UPDATE OF status ON payout_run FOR EACH ROW
   WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION payout_run_moves();
+
+-- Who made a run stays its maker; what it is bound to changes with its status only, and what it asks for in a draft only.
+CREATE FUNCTION payout_run_fixed() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+  IF TG_OP = 'INSERT' THEN
+    IF NEW.status <> 'draft' THEN
+      RAISE EXCEPTION 'a payout run begins as a draft' USING ERRCODE = 'PR002';
+    END IF;
+    RETURN NEW;
+  END IF;
+  IF (OLD.id, OLD.currency, OLD.made_by, OLD.created_at)
+      IS DISTINCT FROM (NEW.id, NEW.currency, NEW.made_by, NEW.created_at)
+    OR OLD.status <> 'draft' AND (OLD.minimum, OLD.most_per_line, OLD.most_in_all, OLD.note)
+      IS DISTINCT FROM (NEW.minimum, NEW.most_per_line, NEW.most_in_all, NEW.note)
+    OR (OLD.status = 'draft') = (NEW.status = 'draft') AND OLD.lines_hash IS DISTINCT FROM NEW.lines_hash
+    OR (OLD.status = NEW.status OR NEW.status NOT IN ('draft', 'submitted'))
+      AND (OLD.submitted_by, OLD.submitted_at) IS DISTINCT FROM (NEW.submitted_by, NEW.submitted_at)
+  THEN
+    RAISE EXCEPTION 'payout run % is fixed once it is frozen', OLD.id USING ERRCODE = 'PR001';
+  END IF;
+  RETURN NEW; END$$;
+CREATE TRIGGER payout_run_as_frozen BEFORE INSERT OR UPDATE ON payout_run
+  FOR EACH ROW EXECUTE FUNCTION payout_run_fixed();
+CREATE FUNCTION payout_approval_stays() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+  RAISE EXCEPTION 'an approval stays as it was given; another one takes its place' USING ERRCODE = 'PR001'; END$$;
+CREATE TRIGGER payout_approval_keep BEFORE UPDATE ON payout_approval
+  FOR EACH ROW EXECUTE FUNCTION payout_approval_stays();
+
+-- As before, and what the approver saw of a line's making is fixed with it.
+CREATE OR REPLACE FUNCTION payout_frozen() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE state payout_run_status;
+BEGIN
+  IF TG_OP = 'UPDATE' THEN
+    IF (OLD.id, OLD.run_id, OLD.person_id, OLD.amount, OLD.currency, OLD.destination, OLD.earned, OLD.fee, OLD.items,
+        OLD.rolled_over)
+      IS NOT DISTINCT FROM (NEW.id, NEW.run_id, NEW.person_id, NEW.amount, NEW.currency, NEW.destination, NEW.earned,
+        NEW.fee, NEW.items, NEW.rolled_over)
+    THEN RETURN NEW; END IF;
+  END IF;
+  SELECT status INTO state FROM payout_run
+    WHERE id = CASE TG_OP WHEN 'INSERT' THEN NEW.run_id ELSE OLD.run_id END;
+  IF state <> 'draft' THEN
+    RAISE EXCEPTION 'the lines of a payout run are fixed once it is frozen' USING ERRCODE = 'PR001';
+  END IF;
+  RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END; END$$;
 
 -- ---- operators: sessions, passkeys, the audit log
 

@@ -3,10 +3,27 @@ DROP TABLE daily_close, audit_log, passkey_challenge, operator_passkey, bank_pay
   auto_top_up, saved_card, account_hold, account_spend, stripe_cursor, money_switch, stripe_op_log;
 ALTER TABLE api_key DROP COLUMN proven_at;
 DROP TRIGGER payout_run_guard ON payout_run;
+DROP TRIGGER payout_run_as_frozen ON payout_run;
+DROP TRIGGER payout_approval_keep ON payout_approval;
 DROP TRIGGER funding_terminal ON funding;
 DROP TRIGGER stripe_op_moves ON stripe_op;
+DROP FUNCTION payout_run_fixed, payout_approval_stays;
 DROP FUNCTION audit_append, audit_hash, payout_run_moves, payout_lines_hash, decision_stays, dispute_stays, funding_stays,
   money_stopped, stripe_op_moved;
+CREATE OR REPLACE FUNCTION payout_frozen() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE state payout_run_status;
+BEGIN
+  IF TG_OP = 'UPDATE' THEN
+    IF (OLD.id, OLD.run_id, OLD.person_id, OLD.amount, OLD.currency, OLD.destination)
+      IS NOT DISTINCT FROM (NEW.id, NEW.run_id, NEW.person_id, NEW.amount, NEW.currency, NEW.destination)
+    THEN RETURN NEW; END IF;
+  END IF;
+  SELECT status INTO state FROM payout_run
+    WHERE id = CASE TG_OP WHEN 'INSERT' THEN NEW.run_id ELSE OLD.run_id END;
+  IF state <> 'draft' THEN
+    RAISE EXCEPTION 'the lines of a payout run are fixed once it is frozen' USING ERRCODE = 'PR001';
+  END IF;
+  RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END; END$$;
 ALTER TABLE payout_approval DROP COLUMN expires_at;
 DELETE FROM payout_exclusion WHERE reason IN ('over_run_cap', 'excluded', 'owes');
 ALTER TABLE payout_exclusion DROP COLUMN note, DROP CONSTRAINT payout_exclusion_reason_check;
