@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 from app.sandbox.stripe.errors import invalid
 from app.sandbox.stripe.events import notify, rfc3339
 from app.sandbox.stripe.operations import Call, merge_metadata, operation
+from app.sandbox.stripe.requirements import Requirement, status_details, summary
 from app.sandbox.stripe.store import Object, State, new_id
 
 CAPABILITY_EVENT = "v2.core.account[configuration.recipient].capability_status_updated"
+REQUIREMENTS_EVENT = "v2.core.account[requirements].updated"
 LINK_LIFE_S = 600
 STRIPE_TRANSFERS = "configuration.recipient.capabilities.stripe_balance.stripe_transfers.requested"
 INCLUDABLE = ("configuration.recipient", "defaults", "identity", "requirements")
@@ -32,37 +35,38 @@ def may_receive(account: Object) -> bool:
     return granted is not None and granted["status"] == "active"
 
 
-def set_capability(state: State, call: Call, account: Object, status: str) -> Object:
-    """Move the transfers capability to `status` and send the notice that it changed."""
-    details = [] if status == "active" else [{"code": "requirements_past_due", "resolution": "provide_info"}]
+def set_capability(
+    state: State,
+    call: Call,
+    account: Object,
+    status: str,
+    wanted: Sequence[Requirement] | None = None,
+    due_s: int | None = None,
+) -> Object:
+    """Move the transfers capability to `status` and send the notices that it and its requirements changed.
+
+    wanted: what is asked for, None for what a recipient in that status is usually asked for; due_s: seconds to the
+    deadline. Raises `StripeRefusal` when the capability was never requested.
+    """
+    if account["configuration"]["recipient"] is None:
+        raise invalid(f"{account['id']} has not requested the transfers capability.", param="status")
+    if wanted is None:
+        wanted = [Requirement(description="default_payout_method")] if status == "restricted" else []
+    entries = [each.entry() for each in wanted]
+    due = None if due_s is None else rfc3339(state.now + due_s)
+    requirements = {"entries": entries, "summary": summary(entries, due)}
     account["configuration"]["recipient"]["capabilities"]["stripe_balance"]["stripe_transfers"] = {
         "status": status,
-        "status_details": details,
+        "status_details": status_details(status),
     }
-    account["requirements"] = {"entries": [] if status == "active" else [_requirement()], "summary": None}
-    notify(state, call, CAPABILITY_EVENT, account, f"/v2/core/accounts/{account['id']}")
-    return state.put(account)
-
-
-def _requirement() -> Object:
-    capability_name = "stripe_balance.stripe_transfers"
-    return {
-        "awaiting_action_from": "user",
-        "description": "default_payout_method",
-        "errors": [],
-        "impact": {
-            "restricts_capabilities": [
-                {
-                    "capability": capability_name,
-                    "configuration": "recipient",
-                    "deadline": {"status": "currently_due"},
-                }
-            ]
-        },
-        "minimum_deadline": {"status": "currently_due"},
-        "reference": None,
-        "requested_reasons": [{"code": "routine_onboarding"}],
-    }
+    changed = account["requirements"] != requirements
+    account["requirements"] = requirements
+    state.put(account)
+    url = f"/v2/core/accounts/{account['id']}"
+    notify(state, call, CAPABILITY_EVENT, account, url)
+    if changed:
+        notify(state, call, REQUIREMENTS_EVENT, account, url)
+    return account
 
 
 def shown(account: Object, include: list[str]) -> Object:
@@ -161,8 +165,10 @@ def retrieve(state: State, call: Call) -> Object:
 @operation("get", "/v2/core/accounts", "limit", "closed")
 def list_accounts(state: State, call: Call) -> Object:
     filters = {"closed": call.params.get("closed")}
-    found = state.page("v2.core.account", call.params, filters, call.path)["data"]
-    return {"data": [shown(one, []) for one in found], "next_page_url": None, "previous_page_url": None}
+    params = {**call.params, **({"starting_after": call.page} if call.page else {})}
+    page = state.page("v2.core.account", params, filters, call.path)
+    onward = call.next_page_url(page["data"], page["has_more"])
+    return {"data": [shown(one, []) for one in page["data"]], "next_page_url": onward, "previous_page_url": None}
 
 
 @operation(

@@ -16,16 +16,18 @@ from typing import Any
 from app.sandbox.stripe import (
     accounts,
     books,
-    cards,
     checkout,
     customers,
     disputes,
     events,
     faults,
     fraud,
+    methods,
     payments,
+    payouts,
     refunds,
     reversals,
+    setup,
     transfers,
 )
 from app.sandbox.stripe.errors import StripeRefusal, invalid
@@ -38,7 +40,8 @@ from app.sandbox.stripe.store import Object, State, Store
 logger = logging.getLogger(__name__)
 # Importing these files fills OPERATIONS.
 MODULES = (
-    accounts, books, cards, checkout, customers, disputes, events, fraud, payments, refunds, reversals, transfers,
+    accounts, books, checkout, customers, disputes, events, fraud, methods,
+    payments, payouts, refunds, reversals, setup, transfers,
 )  # fmt: skip
 CONNECTED = ("/v1/balance", "/v1/balance_transactions", "/v1/payouts")
 """What is served for connected accounts too, reading only."""

@@ -1,12 +1,10 @@
-"""Stripe's test cards, as far as the sandbox knows them, and the objects made of them."""
+"""Stripe's test cards, as far as the sandbox knows them, under the names that Stripe documents."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.sandbox.stripe.errors import CardRefusal, missing
-from app.sandbox.stripe.operations import LIST_PARAMS, Call, operation
-from app.sandbox.stripe.store import Object, State, new_id
+from app.sandbox.stripe.store import Object
 
 
 @dataclass(frozen=True)
@@ -26,12 +24,14 @@ class Card:
     """That dispute is an inquiry, which moves no money."""
     suspected: bool = False
     """Each charge is followed by an early fraud warning."""
+    at_once: bool = False
+    """Its payments are available at once, whatever the control door says."""
 
 
 CARDS = {
     "pm_card_visa": Card("visa", "4242"),
     "pm_card_mastercard": Card("mastercard", "4444"),
-    "pm_card_bypassPending": Card("visa", "0077"),
+    "pm_card_bypassPending": Card("visa", "0077", at_once=True),
     "pm_card_chargeDeclined": Card("visa", "0002", "generic_decline", attaches=False),
     "pm_card_visa_chargeDeclined": Card("visa", "0002", "generic_decline", attaches=False),
     "pm_card_chargeDeclinedInsufficientFunds": Card("visa", "9995", "insufficient_funds", attaches=False),
@@ -51,71 +51,22 @@ def card_of(payment_method: Object) -> Card:
     return BY_LAST4[payment_method["card"]["last4"]]
 
 
-def payment_method(state: State, identifier: str) -> Object:
-    """A stored payment method; a test name (`pm_card_visa`) makes a new one, as at Stripe."""
-    if identifier not in CARDS:
-        return state.get("payment_method", identifier)
-    card = CARDS[identifier]
-    return state.put(
-        {
-            "id": new_id("pm"),
-            "object": "payment_method",
-            "allow_redisplay": "unspecified",
-            "billing_details": {"address": None, "email": None, "name": None, "phone": None, "tax_id": None},
-            "card": {
-                "brand": card.brand,
-                "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "pass"},
-                "country": "US",
-                "display_brand": card.brand,
-                "exp_month": 12,
-                "exp_year": 2040,
-                "fingerprint": f"sandbox{card.last4}",
-                "funding": "credit",
-                "last4": card.last4,
-            },
-            "created": state.now,
-            "customer": None,
-            "livemode": False,
-            "metadata": {},
-            "type": "card",
-        }
-    )
+def described(card: Card) -> Object:
+    """The part of a payment method that is the card."""
+    return {
+        "brand": card.brand,
+        "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "pass"},
+        "country": "US",
+        "display_brand": card.brand,
+        "exp_month": 12,
+        "exp_year": 2040,
+        "fingerprint": f"sandbox{card.last4}",
+        "funding": "credit",
+        "last4": card.last4,
+    }
 
 
-def attach(state: State, method: Object, customer: str) -> Object:
-    if method["customer"] not in (None, customer):
-        raise CardRefusal(
-            "The payment method is attached to another customer.",
-            code="payment_method_unexpected_state",
-            decline_code="",
-        )
-    if not card_of(method).attaches:
-        raise CardRefusal("Your card was declined.", code="card_declined", decline_code=card_of(method).declines_with)
-    method["customer"] = customer
-    return state.put(method)
-
-
-@operation("get", "/v1/payment_methods/{payment_method}", "expand")
-def retrieve(state: State, call: Call) -> Object:
-    return payment_method(state, call.names["payment_method"])
-
-
-@operation("post", "/v1/payment_methods/{payment_method}/attach", "customer", "expand")
-def attach_to_customer(state: State, call: Call) -> Object:
-    if "customer" not in call.params:
-        raise missing("customer", "")
-    state.get("customer", call.params["customer"])
-    return attach(state, payment_method(state, call.names["payment_method"]), call.params["customer"])
-
-
-@operation("post", "/v1/payment_methods/{payment_method}/detach", "expand")
-def detach(state: State, call: Call) -> Object:
-    method = state.get("payment_method", call.names["payment_method"])
-    method["customer"] = None
-    return state.put(method)
-
-
-@operation("get", "/v1/payment_methods", *LIST_PARAMS, "customer", "type")
-def list_methods(state: State, call: Call) -> Object:
-    filters = {"customer": call.params.get("customer"), "type": call.params.get("type")}
-    return state.page("payment_method", call.params, filters, call.path)
+def charged(payment_method: Object) -> Object:
+    """What a charge tells of the card."""
+    names = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4")
+    return {name: payment_method["card"][name] for name in names}

@@ -1,10 +1,10 @@
-"""Checkout Sessions in payment mode; the page that pays them is in pages.py."""
+"""Checkout Sessions that pay or keep a payment method; their page is in pages.py."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from app.sandbox.stripe import cards
+from app.sandbox.stripe import debits, methods, setup
 from app.sandbox.stripe.books import check_amount
 from app.sandbox.stripe.errors import invalid
 from app.sandbox.stripe.events import emit
@@ -35,23 +35,30 @@ def _total(items: list[dict[str, Any]]) -> tuple[int, str]:
     "allowed_payment_method_types", "expires_at", "expand", "line_items.quantity", "line_items.price_data.currency",
     "line_items.price_data.unit_amount", "line_items.price_data.product_data.name", "payment_intent_data.metadata",
     "payment_intent_data.setup_future_usage", "payment_intent_data.transfer_group", "payment_intent_data.description",
+    "currency", "setup_intent_data.metadata", "setup_intent_data.description",
 )  # fmt: skip
 def create(state: State, call: Call) -> Object:
     params = call.params
-    if params.get("mode") != "payment":
-        raise invalid("The sandbox serves mode=payment only.", param="mode")
+    mode, allowed = params.get("mode"), params.get("allowed_payment_method_types")
+    if mode not in ("payment", "setup"):
+        raise invalid("The sandbox serves mode=payment and mode=setup only.", param="mode")
     if "success_url" not in params:
         raise invalid("Missing required param: success_url.", code="parameter_missing", param="success_url")
-    if params.get("allowed_payment_method_types", ["card"]) != ["card"]:
-        raise invalid("The sandbox takes cards only.", param="allowed_payment_method_types")
     if params.get("customer"):
         state.get("customer", params["customer"])
-    total, currency = _total(params.get("line_items", []))
+    total: int | None
+    if mode == "payment":
+        total, currency = _total(params.get("line_items", []))
+    elif params.get("line_items"):
+        raise invalid("You can not pass `line_items` in `setup` mode.", param="line_items")
+    else:
+        total, currency = None, params.get("currency", debits.CURRENCY).lower()
     identifier = new_id("cs_test")
     session = {
         "id": identifier,
         "object": "checkout.session",
         "after_expiration": None,
+        "allowed_payment_method_types": allowed,
         "allow_promotion_codes": None,
         "amount_subtotal": total,
         "amount_total": total,
@@ -61,7 +68,7 @@ def create(state: State, call: Call) -> Object:
         "client_reference_id": params.get("client_reference_id"),
         "consent": None,
         "created": state.now,
-        "currency": currency,
+        "currency": currency if mode == "payment" else params.get("currency"),
         "custom_fields": [],
         "custom_text": {
             "after_submit": None,
@@ -74,39 +81,48 @@ def create(state: State, call: Call) -> Object:
         "expires_at": params.get("expires_at", state.now + DEFAULT_LIFE_S),
         "livemode": False,
         "metadata": merge_metadata({}, params.get("metadata")),
-        "mode": "payment",
+        "mode": mode,
         "payment_intent": None,
         "payment_method_options": {},
-        "payment_method_types": ["card"],
-        "payment_status": "unpaid",
+        "payment_method_types": debits.usable(allowed, currency),
+        "payment_status": "unpaid" if mode == "payment" else "no_payment_required",
         "setup_intent": None,
         "shipping_options": [],
         "status": "open",
         "success_url": params["success_url"],
-        "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
+        "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0} if total is not None else None,
         "url": f"{call.public_url}/checkout/{identifier}",
     }
     # What the payment will carry is Stripe's own business until the card is known: kept beside the session.
-    state.put({"id": f"{identifier}_intent", "object": "checkout.intent", **params.get("payment_intent_data", {})})
+    wanted = params.get(f"{mode}_intent_data", {})
+    state.put({"id": f"{identifier}_intent", "object": "checkout.intent", **wanted})
     return state.put(session)
 
 
-def pay(state: State, call: Call, identifier: str, card: str) -> Object:
+def pay(state: State, call: Call, identifier: str, method: str) -> Object:
     """What pressing "pay" does. Raises `CardRefusal` and leaves the session open when the card is declined."""
     session = open_session(state, identifier)
+    wanted = state.get("checkout.intent", f"{identifier}_intent")
+    given = methods.payment_method(state, method)
+    if session["mode"] == "setup":
+        session["setup_intent"] = setup.keep(state, call, session, given, wanted)["id"]
+        return _complete(state, call, session)
     if session["payment_intent"] is None:
-        wanted = state.get("checkout.intent", f"{identifier}_intent")
-        intent = new_intent(
-            state, call, session["amount_total"], session["currency"], {**wanted, "customer": session["customer"]}
-        )
-        session["payment_intent"] = intent["id"]
+        details = {name: session[name] for name in ("customer", "allowed_payment_method_types")}
+        amount, currency = session["amount_total"], session["currency"]
+        session["payment_intent"] = new_intent(state, call, amount, currency, {**wanted, **details})["id"]
         state.put(session)
     intent = state.get("payment_intent", session["payment_intent"])
-    # The owner sits in front of the page, so a card that wants authentication gets it here.
-    if cards.CARDS[card].needs_owner:
-        card = "pm_card_visa"
-    confirm_intent(state, call, intent, cards.payment_method(state, card), off_session=False)
-    session.update(status="complete", payment_status="paid", url=None)
+    # The owner sits in front of the page, so a card that wants them gets its confirmation. Once it is kept and charged
+    # while they are away, it wants them again.
+    intent = confirm_intent(state, call, intent, given, off_session=False, owner_confirmed=True)
+    if intent["status"] == "succeeded":
+        session["payment_status"] = "paid"
+    return _complete(state, call, session)
+
+
+def _complete(state: State, call: Call, session: Object) -> Object:
+    session.update(status="complete", url=None)
     emit(state, call, "checkout.session.completed", session)
     return state.put(session)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.sandbox.stripe.errors import invalid
 from app.sandbox.stripe.events import emit
 from app.sandbox.stripe.operations import LIST_PARAMS, Call, merge_metadata, operation
 from app.sandbox.stripe.store import Object, State, new_id
@@ -35,9 +36,15 @@ def create(state: State, call: Call) -> Object:
     return state.put(customer)
 
 
-@operation("post", "/v1/customers/{customer}", *FIELDS, "metadata", "expand")
+@operation("post", "/v1/customers/{customer}", *FIELDS, "metadata", "expand", "invoice_settings.default_payment_method")
 def update(state: State, call: Call) -> Object:
     customer = state.get("customer", call.names["customer"])
+    default = call.params.get("invoice_settings", {}).get("default_payment_method")
+    if default is not None:
+        if default and state.get("payment_method", default)["customer"] != customer["id"]:
+            message = "The default payment method must be attached to the customer."
+            raise invalid(message, param="invoice_settings[default_payment_method]")
+        customer["invoice_settings"]["default_payment_method"] = default or None
     customer.update({name: call.params[name] or None for name in FIELDS if name in call.params})
     customer["metadata"] = merge_metadata(customer["metadata"], call.params.get("metadata"))
     emit(state, call, "customer.updated", customer)

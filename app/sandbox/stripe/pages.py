@@ -10,11 +10,20 @@ from app.sandbox.stripe.errors import invalid
 from app.sandbox.stripe.operations import Call
 from app.sandbox.stripe.store import Object, State
 
-CHOICES = (
-    ("pm_card_visa", "Visa ending 4242: pays"),
-    ("pm_card_authenticationRequired", "Visa ending 3184: pays after its owner confirms"),
-    ("pm_card_chargeCustomerFail", "Visa ending 0341: is declined"),
-)
+CHOICES = {
+    "card": (
+        ("pm_card_visa", "Visa ending 4242: pays"),
+        ("pm_card_authenticationRequired", "Visa ending 3184: pays after its owner confirms"),
+        ("pm_card_chargeCustomerFail", "Visa ending 0341: is declined"),
+        ("pm_card_createDispute", "Visa ending 0259: pays, and is charged back at once"),
+        ("pm_card_createIssuerFraudRecord", "Visa ending 5423: pays, and its bank suspects fraud"),
+        ("pm_card_refundFail", "Visa ending 5126: pays, and sends refunds back"),
+    ),
+    "us_bank_account": (
+        ("pm_usBankAccount_success", "Bank account ending 6789: pays after some days"),
+        ("pm_usBankAccount_insufficientFunds", "Bank account ending 2227: fails after some days"),
+    ),
+}
 FRAME = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title><style>body{{font:17px/1.5 system-ui,sans-serif;max-width:28rem;margin:3rem auto;padding:0 1rem}}
 label{{display:block;padding:.6rem 0}}button{{font:inherit;padding:.7rem 1.4rem;margin:1rem .5rem 0 0}}
@@ -42,12 +51,18 @@ def checkout_page(state: State, identifier: str, problem: str = "") -> str:
     session = checkout.open_session(state, identifier)
     radios = "".join(
         f'<label><input type="radio" name="card" value="{name}" required> {html.escape(label)}</label>'
-        for name, label in CHOICES
+        for name, label in _choices(session)
     )
     warning = f'<p role="alert"><strong>{html.escape(problem)}</strong></p>' if problem else ""
-    amount = f"{session['amount_total']} minor units of {session['currency'].upper()}"
-    buttons = '<button name="action" value="pay">Pay</button><button name="action" value="cancel">Cancel</button>'
-    return page("Pay", f'{warning}<p>{amount}</p><form method="post">{radios}{buttons}</form>')
+    title, amount = "Save", "Nothing is paid now."
+    if session["mode"] == "payment":
+        title, amount = "Pay", f"{session['amount_total']} minor units of {session['currency'].upper()}"
+    buttons = f'<button name="action" value="pay">{title}</button><button name="action" value="cancel">Cancel</button>'
+    return page(title, f'{warning}<p>{amount}</p><form method="post">{radios}{buttons}</form>')
+
+
+def _choices(session: Object) -> list[tuple[str, str]]:
+    return [choice for kind in session["payment_method_types"] for choice in CHOICES[kind]]
 
 
 def submit_checkout(state: State, call: Call, identifier: str, form: dict[str, str]) -> str:
@@ -55,8 +70,8 @@ def submit_checkout(state: State, call: Call, identifier: str, form: dict[str, s
     session = checkout.open_session(state, identifier)
     if form.get("action") == "cancel":
         return str(session["cancel_url"] or session["success_url"])
-    if form.get("action") != "pay" or form.get("card") not in dict(CHOICES):
-        raise invalid("Choose a card and press Pay or Cancel.")
+    if form.get("action") != "pay" or form.get("card") not in dict(_choices(session)):
+        raise invalid("Choose one of the cards and accounts and press a button.")
     checkout.pay(state, call, identifier, form["card"])
     url: str = session["success_url"]
     return url.replace("{CHECKOUT_SESSION_ID}", identifier)

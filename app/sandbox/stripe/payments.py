@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.sandbox.stripe import cards, disputes, fraud
+from app.sandbox.stripe import cards, debits, disputes, fraud, methods, processing
 from app.sandbox.stripe.books import card_fee, check_amount, record
 from app.sandbox.stripe.errors import CardRefusal, invalid
 from app.sandbox.stripe.events import emit
@@ -22,6 +22,7 @@ def new_intent(state: State, call: Call, amount: int, currency: str, params: dic
         "object": "payment_intent",
         "amount": amount,
         "amount_capturable": 0,
+        "allowed_payment_method_types": params.get("allowed_payment_method_types"),
         "amount_received": 0,
         "application": None,
         "automatic_payment_methods": None,
@@ -42,7 +43,7 @@ def new_intent(state: State, call: Call, amount: int, currency: str, params: dic
         "on_behalf_of": None,
         "payment_method": None,
         "payment_method_options": {},
-        "payment_method_types": ["card"],
+        "payment_method_types": debits.usable(params.get("allowed_payment_method_types"), currency),
         "processing": None,
         "receipt_email": None,
         "setup_future_usage": params.get("setup_future_usage"),
@@ -57,15 +58,28 @@ def new_intent(state: State, call: Call, amount: int, currency: str, params: dic
     return state.put(intent)
 
 
-def confirm_intent(state: State, call: Call, intent: Object, method: Object, off_session: bool) -> Object:
-    """Charge the card. Raises `CardRefusal` (402) after writing the failed charge; the intent can be tried again."""
+def confirm_intent(
+    state: State, call: Call, intent: Object, method: Object, *, off_session: bool, owner_confirmed: bool = False
+) -> Object:
+    """Charge the card, or begin to debit the bank account.
+
+    owner_confirmed: they have just proved to their bank who they are. Raises `CardRefusal` (402) after writing the
+    failed charge; the intent can be tried again.
+    """
+    if method["type"] not in intent["payment_method_types"]:
+        message = f"The PaymentMethod provided ({method['type']}) is not allowed for this PaymentIntent."
+        raise invalid(message, param="payment_method")
     intent["payment_method"] = method["id"]
+    if method["type"] != "card":
+        _keep(state, call, intent, method)
+        return processing.begin(state, call, intent, method)
     card = cards.card_of(method)
-    if card.needs_owner and not off_session:
+    asks = card.needs_owner and not owner_confirmed
+    if asks and not off_session:
         intent.update(status="requires_action", next_action={"type": "use_stripe_sdk", "use_stripe_sdk": {}})
         emit(state, call, "payment_intent.requires_action", intent)
         return state.put(intent)
-    decline = "authentication_required" if card.needs_owner else card.declines_with
+    decline = "authentication_required" if asks else card.declines_with
     if decline:
         _fail(state, call, intent, method, decline)
     charge = new_charge(state, intent, method, "")
@@ -77,12 +91,16 @@ def confirm_intent(state: State, call: Call, intent: Object, method: Object, off
         last_payment_error=None,
         next_action=None,
     )
-    if intent["setup_future_usage"] and intent["customer"]:
-        cards.attach(state, method, intent["customer"])
+    _keep(state, call, intent, method)
     emit(state, call, "payment_intent.succeeded", intent)
     state.put(intent)
     _aftermath(state, call, charge, card)
     return intent
+
+
+def _keep(state: State, call: Call, intent: Object, method: Object) -> None:
+    if intent["setup_future_usage"] and intent["customer"]:
+        methods.attach(state, call, method, intent["customer"])
 
 
 def _aftermath(state: State, call: Call, charge: Object, card: cards.Card) -> None:
@@ -113,51 +131,19 @@ def _fail(state: State, call: Call, intent: Object, method: Object, decline: str
 
 
 def new_charge(state: State, intent: Object, method: Object, decline: str) -> Object:
-    paid = not decline
-    identifier = new_id("ch")
+    """A card's charge, paid ('') or declined with a code of the bank's."""
+    charge = processing.charge_of(state, intent, method, "ch", "failed" if decline else "succeeded")
+    if decline:
+        charge.update(failure_code="card_declined", failure_message="Your card was declined.")
+        charge["outcome"].update(reason=decline, type="issuer_declined", network_status="declined_by_network")
+        charge["outcome"]["seller_message"] = "The bank did not return any further details."
+        return state.put(charge)
+    pending_s = 0 if cards.card_of(method).at_once else state.conditions.pending_s
     amount, currency = intent["amount"], intent["currency"]
-    txn = record(state, "charge", identifier, currency, amount, card_fee(amount), "Charge")["id"] if paid else None
-    return state.put(
-        {
-            "id": identifier,
-            "object": "charge",
-            "amount": amount,
-            "amount_captured": amount if paid else 0,
-            "amount_refunded": 0,
-            "application": None,
-            "balance_transaction": txn,
-            "billing_details": method["billing_details"],
-            "captured": paid,
-            "created": state.now,
-            "currency": currency,
-            "customer": intent["customer"],
-            "description": intent["description"],
-            "disputed": False,
-            "failure_code": None if paid else "card_declined",
-            "failure_message": None if paid else "Your card was declined.",
-            "livemode": False,
-            "metadata": intent["metadata"],
-            "outcome": {
-                "network_status": "approved_by_network" if paid else "declined_by_network",
-                "reason": decline or None,
-                "risk_level": "normal",
-                "seller_message": "Payment complete." if paid else "The bank did not return any further details.",
-                "type": "authorized" if paid else "issuer_declined",
-            },
-            "paid": paid,
-            "payment_intent": intent["id"],
-            "payment_method": method["id"],
-            "payment_method_details": {"type": "card", "card": _card_details(method)},
-            "refunded": False,
-            "status": "succeeded" if paid else "failed",
-            "transfer_group": intent["transfer_group"],
-        }
-    )
-
-
-def _card_details(method: Object) -> Object:
-    names = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4")
-    return {name: method["card"][name] for name in names}
+    fee = card_fee(amount)
+    txn = record(state, "charge", charge["id"], currency, amount, fee, "Charge", pending_s=pending_s)
+    charge["balance_transaction"] = txn["id"]
+    return state.put(charge)
 
 
 @operation(
@@ -169,8 +155,6 @@ def create(state: State, call: Call) -> Object:
     currency = check_amount(params["amount"], params["currency"])
     if params.get("customer"):
         state.get("customer", params["customer"])
-    if params.get("allowed_payment_method_types", ["card"]) != ["card"]:
-        raise invalid("The sandbox takes cards only.", param="allowed_payment_method_types")
     if params.get("off_session") and not params.get("confirm"):
         raise invalid("off_session can only be set with confirm=true.", param="off_session")
     method = _usable_method(state, params) if "payment_method" in params else None
@@ -182,11 +166,11 @@ def create(state: State, call: Call) -> Object:
         return intent
     if method is None:
         raise invalid("You cannot confirm this PaymentIntent because it's missing a payment method.")
-    return confirm_intent(state, call, intent, method, bool(params.get("off_session")))
+    return confirm_intent(state, call, intent, method, off_session=bool(params.get("off_session")))
 
 
 def _usable_method(state: State, params: dict[str, Any]) -> Object:
-    method = cards.payment_method(state, params["payment_method"])
+    method = methods.payment_method(state, params["payment_method"])
     if method["customer"] is not None and method["customer"] != params.get("customer"):
         raise invalid("The provided PaymentMethod belongs to another customer.", param="payment_method")
     return method
@@ -199,7 +183,7 @@ def confirm(state: State, call: Call) -> Object:
     if wanted is None:
         raise invalid("You cannot confirm this PaymentIntent because it's missing a payment method.")
     method = _usable_method(state, {"payment_method": wanted, "customer": intent["customer"]})
-    return confirm_intent(state, call, intent, method, bool(call.params.get("off_session")))
+    return confirm_intent(state, call, intent, method, off_session=bool(call.params.get("off_session")))
 
 
 @operation("post", "/v1/payment_intents/{intent}/cancel", "cancellation_reason", "expand")

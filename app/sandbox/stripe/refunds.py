@@ -112,7 +112,10 @@ def _bank(state: State, charge: Object) -> str:
 
 
 def _withdraw(state: State, refund: Object) -> str:
-    txn = record(state, "refund", refund["id"], refund["currency"], -refund["amount"], 0, "REFUND FOR CHARGE")
+    # A card gets a refund, a bank account a payment_refund, as it was a charge or a payment.
+    kind = "refund" if refund["destination_details"]["type"] == "card" else "payment_refund"
+    note = "REFUND FOR CHARGE" if kind == "refund" else "REFUND FOR PAYMENT"
+    txn = record(state, kind, refund["id"], refund["currency"], -refund["amount"], 0, note, category="refund")
     return str(txn["id"])
 
 
