@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -14,6 +16,8 @@ from tests.app.stripe_api import CHECKOUT, RECIPIENT, Caller, onboarding
 from tests.app.stripe_sandbox import Sandbox, sandbox
 
 __all__ = ["sandbox"]
+Answers = Iterator[tuple[str, Any]]
+"""(operation, what it answered)"""
 
 
 @cache
@@ -26,107 +30,147 @@ def answer_schemas() -> tuple[dict[str, Any], dict[str, Any]]:
     return both["operations"], both["schemas"]
 
 
+def customers_and_cards(caller: Caller, sandbox: Sandbox) -> Answers:
+    customer = caller.post("/v1/customers", {"email": "ada@example.test", "metadata[a]": "b"}).json()
+    yield "post /v1/customers", customer
+    path = f"/v1/customers/{customer['id']}"
+    card = caller.post("/v1/payment_methods/pm_card_visa/attach", {"customer": customer["id"]}).json()
+    yield "post /v1/payment_methods/{payment_method}/attach", card
+    default = {"invoice_settings[default_payment_method]": card["id"]}
+    yield "post /v1/customers/{customer}", caller.post(path, default).json()
+    yield "get /v1/customers/{customer}", caller.get(path)
+    yield "get /v1/customers", caller.get("/v1/customers")
+    yield "get /v1/customers/{customer}/payment_methods", caller.get(f"{path}/payment_methods")
+    yield "get /v1/payment_methods", caller.get("/v1/payment_methods")
+    yield "get /v1/payment_methods/{payment_method}", caller.get(f"/v1/payment_methods/{card['id']}")
+    yield "get /v1/payment_methods/{payment_method}", caller.get("/v1/payment_methods/pm_usBankAccount_success")
+    detached = caller.post(f"/v1/payment_methods/{card['id']}/detach").json()
+    yield "post /v1/payment_methods/{payment_method}/detach", detached
+
+
+def payments(caller: Caller, sandbox: Sandbox) -> Answers:
+    intent = caller.charge().json()
+    yield "post /v1/payment_intents", intent
+    failed = caller.charge(card="pm_card_chargeDeclined").json()["error"]["payment_intent"]
+    debit = {"allowed_payment_method_types[]": "us_bank_account"}
+    debited = caller.charge(card="pm_usBankAccount_success", **debit).json()
+    for one in (failed, debited):
+        yield "get /v1/payment_intents/{intent}", caller.get(f"/v1/payment_intents/{one['id']}")
+        yield "get /v1/charges/{charge}", caller.get(f"/v1/charges/{one['latest_charge']}")
+    refused = caller.control(f"/payment_intents/{debited['id']}/settle", succeed=False)
+    yield "get /v1/payment_intents/{intent}", caller.get(f"/v1/payment_intents/{refused['id']}")
+    held = caller.post("/v1/payment_intents", {"amount": "500", "currency": "usd"}).json()
+    waits = {"payment_method": "pm_card_authenticationRequired"}
+    path = f"/v1/payment_intents/{held['id']}"
+    yield "post /v1/payment_intents/{intent}/confirm", caller.post(f"{path}/confirm", waits).json()
+    yield "post /v1/payment_intents/{intent}/cancel", caller.post(f"{path}/cancel").json()
+    yield "get /v1/payment_intents", caller.get("/v1/payment_intents")
+    yield "get /v1/charges", caller.get("/v1/charges")
+
+
+def checkouts(caller: Caller, sandbox: Sandbox) -> Answers:
+    session = caller.post("/v1/checkout/sessions", CHECKOUT).json()
+    yield "post /v1/checkout/sessions", session
+    path = f"/v1/checkout/sessions/{session['id']}"
+    yield "get /v1/checkout/sessions/{session}", caller.get(path)
+    yield "post /v1/checkout/sessions/{session}/expire", caller.post(f"{path}/expire").json()
+    kept = caller.post("/v1/checkout/sessions", {"mode": "setup", "success_url": "http://example.test/ok"}).json()
+    yield "post /v1/checkout/sessions", kept
+    assert sandbox.press(kept["url"], action="pay", card="pm_card_visa").status_code == 303
+    done = caller.get(f"/v1/checkout/sessions/{kept['id']}")
+    yield "get /v1/checkout/sessions/{session}", done
+    yield "get /v1/setup_intents/{intent}", caller.get(f"/v1/setup_intents/{done['setup_intent']}")
+    yield "get /v1/setup_intents", caller.get("/v1/setup_intents")
+    yield "get /v1/checkout/sessions", caller.get("/v1/checkout/sessions")
+
+
+def what_goes_back(caller: Caller, sandbox: Sandbox) -> Answers:
+    intent = caller.charge().json()
+    charge = intent["latest_charge"]
+    refund = caller.post("/v1/refunds", {"payment_intent": intent["id"], "amount": "20"}).json()
+    yield "post /v1/refunds", refund
+    path = f"/v1/refunds/{refund['id']}"
+    yield "post /v1/refunds/{refund}", caller.post(path, {"metadata[a]": "b"}).json()
+    caller.control(f"/refunds/{refund['id']}/fail")
+    yield "get /v1/refunds/{refund}", caller.get(path)
+    yield "get /v1/refunds", caller.get("/v1/refunds")
+    warning = caller.control(f"/charges/{charge}/fraud_warning")
+    found = caller.get(f"/v1/radar/early_fraud_warnings/{warning['id']}")
+    yield "get /v1/radar/early_fraud_warnings/{early_fraud_warning}", found
+    yield "get /v1/radar/early_fraud_warnings", caller.get("/v1/radar/early_fraud_warnings")
+    dispute = caller.control(f"/charges/{charge}/dispute")
+    path = f"/v1/disputes/{dispute['id']}"
+    evidence = {"evidence[uncategorized_text]": "A photo.", "submit": "false"}
+    yield "post /v1/disputes/{dispute}", caller.post(path, evidence).json()
+    yield "post /v1/disputes/{dispute}/close", caller.post(f"{path}/close").json()
+    yield "get /v1/disputes/{dispute}", caller.get(path)
+    yield "get /v1/disputes", caller.get("/v1/disputes")
+
+
+def recipients(caller: Caller, sandbox: Sandbox) -> Answers:
+    account = caller.recipient(sandbox)
+    path = f"/v2/core/accounts/{account}"
+    yield "post /v2/core/accounts", caller.post("/v2/core/accounts", RECIPIENT).json()
+    yield "post /v2/core/accounts/{id}", caller.post(path, {"display_name": "B"}).json()
+    yield "post /v2/core/account_links", caller.post("/v2/core/account_links", onboarding(account)).json()
+    sent = {"amount": "500", "currency": "usd", "destination": account}
+    transfer = caller.post("/v1/transfers", sent).json()
+    yield "post /v1/transfers", transfer
+    reversal = caller.post(f"/v1/transfers/{transfer['id']}/reversals", {"amount": "2"}).json()
+    yield "post /v1/transfers/{id}/reversals", reversal
+    moved = f"/v1/transfers/{transfer['id']}"
+    yield "post /v1/transfers/{transfer}", caller.post(moved, {"metadata[a]": "b"}).json()
+    yield "get /v1/transfers/{transfer}", caller.get(moved)
+    yield "get /v1/transfers/{id}/reversals", caller.get(f"{moved}/reversals")
+    yield "get /v1/transfers/{transfer}/reversals/{id}", caller.get(f"{moved}/reversals/{reversal['id']}")
+    yield "get /v1/transfers", caller.get("/v1/transfers")
+    theirs = caller.control(f"/accounts/{account}/payout", amount=100)
+    caller.control(f"/payouts/{theirs['id']}/pay")
+    ours = caller.control("/platform_payout", amount=100)
+    caller.control(f"/payouts/{ours['id']}/fail")
+    yield "get /v1/payouts/{payout}", caller.list("/v1/payouts", account)[0]
+    yield "get /v1/payouts/{payout}", caller.get(f"/v1/payouts/{ours['id']}")
+    yield "get /v1/payouts", caller.get("/v1/payouts")
+    for line in caller.list("/v1/balance_transactions", account):
+        yield "get /v1/balance_transactions/{id}", line
+    document = {
+        "description": "identity.individual.documents.primary_verification",
+        "error": "verification_document_expired",
+        "deadline": "past_due",
+    }
+    wanted = ["default_payout_method", "identity.attestations.terms_of_service.account", document]
+    caller.control(f"/accounts/{account}/capability", status="restricted", due_s=86400, requirements=wanted)
+    include = "include[0]=configuration.recipient&include[1]=requirements"
+    yield "get /v2/core/accounts/{id}", caller.get(f"{path}?{include}")
+    yield "get /v2/core/accounts", caller.get("/v2/core/accounts?limit=1")
+
+
+def books(caller: Caller, sandbox: Sandbox) -> Answers:
+    caller.control("/charge_elsewhere", amount=1_000)
+    caller.control("/fee", amount=10)
+    yield "get /v1/balance", caller.get("/v1/balance")
+    lines = caller.get("/v1/balance_transactions?limit=100")
+    yield "get /v1/balance_transactions", lines
+    for line in lines["data"]:
+        yield "get /v1/balance_transactions/{id}", caller.get(f"/v1/balance_transactions/{line['id']}")
+    for kind in ("v1/events", "v2/core/events"):
+        found = caller.get(f"/{kind}?limit=100")
+        yield f"get /{kind}", found
+        for event in found["data"]:
+            yield f"get /{kind}/{{id}}", event
+        yield f"get /{kind}/{{id}}", caller.get(f"/{kind}/{found['data'][0]['id']}")
+
+
 def test_every_answer_has_the_shape_that_the_sdk_expects(sandbox: Sandbox) -> None:
     caller = Caller(sandbox)
-    customer = caller.post("/v1/customers", {"email": "ada@example.test", "metadata[a]": "b"}).json()
-    card = caller.post("/v1/payment_methods/pm_card_visa/attach", {"customer": customer["id"]}).json()
-    intent = caller.charge(customer=customer["id"], card=card["id"]).json()
-    held = caller.post("/v1/payment_intents", {"amount": "500", "currency": "usd"}).json()
-    failed = caller.charge(card="pm_card_chargeDeclined").json()["error"]["payment_intent"]
-    session = caller.post("/v1/checkout/sessions", {**CHECKOUT, "customer": customer["id"]}).json()
-    account = caller.recipient(sandbox)
-    transfer = caller.post("/v1/transfers", {"amount": "5", "currency": "usd", "destination": account}).json()
-    refund = caller.post("/v1/refunds", {"payment_intent": intent["id"], "amount": "20"}).json()
-    reversal = caller.post(f"/v1/transfers/{transfer['id']}/reversals", {"amount": "2"}).json()
-    caller.control(f"/refunds/{refund['id']}/fail")
-    kept = caller.post("/v1/checkout/sessions", {"mode": "setup", "success_url": "http://example.test/ok"}).json()
-    assert sandbox.press(kept["url"], action="pay", card="pm_card_visa").status_code == 303
-    setup = caller.get(f"/v1/checkout/sessions/{kept['id']}")["setup_intent"]
-    debited = caller.charge(card="pm_usBankAccount_success", **{"allowed_payment_method_types[]": "us_bank_account"})
-    payout = caller.control(f"/accounts/{account}/payout", amount=1)
-    platform_payout = caller.control("/platform_payout", amount=1)
-    caller.control(f"/payouts/{platform_payout['id']}/fail")
-    caller.control(f"/accounts/{account}/capability", status="restricted", due_s=86400, requirements=[
-        "default_payout_method", "identity.attestations.terms_of_service.account",
-        {"description": "identity.individual.documents.primary_verification",
-         "error": "verification_document_expired", "deadline": "past_due"},
-    ])  # fmt: skip
-    warning = caller.control(f"/charges/{intent['latest_charge']}/fraud_warning")
-    dispute = caller.control(f"/charges/{intent['latest_charge']}/dispute")
-    event = caller.get("/v1/events?limit=1")["data"][0]
-    notice = caller.get("/v2/core/events?limit=1")["data"][0]
-    name = {"customer": customer["id"], "payment_method": card["id"], "intent": intent["id"], "session": session["id"],
-            "charge": intent["latest_charge"], "transfer": transfer["id"], "account": account, "event": event["id"],
-            "line": transfer["balance_transaction"], "notice": notice["id"], "refund": refund["id"],
-            "dispute": dispute["id"], "warning": warning["id"], "setup": setup,
-            "payout": platform_payout["id"]}  # fmt: skip
-    seen: dict[str, Any] = {
-        "post /v1/customers": customer,
-        "post /v1/customers/{customer}": caller.post(f"/v1/customers/{name['customer']}", {"name": "Ada"}).json(),
-        "post /v1/payment_methods/{payment_method}/attach": card,
-        "post /v1/payment_intents": intent,
-        "get /v1/payment_intents/{intent}": caller.get(f"/v1/payment_intents/{failed['id']}"),
-        "post /v1/payment_intents/{intent}/confirm": caller.post(
-            f"/v1/payment_intents/{held['id']}/confirm", {"payment_method": "pm_card_authenticationRequired"}
-        ).json(),
-        "post /v1/payment_intents/{intent}/cancel": caller.post(f"/v1/payment_intents/{held['id']}/cancel").json(),
-        "post /v1/checkout/sessions": session,
-        "post /v1/checkout/sessions/{session}/expire": caller.post(
-            f"/v1/checkout/sessions/{session['id']}/expire"
-        ).json(),
-        "post /v2/core/accounts": caller.post("/v2/core/accounts", RECIPIENT).json(),
-        "post /v2/core/accounts/{id}": caller.post(f"/v2/core/accounts/{account}", {"display_name": "B"}).json(),
-        "post /v2/core/account_links": caller.post("/v2/core/account_links", onboarding(account)).json(),
-        "post /v1/transfers": transfer,
-        "post /v1/transfers/{transfer}": caller.post(f"/v1/transfers/{transfer['id']}", {"metadata[a]": "b"}).json(),
-        "post /v1/transfers/{id}/reversals": reversal,
-        "get /v1/transfers/{id}/reversals": caller.get(f"/v1/transfers/{transfer['id']}/reversals"),
-        "get /v1/transfers/{transfer}/reversals/{id}": caller.get(
-            f"/v1/transfers/{transfer['id']}/reversals/{reversal['id']}"
-        ),
-        "post /v1/refunds": refund,
-        "post /v1/refunds/{refund}": caller.post(f"/v1/refunds/{refund['id']}", {"metadata[a]": "b"}).json(),
-        "post /v1/disputes/{dispute}": caller.post(
-            f"/v1/disputes/{dispute['id']}", {"evidence[uncategorized_text]": "A photo.", "submit": "false"}
-        ).json(),
-        "post /v1/disputes/{dispute}/close": caller.post(f"/v1/disputes/{dispute['id']}/close").json(),
-    }
-    gets = {
-        "get /v1/customers/{customer}": "customer", "get /v1/customers": "", "get /v1/payment_intents": "",
-        "get /v1/customers/{customer}/payment_methods": "customer", "get /v1/payment_methods": "",
-        "get /v1/payment_methods/{payment_method}": "payment_method", "get /v1/charges": "",
-        "get /v1/charges/{charge}": "charge", "get /v1/checkout/sessions": "", "get /v1/balance": "",
-        "get /v1/checkout/sessions/{session}": "session", "get /v1/balance_transactions": "",
-        "get /v1/balance_transactions/{id}": "line", "get /v1/transfers": "", "get /v1/events": "",
-        "get /v1/transfers/{transfer}": "transfer", "get /v1/events/{id}": "event", "get /v2/core/events": "",
-        "get /v1/setup_intents": "", "get /v1/setup_intents/{intent}": "setup", "get /v1/payouts": "",
-        "get /v1/payouts/{payout}": "payout", "get /v1/refunds": "", "get /v1/refunds/{refund}": "refund",
-        "get /v1/disputes": "",
-        "get /v1/disputes/{dispute}": "dispute", "get /v1/radar/early_fraud_warnings": "",
-        "get /v1/radar/early_fraud_warnings/{early_fraud_warning}": "warning",
-        "get /v2/core/events/{id}": "notice", "get /v2/core/accounts": "", "get /v2/core/accounts/{id}": "account",
-    }  # fmt: skip
-    for operation, what in gets.items():
-        path = operation.split(" ")[1]
-        seen[operation] = caller.get(path.split("{")[0] + name[what] + path.partition("}")[2] if what else path)
-    seen["post /v1/payment_methods/{payment_method}/detach"] = caller.post(
-        f"/v1/payment_methods/{card['id']}/detach"
-    ).json()
+    seen = defaultdict(list)
+    for ask in (customers_and_cards, payments, checkouts, what_goes_back, recipients, books):
+        for operation, answer in ask(caller, sandbox):
+            seen[operation].append(answer)
     assert set(seen) == {f"{verb} {path}" for verb, path in OPERATIONS}, "an operation without a case"
-    seen = {name: [answer] for name, answer in seen.items()}
-    # Shapes that the same operations have in other cases.
-    recipients = [caller.list("/v1/payouts", account)[0], caller.list("/v1/balance_transactions", account)[0]]
-    for path, found in zip(("/v1/payouts/{payout}", "/v1/balance_transactions/{id}"), recipients, strict=True):
-        seen[f"get {path}"].append(found)
-    assert recipients[0]["id"] == payout["id"]
-    include = "include[0]=configuration.recipient&include[1]=requirements"
-    seen["get /v2/core/accounts/{id}"].append(caller.get(f"/v2/core/accounts/{account}?{include}"))
-    seen["get /v1/payment_intents/{intent}"].append(debited.json())
-    seen["get /v1/charges/{charge}"].append(caller.get(f"/v1/charges/{debited.json()['latest_charge']}"))
-    seen["get /v1/events/{id}"].extend(caller.list("/v1/events?limit=100"))
-    seen["get /v1/balance_transactions/{id}"].extend(caller.list("/v1/balance_transactions?limit=100"))
     operations, schemas = answer_schemas()
-    for operation, answer in ((name, one) for name, all in seen.items() for one in all):
-        schema = {**operations[operation]["answer"], "$defs": schemas}
-        problem = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(answer))
-        assert problem is None, f"{operation}: {problem.json_path if problem else ''} {problem}"
+    for operation, answers in seen.items():
+        judge = jsonschema.Draft202012Validator({**operations[operation]["answer"], "$defs": schemas})
+        for answer in answers:
+            problem = jsonschema.exceptions.best_match(judge.iter_errors(answer))
+            assert problem is None, f"{operation}: {problem.json_path if problem else ''} {problem}"
