@@ -4,10 +4,12 @@ Account codes are in the schema's function `ledger_open`; a debit is positive, a
 currency. Lock order over the whole market: task, claim, submission, then ledger accounts by id.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from market import ids
 from market.errors import InsufficientFunds
@@ -59,6 +61,45 @@ async def post(
         if error.constraint_name == "ledger_account_floor":
             needed = sum(amount for code, amount in kept if code.startswith("buyer:") and amount > 0)
             raise InsufficientFunds(needed=needed or None) from error
+        raise
+    return posted
+
+
+class Posting(NamedTuple):
+    """One posting of many in one currency: as the arguments of `post`, and a note of what it is about."""
+
+    key: str
+    lines: list[tuple[str, int]]
+    subject: tuple[str, UUID]
+    meta: dict[str, Any]
+
+
+async def post_many(
+    conn: asyncpg.Connection, kind: str, postings: Sequence[Posting], *, currency: str, actor: str
+) -> int:
+    """Post all of them in one statement, in their order; how many are new. The caller holds the locks they need.
+
+    Raises InsufficientFunds when an account would fall below its floor, and then none of them is posted.
+    """
+    kept = [[line for line in each.lines if line[1]] for each in postings]
+    try:
+        posted: int = await conn.fetchval(
+            """SELECT count(*) FILTER (WHERE new) FROM (
+                 SELECT ledger_post(p.id, $1, p.key, $2, $3, p.codes::text[], p.amounts::bigint[], p.type, p.subject,
+                                    p.meta::jsonb, NULL) AS new
+                 FROM (SELECT * FROM
+                         unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[], $10::text[])
+                         WITH ORDINALITY AS u (id, key, codes, amounts, type, subject, meta, n) ORDER BY n) AS p
+               ) AS done""",
+            kind, actor, currency, [ids.new() for _ in postings], [each.key for each in postings],
+            ["{" + ",".join(f'"{code}"' for code, _ in lines) + "}" for lines in kept],
+            ["{" + ",".join(str(amount) for _, amount in lines) + "}" for lines in kept],
+            [each.subject[0] for each in postings], [each.subject[1] for each in postings],
+            [msgspec.json.encode(each.meta).decode() for each in postings],
+        )  # fmt: skip
+    except asyncpg.CheckViolationError as error:
+        if error.constraint_name == "ledger_account_floor":
+            raise InsufficientFunds from error
         raise
     return posted
 

@@ -1,102 +1,194 @@
 """The lines of an executing run: each is checked once more, set aside, sent, and settled by what Stripe's books say.
 
 Money is set aside by the transaction that plans its transfer. A line's earnings are marked with it, so that everybody
-sees what was paid by what.
+sees what was paid by what. Lines go some hundred at a time, since a run may have ten thousand.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from market import events, ledger, stripe_balance, stripe_ops
+from market.ledger import Posting
+from market.stripe_balance import BalanceLine
+from market.stripe_ops import Op
 
 ACTOR = "stripe"
 
 
-async def plan_lines(conn: asyncpg.Connection, run: UUID, limit: int) -> tuple[int, list[UUID]]:
+class Planned(NamedTuple):
+    """looked: lines looked at · ops: operations to send · amount: what they take from the platform's balance."""
+
+    looked: int
+    ops: list[UUID]
+    amount: int
+
+
+async def plan_lines(conn: asyncpg.Connection, run: UUID, limit: int, available: int) -> Planned:
     """Up to `limit` listed lines of an executing run: each is checked again, and either its money is set aside and its
-    transfer planned, or it is skipped with a reason. (lines looked at, operations to send)."""
+    transfer planned, or it is skipped with a reason. Nothing while payouts are stopped.
+
+    available: what the platform has at Stripe; lines beyond it are skipped.
+    """
     rows = await conn.fetch(
         """SELECT p.*, a.transfers, a.stripe_id, h.person_id IS NOT NULL AS held
            FROM payout p JOIN payout_run r ON r.id = p.run_id AND r.status = 'executing'
            LEFT JOIN payout_account a ON a.person_id = p.person_id
            LEFT JOIN payout_hold h ON h.person_id = p.person_id
              AND (h.expires_at IS NULL OR h.expires_at > market_now())
-           WHERE p.run_id = $1 AND p.status = 'listed' ORDER BY p.id LIMIT $2 FOR NO KEY UPDATE OF p SKIP LOCKED""",
+           WHERE p.run_id = $1 AND p.status = 'listed' AND NOT money_stopped('transfer')
+           ORDER BY p.id LIMIT $2 FOR NO KEY UPDATE OF p SKIP LOCKED""",
         run, limit,
     )  # fmt: skip
-    # In the ledger's lock order, before the postings below, which then find these accounts locked by ourselves.
-    owed = {
-        row["code"]: -row["posted"]
-        for row in await conn.fetch(
-            """SELECT code, currency, posted FROM ledger_account WHERE code = ANY ($1::text[]) AND currency = $2
-               ORDER BY id FOR NO KEY UPDATE""",
-            [ledger.person(row["person_id"], "payable") for row in rows], rows[0]["currency"] if rows else "",
-        )
-    }  # fmt: skip
-    ops = []
+    if not rows:
+        return Planned(0, [], 0)
+    owed = await _locked_balances(conn, rows)
+    going, skipped, left = [], [], available
     for row in rows:
-        reason = _unpayable(row, owed.get(ledger.person(row["person_id"], "payable"), 0))
+        reason = _unpayable(row, owed.get(row["person_id"], 0), left)
         if reason is None:
-            ops.append(await _plan_line(conn, row))
+            going.append(row)
+            left -= row["amount"]
         else:
-            await conn.execute(
-                "UPDATE payout SET status = 'skipped', code = $2, settled_at = market_now() WHERE id = $1",
-                row["id"], reason,
-            )  # fmt: skip
-    return len(rows), ops
+            skipped.append((row["id"], reason))
+    if skipped:
+        await conn.execute(
+            """UPDATE payout p SET status = 'skipped', code = w.reason, settled_at = market_now()
+               FROM unnest($1::uuid[], $2::text[]) AS w (id, reason) WHERE p.id = w.id""",
+            [line for line, _ in skipped], [reason for _, reason in skipped],
+        )  # fmt: skip
+    return Planned(len(rows), await _set_aside(conn, going) if going else [], available - left)
 
 
-def _unpayable(row: asyncpg.Record, owed: int) -> str | None:
+async def _locked_balances(conn: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> dict[UUID, int]:
+    """What each person of these lines is owed. In the ledger's lock order, before the postings, which then find these
+    accounts locked by ourselves."""
+    found = await conn.fetch(
+        """SELECT code, -posted AS owed FROM ledger_account WHERE code = ANY ($1::text[]) AND currency = $2
+           ORDER BY id FOR NO KEY UPDATE""",
+        [ledger.person(row["person_id"], "payable") for row in rows], rows[0]["currency"],
+    )  # fmt: skip
+    return {UUID(row["code"].split(":")[1]): row["owed"] for row in found}
+
+
+def _unpayable(row: asyncpg.Record, owed: int, left: int) -> str | None:
     if row["held"]:
         return "held"
     if row["transfers"] != "active":
         return "capability_inactive"
     if row["stripe_id"] != row["destination"]:
         return "destination_changed"
-    return "balance_changed" if owed < row["amount"] else None
+    if owed < row["amount"]:
+        return "balance_changed"
+    return "balance_insufficient" if left < row["amount"] else None
 
 
-async def _plan_line(conn: asyncpg.Connection, row: asyncpg.Record) -> UUID:
-    attempt: int = await conn.fetchval(
-        "UPDATE payout SET status = 'planned', attempt = attempt + 1 WHERE id = $1 RETURNING attempt", row["id"]
+async def _set_aside(conn: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> list[UUID]:
+    """listed -> planned: the money leaves what is payable in the transaction that plans the transfer."""
+    moved = await conn.fetch(
+        """UPDATE payout SET status = 'planned', attempt = attempt + 1 WHERE id = ANY ($1::uuid[]) AND status = 'listed'
+           RETURNING id, attempt""",
+        [row["id"] for row in rows],
     )
-    payable, aside = ledger.person(row["person_id"], "payable"), f"payout:{row['id']}"
-    await ledger.post(
-        conn, "payout_planned", f"payout:{row['id']}:{attempt}",
-        [(payable, row["amount"]), (aside, -row["amount"])],
-        currency=row["currency"], actor=f"payout_run:{row['run_id']}", subject=("payout", row["id"]),
-    )  # fmt: skip
-    params = {
+    attempts = {row["id"]: row["attempt"] for row in moved}
+    currency, run = rows[0]["currency"], rows[0]["run_id"]
+    postings = [
+        Posting(
+            f"payout:{row['id']}:{attempts[row['id']]}",
+            [(ledger.person(row["person_id"], "payable"), row["amount"]), (aside(row["id"]), -row["amount"])],
+            ("payout", row["id"]), {},
+        )
+        for row in rows
+    ]  # fmt: skip
+    await ledger.post_many(conn, "payout_planned", postings, currency=currency, actor=f"payout_run:{run}")
+    await _mark_earnings(conn, [row["id"] for row in rows])
+    wanted = [stripe_ops.Wanted(row["id"], attempts[row["id"]], _params(row)) for row in rows]
+    return await stripe_ops.plan_many(conn, "transfer", wanted)
+
+
+async def _mark_earnings(conn: asyncpg.Connection, payouts: list[UUID]) -> None:
+    """Which earnings a line pays: all that are released, or, when part of them is left for the next run, the oldest."""
+    await conn.execute(
+        """WITH unpaid AS (
+             SELECT e.submission_id, p.id AS payout_id, p.rolled_over = 0 OR sum(e.amount) OVER (
+                 PARTITION BY p.id ORDER BY e.released_at, e.submission_id) <= p.amount AS taken
+             FROM payout p JOIN earning e ON e.person_id = p.person_id AND e.currency = p.currency
+               AND e.released_at IS NOT NULL AND e.payout_id IS NULL AND e.clawed_back_at IS NULL
+             WHERE p.id = ANY ($1::uuid[]))
+           UPDATE earning e SET payout_id = u.payout_id FROM unpaid u
+           WHERE e.submission_id = u.submission_id AND u.taken""",
+        payouts,
+    )
+
+
+def _params(row: asyncpg.Record) -> dict[str, Any]:
+    return {
         "amount": row["amount"],
         "currency": row["currency"],
         "destination": row["destination"],
         "run": str(row["run_id"]),
         "person": str(row["person_id"]),
     }
-    return await stripe_ops.plan(conn, "transfer", row["id"], params)
 
 
-async def paid(
-    conn: asyncpg.Connection, payout: UUID, transfer_id: str, line: stripe_balance.BalanceLine
-) -> UUID | None:
+def aside(payout: UUID) -> str:
+    """The ledger account that holds a line's money while its transfer is under way."""
+    return f"payout:{payout}"
+
+
+class Sent(NamedTuple):
+    """A transfer that stands in Stripe's books: the operation that made it, its id and its line of the balance."""
+
+    op: Op
+    transfer_id: str
+    line: BalanceLine
+
+
+async def settle_sent(conn: asyncpg.Connection, sent: Sequence[Sent]) -> int:
+    """What we hold of these operations has succeeded, and their lines are paid; the others are somebody else's by now.
+
+    How many were ours.
+    """
+    ours = await stripe_ops.succeeded_many(conn, [(each.op, each.transfer_id) for each in sent])
+    kept = [each for each in sent if each.op.id in ours]
+    if kept:
+        await _paid(conn, {each.op.subject: (each.transfer_id, each.line) for each in kept})
+    return len(kept)
+
+
+async def paid(conn: asyncpg.Connection, payout: UUID, transfer_id: str, line: BalanceLine) -> UUID | None:
     """planned -> paid: the transfer is in Stripe's books. Returns the run; None when it was settled before."""
-    row = await conn.fetchrow(
-        """UPDATE payout SET status = 'paid', transfer_id = $2, code = NULL, message = NULL, settled_at = market_now()
-           WHERE id = $1 AND status = 'planned' RETURNING *""",
-        payout, transfer_id,
+    runs = await _paid(conn, {payout: (transfer_id, line)})
+    return runs[0] if runs else None
+
+
+async def _paid(conn: asyncpg.Connection, transfers: dict[UUID, tuple[str, BalanceLine]]) -> list[UUID]:
+    rows = await conn.fetch(
+        """UPDATE payout p SET status = 'paid', transfer_id = w.transfer, code = NULL, message = NULL,
+             settled_at = market_now()
+           FROM unnest($1::uuid[], $2::text[]) AS w (id, transfer)
+           WHERE p.id = w.id AND p.status = 'planned' RETURNING p.*""",
+        list(transfers), [transfer for transfer, _ in transfers.values()],
     )  # fmt: skip
-    if row is None:
-        return None
-    key, counter = f"payout_paid:{payout}", await stripe_balance.counter(conn, line)
-    await ledger.post(
-        conn, "payout_paid", key, [(f"payout:{payout}", row["amount"]), (counter, line.net)],
-        currency=row["currency"], actor=ACTOR, subject=("payout", payout), meta={"transfer": transfer_id},
-    )  # fmt: skip
-    await stripe_balance.mirror(conn, line, key)
-    await _tell(conn, "payout.paid", row)
-    return row["run_id"]  # type: ignore[no-any-return]
+    by_currency: dict[str, list[asyncpg.Record]] = {}
+    for row in rows:
+        by_currency.setdefault(row["currency"], []).append(row)
+    for currency, some in by_currency.items():
+        lines = [transfers[row["id"]][1] for row in some]
+        counters = await stripe_balance.counters(conn, lines)
+        postings = [
+            Posting(
+                f"payout_paid:{row['id']}", [(aside(row["id"]), row["amount"]), (counters[line.id], line.net)],
+                ("payout", row["id"]), {"transfer": row["transfer_id"]},
+            )
+            for row, line in zip(some, lines, strict=True)
+        ]  # fmt: skip
+        await ledger.post_many(conn, "payout_paid", postings, currency=currency, actor=ACTOR)
+        await stripe_balance.mirror_many(conn, [(line, each.key) for line, each in zip(lines, postings, strict=True)])
+    await _tell(conn, "payout.paid", rows)
+    return [row["run_id"] for row in rows]
 
 
 async def returned(conn: asyncpg.Connection, payout: UUID, code: str, message: str) -> UUID | None:
@@ -110,11 +202,17 @@ async def returned(conn: asyncpg.Connection, payout: UUID, code: str, message: s
         return None
     await ledger.post(
         conn, "payout_returned", f"payout_returned:{payout}:{row['attempt']}",
-        [(f"payout:{payout}", row["amount"]), (ledger.person(row["person_id"], "payable"), -row["amount"])],
+        [(aside(payout), row["amount"]), (ledger.person(row["person_id"], "payable"), -row["amount"])],
         currency=row["currency"], actor=ACTOR, subject=("payout", payout), meta={"code": code},
     )  # fmt: skip
-    await _tell(conn, "payout.returned", row)
+    await conn.execute("UPDATE earning SET payout_id = NULL WHERE payout_id = $1", payout)
+    await _tell(conn, "payout.returned", [row])
     return row["run_id"]  # type: ignore[no-any-return]
+
+
+async def is_paid_by(conn: asyncpg.Connection, transfer_id: str) -> bool:
+    """Whether we know of this transfer already."""
+    return bool(await conn.fetchval("SELECT true FROM payout WHERE transfer_id = $1", transfer_id))
 
 
 async def finish(conn: asyncpg.Connection, run: UUID) -> str | None:
@@ -142,8 +240,21 @@ async def executing(conn: asyncpg.Connection) -> list[UUID]:
     return [row["id"] for row in await conn.fetch("SELECT id FROM payout_run WHERE status = 'executing'")]
 
 
-async def _tell(conn: asyncpg.Connection, type: str, row: asyncpg.Record) -> None:
-    data: dict[str, Any] = {"amount": row["amount"], "currency": row["currency"]}
-    if row["code"] is not None:
-        data["code"] = row["code"]
-    await events.append(conn, type, ("payout", row["id"]), ACTOR, person=row["person_id"], data=data)
+async def currency_of(conn: asyncpg.Connection, run: UUID) -> str | None:
+    """The currency of an executing run that has listed lines; None when there is nothing to plan."""
+    found: str | None = await conn.fetchval(
+        """SELECT currency FROM payout_run WHERE id = $1 AND status = 'executing' AND NOT money_stopped('transfer')
+             AND EXISTS (SELECT FROM payout WHERE run_id = $1 AND status = 'listed')""",
+        run,
+    )
+    return found
+
+
+async def _tell(conn: asyncpg.Connection, type: str, rows: Sequence[asyncpg.Record]) -> None:
+    await conn.execute(
+        """INSERT INTO event (type, person_id, subject_type, subject_id, actor, data)
+           SELECT $2, person_id, 'payout', id, $3, jsonb_strip_nulls(jsonb_build_object(
+             'amount', amount, 'currency', currency, 'code', code))
+           FROM payout WHERE id = ANY ($1::uuid[]) ORDER BY id""",
+        [row["id"] for row in rows], type, ACTOR,
+    )  # fmt: skip

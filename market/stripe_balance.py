@@ -58,6 +58,29 @@ async def mirror(conn: asyncpg.Connection, line: BalanceLine, ledger_key: str) -
         raise Matched(f"{line.id} has a ledger transaction already, and {ledger_key} would be a second one")
 
 
+async def counters(conn: asyncpg.Connection, lines: Sequence[BalanceLine]) -> dict[str, str]:
+    """`counter` of many lines, by id."""
+    rows = await conn.fetch(
+        """SELECT id, suspense_key FROM stripe_balance_txn WHERE id = ANY ($1::text[]) ORDER BY id FOR NO KEY UPDATE""",
+        [line.id for line in lines],
+    )
+    there = {row["id"] for row in rows if row["suspense_key"] is not None}
+    return {line.id: ledger.SUSPENSE if line.id in there else ledger.CLEARING for line in lines}
+
+
+async def mirror_many(conn: asyncpg.Connection, lines: Sequence[tuple[BalanceLine, str]]) -> None:
+    """`mirror` of many lines, each with its ledger key. Raises Matched."""
+    await see(conn, [line for line, _ in lines])
+    done = await conn.fetch(
+        """UPDATE stripe_balance_txn b SET ledger_key = w.key
+           FROM unnest($1::text[], $2::text[]) AS w (id, key)
+           WHERE b.id = w.id AND (b.ledger_key IS NULL OR b.ledger_key = w.key) RETURNING b.id""",
+        [line.id for line, _ in lines], [key for _, key in lines],
+    )  # fmt: skip
+    if len(done) < len(lines):
+        raise Matched("something else stands for one of these lines already")
+
+
 class Matched(Exception):
     """Something else stands for this line of Stripe's balance."""
 

@@ -6,7 +6,8 @@ a new attempt exists only after a definite refusal. The database writes each mov
 lets no operation leave its end.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -64,6 +65,27 @@ async def plan(conn: asyncpg.Connection, kind: str, subject: UUID, params: dict[
     return standing
 
 
+class Wanted(NamedTuple):
+    """One operation of many to be planned: its subject, which attempt it is, and what is sent."""
+
+    subject: UUID
+    attempt: int
+    params: dict[str, Any]
+
+
+async def plan_many(conn: asyncpg.Connection, kind: str, wanted: Sequence[Wanted]) -> list[UUID]:
+    """Plan operations whose attempts the caller counts. Raises UniqueViolationError while one before is under way."""
+    rows = await conn.fetch(
+        """INSERT INTO stripe_op (id, kind, subject_id, attempt, params)
+           SELECT id, $1, subject, attempt, params::jsonb
+           FROM unnest($2::uuid[], $3::uuid[], $4::int[], $5::text[]) AS w (id, subject, attempt, params)
+           RETURNING id""",
+        kind, [uuid4() for _ in wanted], [each.subject for each in wanted], [each.attempt for each in wanted],
+        [msgspec.json.encode(each.params).decode() for each in wanted],
+    )  # fmt: skip
+    return [row["id"] for row in rows]
+
+
 async def take(conn: asyncpg.Connection, op: UUID, lease_s: float = LEASE_S) -> Op | None:
     """Lease the operation for one try; None when it is settled, not yet due, stopped, or somebody else has it."""
     taken = await take_many(conn, [op], lease_s)
@@ -112,6 +134,18 @@ async def succeeded(conn: asyncpg.Connection, op: Op, object_id: str) -> None:
     """sending -> succeeded. Raises LeaseLost."""
     await _settle(conn, op, "status = 'succeeded', object_id = $3, code = NULL, message = NULL, settled_at = now()",
                   object_id)  # fmt: skip
+
+
+async def succeeded_many(conn: asyncpg.Connection, done: Sequence[tuple[Op, str]]) -> set[UUID]:
+    """sending -> succeeded for those whose lease still stands: their ids. The others are somebody else's by now."""
+    rows = await conn.fetch(
+        """UPDATE stripe_op o SET status = 'succeeded', object_id = w.object, code = NULL, message = NULL,
+             settled_at = now(), lease = NULL, leased_until = NULL
+           FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS w (id, lease, object)
+           WHERE o.id = w.id AND o.lease = w.lease AND o.status = 'sending' RETURNING o.id""",
+        [op.id for op, _ in done], [op.lease for op, _ in done], [found for _, found in done],
+    )  # fmt: skip
+    return {row["id"] for row in rows}
 
 
 async def rejected(conn: asyncpg.Connection, op: Op, code: str, message: str) -> None:

@@ -62,7 +62,7 @@ async def act_on_event(services: Services, payload: Payload) -> None:
         if not isinstance(failure, Ambiguous | RateLimited | NotSettled):
             log.error("event failed", event=notice.id, type=notice.type, exc_info=failure)
         return
-    if notice.object_type in AFTERWARDS:
+    if write is not nothing and notice.object_type in AFTERWARDS:
         await AFTERWARDS[notice.object_type](services)
 
 

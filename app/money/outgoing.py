@@ -30,10 +30,14 @@ Write = Callable[[Connection], Awaitable[None]]
 
 
 class Outcome(NamedTuple):
-    """What Stripe made of an operation: the object's id, and what to write in the transaction that settles it."""
+    """What Stripe made of an operation: the object's id, and what to write in the transaction that settles it.
+
+    line: of a transfer, its line of the platform's balance, so that many can be written together.
+    """
 
     object_id: str
     write: Write
+    line: BalanceLine | None = None
 
 
 class Sender(NamedTuple):

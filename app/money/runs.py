@@ -1,20 +1,33 @@
-"""Payout runs are paid: lines are planned some at a time, and a run ends when none is left."""
+"""Payout runs are paid: lines are planned, sent and settled in a stream, many at a time.
+
+Three parts work side by side: one sets money aside and leases the transfers, several send, one writes what came of
+them. Whatever dies in between, the rows say where it was: a lease that ends is taken up by the sweep.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID
 
 import structlog
 
 from app.db import EVENTS, Connection, wake
 from app.jobs import Payload, enqueue, handler
-from app.money.outgoing import queue_op
+from app.money.outgoing import Answered, Outcome, ask, lease_s, settle, stripe_of
 from app.services import Services
-from market import payout_lines
+from market import payout_lines, stripe_ops
+from market.payout_lines import Sent
+from market.stripe_ops import LeaseLost, Op
 
 log = structlog.get_logger()
 
-LINES_AT_ONCE = 50
+LINES_AT_ONCE = 100
+SENDERS_AT_ONCE = 12
+SETTLED_AT_ONCE = 50
+GATHER_S = 0.05  # how long answers wait for one another to be written together
+
+Ops = asyncio.Queue[Op | None]
+Answers = asyncio.Queue[tuple[Op, Answered] | None]
 
 
 async def queue_run(connection: Connection, run: UUID) -> None:
@@ -24,14 +37,90 @@ async def queue_run(connection: Connection, run: UUID) -> None:
 
 @handler("payout_run")
 async def pay_run(services: Services, payload: Payload) -> None:
-    """Set money aside and plan transfers, some lines in each transaction, until no line is left."""
-    run, looked = UUID(payload["run"]), LINES_AT_ONCE
+    """Pay every listed line of an executing run, or skip it with its reason; then end the run if it is over."""
+    run = UUID(payload["run"])
+    async with services.database.read() as connection:
+        currency = await payout_lines.currency_of(connection, run)
+    if currency is not None:
+        available, _ = await stripe_of(services).balance_parts()
+        await _pay(services, run, available.get(currency, 0))
+    await finish(services, run)
+
+
+async def _pay(services: Services, run: UUID, available: int) -> None:
+    ops: Ops = asyncio.Queue(LINES_AT_ONCE)
+    answers: Answers = asyncio.Queue(2 * SETTLED_AT_ONCE)
+
+    async def send() -> None:
+        while (op := await ops.get()) is not None:
+            await answers.put((op, await ask(services, op)))
+
+    async def plan_and_send() -> None:
+        async with asyncio.TaskGroup() as sending:
+            for _ in range(SENDERS_AT_ONCE):
+                sending.create_task(send())
+            await _plan(services, run, available, ops)
+            for _ in range(SENDERS_AT_ONCE):
+                await ops.put(None)
+        await answers.put(None)
+
+    async with asyncio.TaskGroup() as work:
+        work.create_task(plan_and_send())
+        work.create_task(_settle_all(services, answers))
+
+
+async def _plan(services: Services, run: UUID, available: int, ops: Ops) -> None:
+    """Set money aside and lease the transfers, some lines in each transaction, until no line is left."""
+    looked = LINES_AT_ONCE
     while looked == LINES_AT_ONCE:
         async with services.database.transaction() as connection:
-            looked, ops = await payout_lines.plan_lines(connection, run, LINES_AT_ONCE)
-            for op in ops:
-                await queue_op(connection, op)
-    await finish(services, run)
+            looked, planned, amount = await payout_lines.plan_lines(connection, run, LINES_AT_ONCE, available)
+            taken = await stripe_ops.take_many(connection, planned, lease_s(services))
+        available -= amount
+        for op in taken:
+            await ops.put(op)
+
+
+async def _settle_all(services: Services, answers: Answers) -> None:
+    """Write answers as they come, as many together as there are."""
+    over = False
+    while not over:
+        first = await answers.get()
+        gathered, over = ([first], False) if first is not None else ([], True)
+        until = asyncio.get_running_loop().time() + GATHER_S
+        while not over and len(gathered) < SETTLED_AT_ONCE:
+            try:
+                async with asyncio.timeout_at(until):
+                    following = await answers.get()
+            except TimeoutError:
+                break
+            if following is None:
+                over = True
+            else:
+                gathered.append(following)
+        if gathered:
+            await settle_together(services, gathered)
+
+
+async def settle_together(services: Services, gathered: list[tuple[Op, Answered]]) -> None:
+    """Write what came of some transfers: those that were made in one transaction, every other one in its own."""
+    sent = [
+        Sent(op, answer.object_id, answer.line)
+        for op, answer in gathered
+        if isinstance(answer, Outcome) and answer.line is not None
+    ]
+    if sent:
+        async with services.database.transaction() as connection:
+            await payout_lines.settle_sent(connection, sent)
+            wake(EVENTS)
+    for op, answer in gathered:
+        if not isinstance(answer, Outcome):
+            try:
+                async with services.database.transaction() as connection:
+                    await settle(connection, op, answer)
+                    wake(EVENTS)
+            except LeaseLost as lost:
+                log.warning("transfer settled by another", op=str(op.id), reason=str(lost))
 
 
 async def finish(services: Services, run: UUID) -> None:
