@@ -82,19 +82,15 @@ async def ask(
 
     Raises WrongState while the same is asked already.
     """
-    decision = ids.new()
-    try:
-        async with conn.transaction():
-            await conn.execute(
-                """INSERT INTO money_decision
-                     (id, kind, subject_id, txn_id, target, amount, currency, reason, asked_by)
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)""",
-                decision, kind, subject, txn_id, target, amount, currency, reason, operator,
-            )  # fmt: skip
-    except asyncpg.UniqueViolationError as error:
-        raise WrongState("This is asked for already and waits for another operator.") from error
+    decision = await conn.fetchval(
+        """INSERT INTO money_decision (id, kind, subject_id, txn_id, target, amount, currency, reason, asked_by)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING id""",
+        ids.new(), kind, subject, txn_id, target, amount, currency, reason, operator,
+    )  # fmt: skip
+    if decision is None:
+        raise WrongState("This is asked for already and waits for another operator.")
     await _note(conn, "asked", decision, kind, operator, amount, currency)
-    return decision
+    return decision  # type: ignore[no-any-return]
 
 
 async def decide(conn: asyncpg.Connection, operator: UUID, decision: UUID, approve: bool) -> None:

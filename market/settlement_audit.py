@@ -27,4 +27,48 @@ CHECKS = {
         SELECT r.id::text AS what FROM payout_run r LEFT JOIN payout_approval a ON a.run_id = r.id
         WHERE r.approved_by IS NOT NULL AND (a.run_id IS NULL OR a.approved_by IN (r.made_by, r.submitted_by)
           OR a.lines_hash <> r.lines_hash)""",
+    "what is held of a buyer's balance is what their open chargebacks and fraud warnings have frozen": """
+        WITH frozen AS (
+          SELECT account_id, currency, sum(frozen) AS amount FROM (
+            SELECT account_id, currency, frozen FROM dispute
+            UNION ALL
+            SELECT w.account_id, f.currency, w.frozen FROM fraud_warning w JOIN funding f ON f.id = w.funding_id) p
+          GROUP BY account_id, currency)
+        SELECT coalesce(l.code, f.account_id::text) AS what
+        FROM (SELECT * FROM ledger_account WHERE code LIKE 'buyer:%:held') l
+          FULL JOIN frozen f ON l.code = 'buyer:' || f.account_id || ':held' AND l.currency = f.currency
+        WHERE coalesce(-l.posted, 0) <> coalesce(f.amount, 0)""",
+    "an open dispute stands against what Stripe has taken for it, and a closed one against nothing": """
+        SELECT d.id::text AS what FROM dispute d
+          LEFT JOIN ledger_account l ON l.code = 'dispute:' || d.id AND l.currency = d.currency
+        WHERE coalesce(l.posted, 0) <> CASE WHEN d.closed_at IS NULL THEN d.withdrawn ELSE 0 END""",
+    "what a closed dispute has cost was paid by its buyer, or is a loss that was posted": """
+        SELECT d.id::text AS what FROM dispute d
+          LEFT JOIN (SELECT x.subject_id, sum(e.amount) AS lost FROM ledger_tx x
+                     JOIN ledger_entry e ON e.tx_id = x.id
+                     JOIN ledger_account a ON a.id = e.account_id AND a.code = 'platform:losses'
+                     WHERE x.subject_type = 'dispute' GROUP BY x.subject_id) p ON p.subject_id = d.id
+        WHERE coalesce(p.lost, 0) <> d.written_off
+           OR d.closed_at IS NOT NULL AND d.withdrawn <> d.covered + d.written_off""",
+    "a funding counts as disputed what chargebacks of it are open or lost": """
+        SELECT f.id::text AS what FROM funding f
+          LEFT JOIN (SELECT funding_id, sum(amount) AS amount FROM dispute
+                     WHERE status IN ('needs_response', 'under_review', 'lost') GROUP BY funding_id) d
+            ON d.funding_id = f.id
+        WHERE f.disputed <> least(f.amount, coalesce(d.amount, 0))""",
+    "of a payout has come back what its reversals have posted": """
+        SELECT p.id::text AS what FROM payout p
+          LEFT JOIN (SELECT x.subject_id, -sum(e.amount) AS back FROM ledger_tx x JOIN ledger_entry e ON e.tx_id = x.id
+                     JOIN ledger_account a ON a.id = e.account_id AND a.code LIKE 'person:%:payable'
+                     WHERE x.kind = 'payout_reversed' GROUP BY x.subject_id) r ON r.subject_id = p.id
+        WHERE coalesce(r.back, 0) <> p.reversed""",
+    "pay that was taken back is one posting, and no other is": """
+        SELECT e.submission_id::text AS what FROM earning e
+          LEFT JOIN ledger_tx x ON x.idem_key = 'clawback:' || e.submission_id
+        WHERE (e.clawed_back_at IS NOT NULL) <> (x.id IS NOT NULL)""",
+    "what two operators have decided on a clawback or a debt is what was done, and nothing else was": """
+        SELECT d.id::text AS what FROM money_decision d
+          LEFT JOIN ledger_tx x ON x.idem_key = CASE d.kind WHEN 'write_off' THEN 'write_off:' || d.id
+            ELSE 'clawback:' || d.subject_id END AND (d.kind = 'write_off' OR x.meta->>'decision' = d.id::text)
+        WHERE d.kind IN ('clawback', 'write_off') AND (d.status = 'approved') <> (x.id IS NOT NULL)""",
 }

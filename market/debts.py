@@ -1,0 +1,134 @@
+"""What a person owes the platform, and how that comes about: pay taken back after it turned out to be fraud.
+
+Two operators decide it. What the person still has with us goes first; the rest is owed, and netted from what they earn
+later, or written off. Nobody who did honest work ever owes anything: a buyer's chargeback is the buyer's and ours.
+"""
+
+from uuid import UUID
+
+import asyncpg
+
+from market import earnings, events, ledger, money_decisions
+from market.errors import Invalid, NotFound, WrongState
+from market.money_decisions import Asked
+
+PARTS = ("payable", "held", "receivable")
+
+
+async def owed(conn: asyncpg.Connection, person: UUID, currency: str) -> int:
+    """What a person owes, in minor units."""
+    return (await ledger.balances(conn, [ledger.person(person, "receivable")], currency))[0]
+
+
+async def ask_clawback(conn: asyncpg.Connection, operator: UUID, submission: UUID, reason: str) -> UUID:
+    """Ask that an accepted submission's pay is taken back: the decision's id.
+
+    Raises NotFound for a submission that was not paid, WrongState when it was taken back or is asked for already.
+    """
+    row = await conn.fetchrow("SELECT * FROM earning WHERE submission_id = $1", submission)
+    if row is None:
+        raise NotFound("There is no accepted submission with this id.")
+    if row["clawed_back_at"] is not None:
+        raise WrongState("The pay of this submission has been taken back.")
+    return await money_decisions.ask(
+        conn, operator, "clawback", subject=submission, amount=row["amount"], currency=row["currency"], reason=reason
+    )
+
+
+async def ask_write_off(
+    conn: asyncpg.Connection, operator: UUID, person: UUID, amount: int | None, currency: str, reason: str
+) -> UUID:
+    """Ask that what a person owes, or `amount` of it, becomes the platform's loss: the decision's id.
+
+    Raises NotFound, WrongState for nothing owed, Invalid for more than that.
+    """
+    if await conn.fetchval("SELECT true FROM person WHERE id = $1", person) is None:
+        raise NotFound("There is no such person.")
+    owes = await owed(conn, person, currency)
+    if not owes:
+        raise WrongState(f"This person owes nothing in {currency}.")
+    if amount is not None and amount > owes:
+        raise Invalid(f"This person owes {owes} {currency} (minor units).", pointer="/amount/amount")
+    return await money_decisions.ask(
+        conn, operator, "write_off", subject=person, amount=amount or owes, currency=currency, reason=reason
+    )
+
+
+async def _claw_back(conn: asyncpg.Connection, asked: Asked) -> None:
+    """The person's part comes from what they have with us, the rest is owed; the buyer has the whole price back."""
+    assert asked.subject is not None
+    row = await conn.fetchrow(
+        """SELECT e.*, s.account_id FROM earning e JOIN submission s ON s.id = e.submission_id
+           WHERE e.submission_id = $1 FOR NO KEY UPDATE OF e""",
+        asked.subject,
+    )
+    if row is None or row["clawed_back_at"] is not None:
+        raise WrongState("The pay of this submission has been taken back.")
+    await conn.execute(
+        """UPDATE earning SET clawed_back_at = market_now(), released_at = coalesce(released_at, market_now())
+           WHERE submission_id = $1 AND clawed_back_at IS NULL""",
+        asked.subject,
+    )
+    fee = await _fee(conn, asked.subject)
+    person, currency, buyer = row["person_id"], row["currency"], ledger.buyer(row["account_id"])
+    codes = [ledger.person(person, part) for part in ("pending", *PARTS)]
+    await ledger.lock(conn, {(code, currency) for code in (*codes, buyer)})
+    if row["released_at"] is None:
+        await earnings.post_release(conn, row)
+    parts = await _parts(conn, person, row["amount"], currency)
+    gross = row["amount"] + fee
+    await ledger.post(
+        conn, "earning.clawback", f"clawback:{asked.subject}",
+        [*((ledger.person(person, part), amount) for part, amount in parts.items()),
+         (ledger.FEE_INCOME, fee), (buyer, -gross)],
+        currency=currency, actor=asked.by, subject=("submission", asked.subject),
+        meta={"decision": str(asked.id), "asked_by": asked.asked_by, "reason": asked.reason},
+    )  # fmt: skip
+    told = {"currency": currency, "amount": row["amount"], "owed": parts["receivable"]}
+    await events.append(conn, "earning.clawed_back", ("submission", asked.subject), asked.by, person=person, data=told)
+    await events.append(
+        conn, "submission.refunded", ("submission", asked.subject), asked.by, account=row["account_id"],
+        data={"amount": gross, "currency": currency},
+    )  # fmt: skip
+
+
+async def _fee(conn: asyncpg.Connection, submission: UUID) -> int:
+    """What the market has taken on top of a submission's pay: the task's price may have risen since."""
+    taken: int = await conn.fetchval(
+        """SELECT coalesce(-sum(l.amount), 0)::bigint FROM ledger_tx x JOIN ledger_entry l ON l.tx_id = x.id
+             JOIN ledger_account a ON a.id = l.account_id
+           WHERE x.idem_key = 'accept:' || $1::uuid AND a.code = 'platform:fee'""",
+        submission,
+    )
+    return taken
+
+
+async def _parts(conn: asyncpg.Connection, person: UUID, amount: int, currency: str) -> dict[str, int]:
+    """From where `amount` is taken: what is payable, then what an operator holds, and what remains is owed."""
+    payable, held = await ledger.balances(conn, [ledger.person(person, part) for part in ("payable", "held")], currency)
+    first = min(amount, payable)
+    second = min(amount - first, held)
+    return {"payable": first, "held": second, "receivable": amount - first - second}
+
+
+async def _write_off(conn: asyncpg.Connection, asked: Asked) -> None:
+    assert asked.subject is not None
+    receivable = ledger.person(asked.subject, "receivable")
+    await ledger.lock(conn, {(receivable, asked.currency)})
+    owes = await owed(conn, asked.subject, asked.currency)
+    if asked.amount > owes:
+        raise WrongState(f"This person owes only {owes} {asked.currency} (minor units) by now: ask again.")
+    await ledger.post(
+        conn, "debt.write_off", f"write_off:{asked.id}",
+        [(ledger.LOSSES, asked.amount), (receivable, -asked.amount)],
+        currency=asked.currency, actor=asked.by, subject=("person", asked.subject),
+        meta={"asked_by": asked.asked_by, "reason": asked.reason},
+    )  # fmt: skip
+    await events.append(
+        conn, "debt.written_off", ("person", asked.subject), asked.by, person=asked.subject,
+        data={"amount": asked.amount, "currency": asked.currency, "owed": owes - asked.amount},
+    )  # fmt: skip
+
+
+money_decisions.APPROVALS["clawback"] = _claw_back
+money_decisions.APPROVALS["write_off"] = _write_off
