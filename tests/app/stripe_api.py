@@ -68,6 +68,20 @@ class Caller:
         found = self.http.get("/v1/balance", headers=headers).json()
         return sum(part["amount"] for part in found["available"] if part["currency"] == "usd")
 
+    def adds_up(self, account: str = "") -> bool:
+        """Whether available and pending are the sums of the transactions, and nothing is missing."""
+        headers = {"Stripe-Account": account} if account else {}
+        found = self.http.get("/v1/balance", headers=headers).json()
+        sums, after = {"available": 0, "pending": 0}, ""
+        while True:
+            page = self.http.get(f"/v1/balance_transactions?limit=100{after}", headers=headers).json()
+            for line in page["data"]:
+                sums[line["status"]] += line["net"]
+            if not page["has_more"]:
+                break
+            after = f"&starting_after={page['data'][-1]['id']}"
+        return all(sum(part["amount"] for part in found[name]) == total for name, total in sums.items())
+
     def charge(self, amount: int = 10_000, card: str = "pm_card_visa", key: str = "", **more: str) -> httpx.Response:
         fields = {"amount": str(amount), "currency": "usd", "payment_method": card, "confirm": "true", **more}
         return self.post("/v1/payment_intents", fields, key)

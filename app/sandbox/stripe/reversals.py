@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.sandbox.stripe.books import record
-from app.sandbox.stripe.errors import invalid
+from app.sandbox.stripe.errors import invalid, missing
 from app.sandbox.stripe.events import emit
 from app.sandbox.stripe.operations import LIST_PARAMS, Call, merge_metadata, operation
 from app.sandbox.stripe.store import Object, State, new_id
@@ -65,7 +65,7 @@ def create(state: State, call: Call) -> Object:
 def retrieve(state: State, call: Call) -> Object:
     reversal = state.get("transfer_reversal", call.names["id"])
     if reversal["transfer"] != call.names["transfer"]:
-        raise invalid(f"Reversal {reversal['id']} is not of this transfer.", code="resource_missing", param="id")
+        raise missing("transfer_reversal", reversal["id"])
     return reversal
 
 
