@@ -93,6 +93,9 @@ async def freeze_more(conn: asyncpg.Connection, dispute: UUID, actor: str) -> in
 
     For an operator, and for whoever brings money back to a buyer that had left before the chargeback came.
     """
+    await conn.execute(
+        "SELECT FROM funding WHERE id = (SELECT funding_id FROM dispute WHERE id = $1) FOR NO KEY UPDATE", dispute
+    )
     row = await conn.fetchrow("SELECT * FROM dispute WHERE id = $1 FOR NO KEY UPDATE", dispute)
     if row is None or row["closed_at"] is not None or row["status"] in WARNINGS:
         return 0

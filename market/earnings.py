@@ -53,7 +53,7 @@ class Earnings(msgspec.Struct, frozen=True):
 async def of_person(conn: asyncpg.Connection, person: UUID, *, limit: int = 50) -> Earnings:
     """A person's balances and latest lines. The first currency is US dollars when there are any, or nothing at all."""
     earned = await conn.fetch(
-        "SELECT DISTINCT currency FROM earning WHERE person_id = $1 ORDER BY currency <> 'usd', currency",
+        "SELECT currency FROM earning WHERE person_id = $1 GROUP BY currency ORDER BY currency <> 'usd', currency",
         person,
     )
     sums = [await _sums(conn, person, row["currency"]) for row in earned]
