@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 LONGEST_TEXT = 2_000
+PROOFS = ("key", "passkey")  # what shows who asks is nobody's to read
 
 
 def wanted(spec: Endpoint, call: Call) -> bool:
@@ -37,6 +38,8 @@ async def keep(connection: Connection, spec: Endpoint, call: Call, arguments: Ma
     subject = str(named[0]) if named else str(getattr(result, "id", ""))
     data = given.pop("data", None)
     kept = _bounded({**given, **(data if isinstance(data, dict) else {})})
+    for name in PROOFS:
+        kept.pop(name, None)
     if len(named) > 1:
         kept["more"] = [str(each) for each in named[1:]]
     await audit_log.record(

@@ -2,7 +2,10 @@
 
 Programs send `Authorization: Bearer …`. Pages carry the same secret in a cookie that scripts cannot read; since
 browsers send cookies along with requests that other sites cause, those may only change something when they come from
-our own.
+our own. A person's session and an operator's have cookies of their own, so both may be open in one browser.
+
+Some of what operators do needs a fresh proof of who sits there: in a session, of the last five minutes. A key (op_…) is
+the proof itself, each time that it is sent.
 """
 
 from typing import Any
@@ -13,7 +16,7 @@ from litestar import Request
 from app.db import Connection
 from app.errors import Problem
 from market import keys
-from market.keys import Actor
+from market.keys import PROVEN_S, Actor
 
 AGENT = frozenset({"agent"})
 PERSON = frozenset({"person"})
@@ -21,13 +24,14 @@ OPERATOR = frozenset({"operator"})
 EVERYONE: frozenset[str] = frozenset()
 
 COOKIE = "sensorium_session"
+OPERATOR_COOKIE = "sensorium_operator"
 LONGEST_SECRET = 200
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 _A_KIND = {
     "agent": "an agent's key (sk_…)",
     "person": "a person's session (wk_…)",
-    "operator": "an operator's key (op_…)",
+    "operator": "an operator's key or session (op_…)",
 }
 
 
@@ -38,14 +42,16 @@ async def identify(
     scope: str | None,
     *,
     optional: bool = False,
+    proven: bool = False,
 ) -> Actor | None:
     """The actor behind a request, who must be one of `by` and hold `scope`; None when nobody needs to be known.
 
-    Raises unauthenticated without a valid secret, forbidden for one of the wrong kind or scope.
+    Raises unauthenticated without a valid secret, forbidden for one of the wrong kind or scope; with `proven`,
+    proof-required for a session in which nobody has proven lately who they are.
     """
     if not by:
         return None
-    secret = secret_of(request)
+    secret = secret_of(request, by)
     if secret is None:
         if optional:
             return None
@@ -56,11 +62,21 @@ async def identify(
         raise Problem("forbidden", f"This takes {wanted}, not {_A_KIND[actor.kind]}.")
     if scope is not None and actor.kind == "agent" and scope not in actor.scopes:
         raise Problem("forbidden", f"This key lacks the scope `{scope}`.")
+    if proven:
+        require_proof(actor)
     return actor
 
 
-def secret_of(request: Request[Any, Any, Any]) -> str | None:
-    """The secret that a request carries: of its header, else of its cookie; None without one."""
+def require_proof(actor: Actor) -> None:
+    """Raises proof-required when this is a session in which nobody has proven lately who they are."""
+    if not actor.proven:
+        raise Problem(
+            "proof-required", f"Prove once more who you are: the last time was over {PROVEN_S // 60} minutes ago."
+        )
+
+
+def secret_of(request: Request[Any, Any, Any], by: frozenset[str]) -> str | None:
+    """The secret that a request carries: of its header, else of the cookie of whom the route takes; or None."""
     header = request.headers.get("authorization")
     if header is not None:
         kind, _, secret = header.partition(" ")
@@ -68,7 +84,9 @@ def secret_of(request: Request[Any, Any, Any]) -> str | None:
         if kind.lower() != "bearer" or not 10 <= len(secret) <= LONGEST_SECRET or not secret.isascii():
             raise Problem("unauthenticated", "The Authorization header must read `Bearer <key>`.")
         return secret
-    cookie = request.cookies.get(COOKIE)
+    # Who has the wrong cookie only is told so.
+    names = (OPERATOR_COOKIE, COOKIE) if "operator" in by else (COOKIE, OPERATOR_COOKIE)
+    cookie = next((found for name in names if (found := request.cookies.get(name))), None)
     if not cookie or len(cookie) > LONGEST_SECRET or not cookie.isascii():
         return None
     if request.method not in SAFE_METHODS:
@@ -79,6 +97,12 @@ def secret_of(request: Request[Any, Any, Any]) -> str | None:
 def session_cookie(secret: str, *, max_age_s: int, secure: bool) -> str:
     """The Set-Cookie value that signs a browser in; an empty secret with age 0 signs it out."""
     return f"{COOKIE}={secret}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{'; Secure' if secure else ''}"
+
+
+def operator_cookie(secret: str, *, max_age_s: int, secure: bool) -> str:
+    """As `session_cookie`, for an operator: no other site's link or form carries it along."""
+    ending = f"HttpOnly; SameSite=Strict{'; Secure' if secure else ''}"
+    return f"{OPERATOR_COOKIE}={secret}; Path=/; Max-Age={max_age_s}; {ending}"
 
 
 def require_own_site(request: Request[Any, Any, Any]) -> None:

@@ -93,6 +93,7 @@ class Endpoint:
     example: Any
     hidden: bool
     audited: bool
+    proven: bool
 
     @property
     def takes_body(self) -> bool:
@@ -119,6 +120,7 @@ def endpoint(
     example: Any = None,
     hidden: bool = False,
     audited: bool = False,
+    proven: bool = False,
 ) -> Callable[[Handler], HTTPRouteHandler]:
     """Make a handler a route.
 
@@ -128,7 +130,7 @@ def endpoint(
     · bodies: by media type, what a handler reads by itself, for the description
     · problems: slugs of its own refusals, for the description · example: of a body, where the fields' own do not make a
     sensible one · hidden: a page, no part of the API description · audited: an operator's looking is kept in the audit
-    log too, as whatever they change is.
+    log too, as whatever they change is · proven: in an operator's session, who sits there must have shown it lately.
     """
 
     def decorate(handler: Handler) -> HTTPRouteHandler:
@@ -160,6 +162,7 @@ def endpoint(
             example=example,
             hidden=hidden,
             audited=audited,
+            proven=proven,
         )
         _check(spec, signature(handler).parameters)
 
@@ -198,6 +201,8 @@ def _check(spec: Endpoint, parameters: Mapping[str, Parameter]) -> None:
         raise TypeError(f"{spec.name}: the first parameter must be `call`")
     if spec.once and (spec.uses == "read" or not spec.by):
         raise TypeError(f"{spec.name}: once needs an actor and a transaction")
+    if spec.proven and spec.by != auth.OPERATOR:
+        raise TypeError(f"{spec.name}: only operators prove who they are")
     if spec.data is not None and spec.uses == "own" and spec.once:
         raise TypeError(f"{spec.name}: a handler with its own transactions keeps its own idempotency")
 
@@ -223,7 +228,7 @@ async def serve(spec: Endpoint, request: AnyRequest) -> ASGIApp:
         actor = None
         if spec.by:
             async with services.database.read() as connection:
-                actor = await auth.identify(connection, request, spec.by, spec.scope, optional=spec.optional)
+                actor = await _identify(spec, connection, request)
         call, arguments = Call(request, services, actor), _arguments(spec, request, body)
         result = await spec.handler(call, **arguments)
         if audit.wanted(spec, call):
@@ -231,7 +236,7 @@ async def serve(spec: Endpoint, request: AnyRequest) -> ASGIApp:
                 await audit.keep(connection, spec, call, arguments, result)
         return _answer(spec, call, result)
     async with services.database.read() as connection:
-        actor = await auth.identify(connection, request, spec.by, spec.scope, optional=spec.optional)
+        actor = await _identify(spec, connection, request)
         arguments = _arguments(spec, request, body)
         call = Call(request, services, actor, connection)
         if spec.uses == "write":
@@ -244,6 +249,12 @@ async def serve(spec: Endpoint, request: AnyRequest) -> ASGIApp:
         if audit.wanted(spec, call):
             await audit.keep(connection, spec, call, arguments, result)
         return _answer(spec, call, result)
+
+
+async def _identify(spec: Endpoint, connection: Connection, request: AnyRequest) -> Actor | None:
+    return await auth.identify(
+        connection, request, spec.by, spec.scope, optional=spec.optional, proven=spec.proven
+    )  # fmt: skip
 
 
 async def act(spec: Endpoint, call: Call, arguments: dict[str, Any]) -> Any:

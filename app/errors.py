@@ -53,6 +53,12 @@ PROBLEMS: dict[str, Kind] = {
         "Send `Authorization: Bearer <key>`. The key may be missing, mistyped, expired or revoked.",
     ),
     "forbidden": Kind(403, "This key may not do that", "The kind of key or its scopes do not allow this operation."),
+    "proof-required": Kind(
+        403,
+        "Prove once more who you are",
+        "This needs a proof of the last five minutes: POST /v1/operator/session/proof with your passkey, or, in the "
+        "sandbox, your key. A request with `Authorization: Bearer op_…` is its own proof.",
+    ),
     "not-found": Kind(404, "There is no such thing here", "Either it does not exist or it belongs to somebody else."),
     "method-not-allowed": Kind(
         405, "This address does not take that method", "`Allow` lists the methods that it takes."

@@ -118,8 +118,10 @@ def _who(each: Endpoint) -> str:
     if not each.by:
         return "\n\nOpen to everyone."
     who = " or ".join(sorted(each.by))
+    proof = " In a session, with a proof of the last five minutes; a key is its own proof." if each.proven else ""
     return (
         f"\n\nFor: {who}{f', with scope `{each.scope}`' if each.scope else ''}{', or nobody' if each.optional else ''}."
+        + proof
     )
 
 
@@ -210,6 +212,8 @@ def _refusals(each: Endpoint, base: str) -> Json:
     slugs = set(each.problems) | {"unavailable"}
     if each.by:
         slugs |= {"unauthenticated", "forbidden"}
+    if each.proven:
+        slugs.add("proof-required")
     if each.parameters:
         slugs.add("not-found")
     if each.data is not None:

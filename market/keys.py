@@ -21,6 +21,8 @@ ALL_SCOPES: tuple[Scope, ...] = (
 PREFIX = {"agent": "sk_", "person": "wk_", "operator": "op_"}
 SESSION_S = 60 * 86_400
 ROTATION_OVERLAP_S = 86_400
+# An operator's session ends after so long, earlier when nothing is asked, and what needs a proof needs one this fresh.
+OPERATOR_SESSION_S, OPERATOR_IDLE_S, PROVEN_S = 12 * 3_600, 30 * 60, 5 * 60
 MOST_KEYS = 100
 
 Cap = Annotated[int, msgspec.Meta(ge=1, le=LARGEST * 100, description="minor units of the account's currency")]
@@ -38,6 +40,7 @@ class Actor(msgspec.Struct, frozen=True):
     """Whoever holds a key. `owner` is the account, person or operator; `currency` an account's own.
 
     purses: the keys whose days' caps this one spends from: that of whoever made it first, its own last.
+    session: an operator's browser, not a key · proven: who sits there has shown it lately; a key shows it by itself.
     """
 
     kind: Literal["agent", "person", "operator"]
@@ -49,6 +52,8 @@ class Actor(msgspec.Struct, frozen=True):
     max_per_day: int | None
     currency: str = "usd"
     expires_at: datetime | None = None
+    session: bool = False
+    proven: bool = True
 
     @property
     def name(self) -> str:
@@ -165,21 +170,34 @@ async def _insert(
 
 
 async def find(conn: asyncpg.Connection, secret: str) -> Actor:
-    """Who holds this secret. Raises Unauthenticated when it is unknown, expired or revoked, or its owner is gone."""
+    """Who holds this secret. Raises Unauthenticated when it is unknown, expired or revoked, or its owner is gone.
+
+    An operator's session goes on by being used, which is written down once a minute.
+    """
     row = await conn.fetchrow(
         """SELECT k.id, k.kind, coalesce(k.account_id, k.person_id, k.operator_id) AS owner, k.scopes, k.max_per_task,
-                  k.max_per_day, k.purses, k.expires_at, coalesce(a.currency, 'usd') AS currency
+                  k.max_per_day, k.purses, k.expires_at, coalesce(a.currency, 'usd') AS currency,
+                  k.proven_at IS NOT NULL AS session,
+                  coalesce(k.proven_at > market_now() - make_interval(secs => $2), true) AS proven,
+                  k.proven_at IS NOT NULL AND k.expires_at < least(k.created_at + make_interval(secs => $3),
+                    market_now() + make_interval(secs => $4 - 60)) AS ages
            FROM api_key k LEFT JOIN account a ON a.id = k.account_id LEFT JOIN person p ON p.id = k.person_id
              LEFT JOIN operator o ON o.id = k.operator_id
            WHERE k.hash = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > market_now())
              AND p.erased_at IS NULL AND o.disabled_at IS NULL""",
-        _digest(secret),
-    )
+        _digest(secret), PROVEN_S, OPERATOR_SESSION_S, OPERATOR_IDLE_S,
+    )  # fmt: skip
     if row is None:
         raise Unauthenticated
+    if row["ages"]:
+        await conn.execute(
+            """UPDATE api_key SET expires_at = least(created_at + make_interval(secs => $2),
+                 market_now() + make_interval(secs => $3)) WHERE id = $1""",
+            row["id"], OPERATOR_SESSION_S, OPERATOR_IDLE_S,
+        )  # fmt: skip
     return Actor(
         row["kind"], row["owner"], row["id"], tuple(row["purses"]), frozenset(row["scopes"]),
-        row["max_per_task"], row["max_per_day"], row["currency"], row["expires_at"],
+        row["max_per_task"], row["max_per_day"], row["currency"], row["expires_at"], row["session"], row["proven"],
     )  # fmt: skip
 
 

@@ -64,7 +64,10 @@ async def add_key(conn: asyncpg.Connection, email: str) -> tuple[Operator, str]:
 
 
 async def disable(conn: asyncpg.Connection, email: str) -> tuple[Operator, int]:
-    """Shut an operator out at once; all their keys are revoked for good, so many. Raises NotFound, WrongState."""
+    """Shut an operator out at once; all their keys are revoked for good, so many, sessions and passkeys as well.
+
+    Raises NotFound, WrongState.
+    """
     row = await conn.fetchrow(
         """UPDATE operator SET disabled_at = market_now() WHERE lower(email) = lower($1) AND disabled_at IS NULL
            RETURNING *""",
@@ -73,16 +76,23 @@ async def disable(conn: asyncpg.Connection, email: str) -> tuple[Operator, int]:
     if row is None:
         raise await _refusal(conn, email, "is disabled already.")
     revoked = await conn.fetch(
-        "UPDATE api_key SET revoked_at = market_now() WHERE operator_id = $1 AND revoked_at IS NULL RETURNING id",
+        """UPDATE api_key SET revoked_at = market_now() WHERE operator_id = $1 AND revoked_at IS NULL
+           RETURNING id, proven_at""",
         row["id"],
     )
-    shown = [ids.show("key", key["id"]) for key in revoked]
+    await conn.execute(
+        "UPDATE operator_passkey SET removed_at = market_now() WHERE operator_id = $1 AND removed_at IS NULL", row["id"]
+    )
+    shown = [ids.show("key", key["id"]) for key in revoked if key["proven_at"] is None]
     await events.append(conn, "operator.disabled", ("operator", row["id"]), ACTOR, data={"keys_revoked": shown})
-    return _operator(row), len(revoked)
+    return _operator(row), len(shown)
 
 
 async def enable(conn: asyncpg.Connection, email: str) -> Operator:
-    """Let a disabled operator in again, who needs a new key: the old ones stay revoked. Raises NotFound, WrongState."""
+    """Let a disabled operator in again, who needs a new key: old ones stay revoked, passkeys removed.
+
+    Raises NotFound, WrongState.
+    """
     row = await conn.fetchrow(
         """UPDATE operator SET disabled_at = NULL WHERE lower(email) = lower($1) AND disabled_at IS NOT NULL
            RETURNING *""",
@@ -94,10 +104,20 @@ async def enable(conn: asyncpg.Connection, email: str) -> Operator:
     return _operator(row)
 
 
+async def get(conn: asyncpg.Connection, operator: UUID) -> Operator:
+    """An operator by id. Raises NotFound."""
+    row = await conn.fetchrow("SELECT * FROM operator WHERE id = $1", operator)
+    if row is None:
+        raise NotFound("There is no such operator.")
+    return _operator(row)
+
+
 async def listed(conn: asyncpg.Connection) -> list[tuple[Operator, list[OperatorKey]]]:
-    """All operators, oldest first, each with all keys that were ever made."""
+    """All operators, oldest first, each with all keys that were ever made; sessions are none."""
     held: dict[UUID, list[OperatorKey]] = {}
-    for row in await conn.fetch("SELECT * FROM api_key WHERE operator_id IS NOT NULL ORDER BY id"):
+    for row in await conn.fetch(
+        "SELECT * FROM api_key WHERE operator_id IS NOT NULL AND proven_at IS NULL ORDER BY id"
+    ):
         key = OperatorKey(ids.show("key", row["id"]), row["hint"], row["created_at"], row["revoked_at"])
         held.setdefault(row["operator_id"], []).append(key)
     rows = await conn.fetch("SELECT * FROM operator ORDER BY id")

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from litestar.datastructures import UploadFile
 from litestar.handlers import HTTPRouteHandler
 
-from app import audit
+from app import audit, auth
 from app.edge import Call, act, endpoint_of
 from app.errors import Problem
 from app.strict import decode_query
@@ -83,6 +83,8 @@ async def perform(route: HTTPRouteHandler, call: Call, **given: Any) -> Any:
     spec = endpoint_of(route)
     if spec is None:
         raise TypeError("this is no operation")
+    if spec.proven:
+        auth.require_proof(call.actor)
     if spec.uses == "own":
         result = await spec.handler(call, **given)
         if audit.wanted(spec, call):

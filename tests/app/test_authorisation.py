@@ -117,6 +117,17 @@ CASES: dict[str, Case] = {
     "PUT /v1/operator/people/{person_id}/hold": Case({"reason": "identity under review"}),
     "DELETE /v1/operator/people/{person_id}/hold": Case(),
     "GET /v1/operator/reconciliation": SELF,
+    "POST /v1/operator/session/challenge": OPEN,
+    "POST /v1/operator/session": OPEN,
+    "DELETE /v1/operator/session": SELF,
+    "POST /v1/operator/session/proof/challenge": SELF,
+    "POST /v1/operator/session/proof": Case({"key": "op_nobody"}),
+    "GET /v1/operator/passkeys": SELF,
+    "POST /v1/operator/passkeys/challenge": SELF,
+    "POST /v1/operator/passkeys": Case({"name": "laptop", "passkey": {}}),
+    "DELETE /v1/operator/passkeys/{passkey_id}": Case(),
+    "GET /v1/operator/sessions": SELF,
+    "DELETE /v1/operator/sessions/{session_id}": Case(),
     "POST /stripe/webhooks": OPEN,  # signed instead
     "GET /health/live": OPEN,
     "GET /health/ready": OPEN,
@@ -195,7 +206,7 @@ async def a_busy_market(world: World, ada: Caller, bo: Caller) -> Things:
         "task_id": open_task["id"], "submission_id": submitted["id"], "claim_id": active["id"], "n": "1",
         "observation_id": observation, "dataset_id": dataset["id"], "model_id": model["id"], "key_id": key["id"],
         "funding_id": ids.show("funding", paid), "run_id": ids.show("payout_run", ids.new()), "person_id": bo.id,
-        "number": "1", "slug": "validation",
+        "number": "1", "slug": "validation", "passkey_id": "pk_" + "0" * 32, "session_id": ids.show("key", ids.new()),
     }  # fmt: skip
     return Things(ada, bo, names)
 
