@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Request, Response
 
+from app import amounts
 from app.answers import HTML, SAFE_HEADERS, Answer, request_id
 from app.auth import session_cookie
 from app.db import Connection
@@ -47,7 +48,7 @@ _templates = Environment(
     lstrip_blocks=True,
 )
 _templates.filters.update(
-    money=words.money, metres=words.metres, span=words.span, moment=words.moment, day=words.day, iso=words.iso
+    money=amounts.money, metres=words.metres, span=words.span, moment=words.moment, day=amounts.day, iso=words.iso
 )
 _templates.globals.update(asset=assets.address)
 

@@ -4,12 +4,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from market.money import Money
 from market.offers import Offer
 from sensors.verdict import ALWAYS_DECLARED
-
-SIGNS = {"usd": "$", "eur": "€", "gbp": "£"}
-WITHOUT_MINOR_UNITS = ("jpy",)  # as Stripe counts them: it gives ISK and UGX two decimals
 
 CHECKS = {
     "complete": "Complete",
@@ -34,6 +30,21 @@ STATUS = {
     "expired": "Time over",
     "released": "Given back",
     "pending": "Pending",
+}
+PAYOUTS = {
+    "approved": "About to be sent",
+    "sending": "On its way",
+    "paid": "Sent",
+    "returned": "Came back",
+    "left_out": "Not sent",
+}
+EARNED = {"released": "payable", "paid": "paid", "clawed_back": "taken back"}
+BANK_PAYOUTS = {
+    "pending": "Being prepared",
+    "in_transit": "On its way",
+    "paid": "Arrived",
+    "failed": "Sent back",
+    "canceled": "Called off",
 }
 FINDINGS = {"pass": "passed", "warn": "noted", "fail": "failed", "inconclusive": "undecided"}
 
@@ -97,14 +108,6 @@ def spoken(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
-def money(value: Money) -> str:
-    """$3.00, CHF 3.00, JPY 300."""
-    size = abs(value.amount)
-    number = f"{size:,}" if value.currency in WITHOUT_MINOR_UNITS else f"{size // 100:,}.{size % 100:02d}"
-    sign = SIGNS.get(value.currency, f"{value.currency.upper()} ")
-    return f"{'−' if value.amount < 0 else ''}{sign}{number}"
-
-
 def metres(distance: float) -> str:
     """85 m, 1.2 km, 34 km."""
     if distance < 1000:
@@ -125,12 +128,6 @@ def moment(at: datetime) -> str:
     """3 Mar, 14:05 UTC. Scripts show the phone's own zone instead."""
     at = at.astimezone(UTC)
     return f"{at.day} {at:%b, %H:%M} UTC"
-
-
-def day(at: datetime) -> str:
-    """3 Mar 2026."""
-    at = at.astimezone(UTC)
-    return f"{at.day} {at:%b %Y}"
 
 
 def iso(at: datetime) -> str:

@@ -1,4 +1,4 @@
-"""Pages for whoever works on a task: claim, capture, what became of it, what it has earned."""
+"""Pages for whoever works on a task: claim, capture, what became of it."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -13,15 +13,13 @@ from app.edge import Call, endpoint
 from app.media import PHOTO_LIMIT
 from app.pages import words
 from app.pages.evidence_form import answering
-from app.pages.operations import FORM_LIMIT, Form, fields, perform, read_form
+from app.pages.operations import FORM_LIMIT, Form, perform, read_form
 from app.pages.people import show_task
 from app.pages.render import refuse, show
 from app.paging import Window, read_text, write_cursor
 from app.routes import claims as operations
-from app.routes import payout_account as payouts
 from app.strict import decode_query
-from market import claims, earnings, ids, offers, submissions
-from market.errors import WrongState
+from market import claims, ids, offers, submissions
 from market.terms import Strict
 
 PIECE = 256 * 1024
@@ -34,12 +32,6 @@ class Standing(Strict, frozen=True, kw_only=True):
     lat: operations.Latitude
     lon: operations.Longitude
     accuracy_m: Annotated[float, msgspec.Meta(ge=0, le=100_000)] = 100.0
-
-
-class Bank(Strict, frozen=True, kw_only=True):
-    """Where somebody has their bank."""
-
-    country: Annotated[str, msgspec.Meta(pattern="^[a-zA-Z]{2}$", description="A country's two letters.")] = "us"
 
 
 @endpoint("POST", "/w/tasks/{task_id}/claims", by=PERSON, uses="own", limit=FORM_LIMIT, hidden=True)
@@ -155,35 +147,8 @@ async def submission_page(call: Call, submission_id: str) -> Answer:
     )  # fmt: skip
 
 
-# ---- what it has earned
-
-
-@endpoint("GET", "/w/earnings", by=PERSON, uses="own", hidden=True)
-async def earnings_page(call: Call) -> Answer:
-    """Pending, payable, paid, and where it goes."""
-    account = await perform(payouts.get_payout_account, call)  # looks at Stripe, so without a connection in hand
-    async with call.services.database.read() as connection:
-        found = await earnings.of_person(connection, call.actor.owner)
-        return await show(
-            call, connection, "earnings.html", found=found, account=account, statuses=words.STATUS,
-            hold_s=call.services.config.hold_window_s,
-        )  # fmt: skip
-
-
-@endpoint("POST", "/w/earnings/payout-account", by=PERSON, uses="own", limit=FORM_LIMIT, hidden=True)
-async def onboard_by_form(call: Call) -> Answer:
-    """Ask Stripe for its page about the bank account, and show the way there."""
-    bank = await fields(call, Bank)
-    made = await perform(payouts.open_payout_account, call, query=payouts.Where(country=bank.country.lower()))
-    if made.status == "active":
-        raise WrongState("Your account can be paid already.")
-    async with call.services.database.read() as connection:
-        return await show(call, connection, "payout.html", link=made.onboarding_url)
-
-
 ROUTES: list[HTTPRouteHandler] = [
-    claim_by_form, claim_page, release_by_form, submit_by_form, submissions_page, submission_page, earnings_page,
-    onboard_by_form,
+    claim_by_form, claim_page, release_by_form, submit_by_form, submissions_page, submission_page,
 ]  # fmt: skip
 for route in ROUTES:
     route.exception_handlers = {Exception: refuse}

@@ -58,12 +58,6 @@ class Books(Calls):
                 return
             page = await self._next_page(str(following))
 
-    async def _next_page(self, url: str) -> Any:
-        async def read(_params: Any, _options: Any) -> Any:
-            return self._client.deserialize(await self._client.raw_request_async("get", url), api_mode="V2")
-
-        return await self._ask(read, {}, None)
-
 
 def _sums(parts: list[dict[str, Any]]) -> dict[str, int]:
     sums: dict[str, int] = {}

@@ -81,3 +81,11 @@ class Calls:
             if not page["has_more"]:
                 return
             after = {"starting_after": page["data"][-1]["id"]}
+
+    async def _next_page(self, url: str) -> Any:
+        """What `next_page_url` of a v2 list leads to."""
+
+        async def read(_params: Any, _options: Any) -> Any:
+            return self._client.deserialize(await self._client.raw_request_async("get", url), api_mode="V2")
+
+        return await self._ask(read, {}, None)

@@ -33,6 +33,21 @@ class MoneyOut(Calls):
             await self._ask(self._client.v2.core.accounts.retrieve_async, _RECIPIENT, None, recipient_id)
         )
 
+    async def find_recipient(self, person_id: str) -> Recipient | None:
+        """The account that carries this person in its metadata, as it stands now; None when there is none.
+
+        Stripe cannot filter accounts by metadata, so this reads the list of all: for the rare doubt only.
+        """
+        page = await self._ask(self._client.v2.core.accounts.list_async, {"limit": 100}, None)
+        while True:
+            for one in page["data"]:
+                if (one.get("metadata") or {}).get("person") == person_id:
+                    return await self.retrieve_recipient(one["id"])
+            following = page.get("next_page_url")
+            if not following or not page["data"]:
+                return None
+            page = await self._next_page(str(following))
+
     async def onboarding_link(self, key: str, recipient_id: str, refresh_url: str, return_url: str) -> str:
         """A page of Stripe's, good for some minutes, where the person says how to be paid."""
         onboarding = {"refresh_url": refresh_url, "return_url": return_url}

@@ -232,16 +232,17 @@ def recipient(found: Any) -> Recipient:
     node: Any = found
     for part in parts:
         node = (node or {}).get(part)
-    entries = (found.get("requirements") or {}).get("entries") or []
+    requirements = found.get("requirements") or {}
+    entries = requirements.get("entries") or []
     wanted = dict.fromkeys(
         entry["description"] for entry in entries if entry.get("awaiting_action_from") in (None, "user")
     )
-    deadlines = [(entry.get("minimum_deadline") or {}).get("time") for entry in entries]
+    soonest = (requirements.get("summary") or {}).get("minimum_deadline") or {}
     return Recipient(
         found["id"],
         node or "",
         tuple(wanted),
-        min((each for each in deadlines if each), default=None),
+        soonest.get("time") or None,
         str((found.get("identity") or {}).get("country") or ""),
         str((found.get("metadata") or {}).get("person") or ""),
     )

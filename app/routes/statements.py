@@ -1,0 +1,87 @@
+"""Statements: what a person was owed and what a buyer had, day by day, and a person's tax years."""
+
+import msgspec
+from litestar.handlers import HTTPRouteHandler
+
+from app import statement_tables
+from app.answers import Answer
+from app.auth import AGENT, PERSON
+from app.edge import Call, endpoint
+from app.pages.render import show
+from app.statement_tables import Asked, Table
+from market import account_statements, accounts, clock, people, statements
+from market.account_statements import AccountStatement
+from market.periods import Period, period
+from market.statements import Statement
+
+NOTE = (
+    "Sums of our books, by calendar year in UTC, as a help with your tax return. This is no tax certificate: nothing "
+    "was withheld, costs of yours are not in it, and amounts in other currencies are not converted. What counts as "
+    "income, and when, is for the law where you live: some go by `earned`, some by `paid`."
+)
+
+
+class TaxYears(msgspec.Struct, frozen=True):
+    """Sums by calendar year and currency, and what they are and are not."""
+
+    note: str
+    years: list[statements.TaxYear]
+
+
+@endpoint("GET", "/v1/people/earnings/statement", by=PERSON)
+async def get_own_statement(call: Call, query: Asked) -> Statement | Answer:
+    """A statement of one's earnings: opening balance, every line, closing balance.
+
+    Straight from the ledger, so the opening balance and all changes make the closing one to the cent. At most 366 days
+    and 5,000 lines. As JSON, as CSV, or as a page to print.
+    """
+    found = await own_statement(call, query)
+    if query.format == "html":
+        return await statement_page(call, statement_tables.of_person(found, await _name(call)))
+    return found
+
+
+async def own_statement(call: Call, query: Asked) -> Statement:
+    """The statement that is asked for, of whoever asks."""
+    person = call.actor.owner
+    currency = query.currency or (await statements.currencies(call.connection, person))[0]
+    return await statements.of_person(call.connection, person, await _period(call, query), currency)
+
+
+async def _name(call: Call) -> str:
+    return (await people.get(call.connection, call.actor.owner)).display_name
+
+
+async def _period(call: Call, query: Asked) -> Period:
+    return period(await clock.now(call.connection), query.first, query.last)
+
+
+async def statement_page(call: Call, table: Table) -> Answer:
+    """A statement as a page that can be printed."""
+    return await show(call, call.connection, "statement.html", table=table, for_person=call.actor.kind == "person")
+
+
+@endpoint("GET", "/v1/people/earnings/tax-years", by=PERSON)
+async def list_tax_years(call: Call) -> TaxYears:
+    """What one has earned and been paid in each calendar year, with a note of what that is and is not."""
+    return TaxYears(NOTE, await statements.tax_years(call.connection, call.actor.owner))
+
+
+@endpoint("GET", "/v1/account/statement", by=AGENT)
+async def get_account_statement(call: Call, query: Asked) -> AccountStatement | Answer:
+    """A statement of the account: opening balance, what happened each day by kind, closing balance.
+
+    The balance, what is held for tasks and what is frozen, straight from the ledger, to the cent; GET /v1/ledger has
+    the postings one by one. At most 366 days. As JSON, as CSV, or as a page to print.
+    """
+    account = await accounts.get(call.connection, call.actor)
+    currency = query.currency or account.currency
+    found = await account_statements.of_account(
+        call.connection, call.actor.owner, await _period(call, query), currency
+    )  # fmt: skip
+    if query.format == "html":
+        return await statement_page(call, statement_tables.of_account(found, account.name))
+    return found
+
+
+ROUTES: list[HTTPRouteHandler] = [get_own_statement, list_tax_years, get_account_statement]
