@@ -41,11 +41,11 @@ class Answer:
         body = b"" if scope.get("method") == "HEAD" else self.body
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
-    async def start(self, scope: Scope, send: Send, length: int) -> None:
-        """Send status and headers."""
+    async def start(self, scope: Scope, send: Send, length: int | None) -> None:
+        """Send status and headers; `length` None: it is not known before the end."""
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
         headers.append((b"x-request-id", request_id(scope).encode("ascii")))
-        if self.status not in (204, 304):
+        if length is not None and self.status not in (204, 304):
             headers.append((b"content-length", str(length).encode("ascii")))
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
 
