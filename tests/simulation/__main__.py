@@ -1,0 +1,139 @@
+"""Run many lives, each on a database of its own; say which points were struck, and what was broken."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from pathlib import Path
+
+from tests.simulation import points
+
+FOLDERS = ("app.money", "app.gateways.stripe", "app.routes.operator")
+MODULES = {
+    "app.edge", "app.idempotency", "app.routes.funding", "app.routes.refunds", "app.routes.cards",
+    "app.routes.payout_account", "app.routes.stripe_webhooks", "app.reconciliation",
+    *(f"market.{name}" for name in (
+        "funding", "cards", "charges", "top_ups", "refunds", "spending", "payouts", "payout_lines", "payout_accounts",
+        "bank_payouts", "disputes", "fraud_warnings", "debts", "money_decisions", "reversals", "earnings", "decisions",
+        "stripe_ops", "stripe_inbox", "stripe_balance", "operations_desk", "inbox_desk", "suspense", "matching",
+        "switches", "ledger", "holds",
+    )),
+}  # fmt: skip
+
+
+def is_moneys(name: str) -> bool:
+    """Whether a module is one that moves money, or leads to it."""
+    return name in MODULES or any(name == folder or name.startswith(f"{folder}.") for folder in FOLDERS)
+
+
+async def one_life(
+    dsn: str, folder: Path, seed: int, strikes: points.Strikes, steps: int
+) -> tuple[list[str], int, str]:
+    """(what is broken, how often somebody died, what happened)."""
+    from tests.simulation import checks, world
+    from tests.simulation.life import Life
+
+    async with world.open_world(dsn, folder, seed, strikes) as opened:
+        life = Life(opened)
+        try:
+            await life.begin()
+            await life.live(steps)
+            await opened.rest()
+            return await checks.broken(life), opened.deaths, ""
+        except Exception:
+            return [traceback.format_exc()], opened.deaths, "\n".join(opened.failures[-10:])
+
+
+class Run:
+    """All lives of one command, on one server."""
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.given = given
+        self.failed: dict[int, list[str]] = {}
+        self.deaths = self.lives = 0
+        self.seen: Counter[str] = Counter()
+
+    def go(self) -> None:
+        from app import migrate
+        from app.embedded_postgres import EmbeddedPostgres
+        from tests.conftest import named, run_sql, throw_away_folder
+
+        settings = {"autovacuum": "off", "fsync": "off", "full_page_writes": "off", "max_connections": "60"}
+        with throw_away_folder() as folder, EmbeddedPostgres(folder, settings) as server:
+            run_sql(server.dsn, "CREATE DATABASE template_life")
+            migrate.upgrade(named(server, "template_life"))
+            asyncio.run(self._all(server.dsn, named(server, "life"), folder))
+
+    async def _all(self, server: str, dsn: str, folder: Path) -> None:
+        first, count = self.given.first, self.given.seeds
+        for seed in range(first, first + count):
+            await self._life(server, dsn, folder, seed, points.Strikes(seed, self.given.one_in))
+        hunts = 0
+        while self.given.hunt and hunts < self.given.hunt and (left := points.TOTAL - points.STRUCK):
+            # What no dice has struck is struck at its first meeting, a few at a time.
+            met = sorted(left & points.MET) or sorted(left)
+            hunted = frozenset(met[hunts % 3 :: 3])
+            await self._life(server, dsn, folder, first + count + hunts, points.Strikes(hunts, 1, hunted))
+            hunts += 1
+
+    async def _life(self, server: str, dsn: str, folder: Path, seed: int, strikes: points.Strikes) -> None:
+        from tests.simulation import world
+
+        await world.execute(server, "CREATE DATABASE life TEMPLATE template_life STRATEGY FILE_COPY")
+        began = time.monotonic()
+        try:
+            with tempfile.TemporaryDirectory() as data:
+                wrong, deaths, said = await one_life(dsn, Path(data), seed, strikes, self.given.steps)
+        finally:
+            await world.execute(server, "DROP DATABASE life WITH (FORCE)")
+        self.lives += 1
+        self.deaths += deaths
+        if wrong:
+            self.failed[seed] = wrong
+            print(f"seed {seed}: BROKEN", *wrong, said, sep="\n  ", flush=True)
+        elif self.given.verbose:
+            print(f"seed {seed}: {deaths} deaths, {time.monotonic() - began:.2f} s", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation")
+    parser.add_argument("--seeds", type=int, default=100, help="how many lives")
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
+    parser.add_argument("--seed", type=int, help="this one alone")
+    parser.add_argument("--steps", type=int, default=40, help="acts in a life")
+    parser.add_argument("--one-in", type=int, default=12, help="each seed strikes one in so many points")
+    parser.add_argument("--hunt", type=int, default=0, help="at most so many lives more, for points not yet struck")
+    parser.add_argument("--require-all", action="store_true", help="fail when a point was never struck")
+    parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--points", type=Path, help="write the list of points, and whether each was struck")
+    given = parser.parse_args()
+    if given.seed is not None:
+        given.first, given.seeds, given.verbose = given.seed, 1, True
+    points.install(is_moneys)
+    from app import logs
+
+    logs.configure("critical")
+    run = Run(given)
+    began = time.monotonic()
+    run.go()
+    missed = sorted(points.TOTAL - points.STRUCK)
+    took = time.monotonic() - began
+    print(
+        f"{run.lives} lives, {run.deaths} deaths, {len(run.failed)} broken, {took:.0f} s; "
+        f"{len(points.TOTAL) - len(missed)} of {len(points.TOTAL)} points struck"
+    )
+    if missed and (given.verbose or given.require_all):
+        print("not struck:", *missed[:60], sep="\n  ")
+    if given.points:
+        given.points.write_text(json.dumps({point: point in points.STRUCK for point in sorted(points.TOTAL)}, indent=1))
+    sys.exit(bool(run.failed) or (given.require_all and bool(missed)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,351 @@
+"""What happens in a life: buyers, people, operators, Stripe and the clock act in an order that the seed decides."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from market import accounts, claims, ids, keys, operators, people, submissions
+from tests.simulation.world import Json, World
+
+CARDS = (
+    "pm_card_visa", "pm_card_visa", "pm_card_mastercard", "pm_card_chargeCustomerFail",
+    "pm_card_authenticationRequired", "pm_card_chargeDeclined",
+)  # fmt: skip
+FAULTS = (
+    "rate_limit", "error_before", "conflict", "reset_before", "error_after", "timeout_after", "reset_after",
+)  # fmt: skip
+REASONS = ("forged photo", "same photo twice")
+
+
+@dataclass
+class Buyer:
+    """An account with its key."""
+
+    id: str
+    secret: str
+    actor: keys.Actor
+
+
+@dataclass
+class Somebody:
+    """A person or an operator with a key."""
+
+    id: str
+    secret: str
+
+
+@dataclass
+class Life:
+    """One life: who is there, and what may happen next."""
+
+    world: World
+    buyers: list[Buyer] = field(default_factory=list)
+    people: list[Somebody] = field(default_factory=list)
+    operators: list[Somebody] = field(default_factory=list)
+    acknowledged: dict[str, int] = field(default_factory=dict)  # intentions that were answered with success
+    _numbers: Any = field(default_factory=lambda: itertools.count(1))
+
+    async def begin(self) -> None:
+        """Two buyers, three people, two operators; nothing dies yet."""
+        async with self.world.services.database.transaction() as connection:
+            for name in ("ada", "cy"):
+                draft = accounts.AccountDraft(name=name, email=f"{name}@example.com")
+                account, secret = await accounts.open_account(connection, draft)
+                self.buyers.append(Buyer(account.id, secret, await keys.find(connection, secret)))
+            for name in ("bo", "dee", "eve"):
+                person = people.PersonDraft(email=f"{name}@example.com", display_name=name, accept_terms=True)
+                found = await people.sign_up(connection, person)
+                _, secret = await keys.first(connection, "person", found, actor="test")
+                self.people.append(Somebody(ids.show("person", found), secret))
+            for name in ("olu", "pia"):
+                made, secret = await operators.add(connection, f"{name}@sensorium.example", name)
+                self.operators.append(Somebody(made.id, secret))
+        self.world.strikes.armed = True
+
+    async def live(self, steps: int) -> None:
+        """So many acts, after a beginning in which there is money and somebody to pay."""
+        acts: dict[Callable[[], Awaitable[None]], int] = {
+            self.fund: 6, self.check_out: 3, self.work: 8, self.onboard: 3, self.refund: 4, self.settle: 6,
+            self.carry_on_run: 3, self.dispute: 3, self.answer_dispute: 2, self.end_dispute: 2, self.suspect: 2,
+            self.reverse: 2, self.fail_refund: 1, self.lose_capability: 1, self.bank: 2, self.elsewhere: 1,
+            self.claw_back: 2, self.decide: 2, self.auto: 2, self.bad_weather: 4, self.switch: 1, self.wait: 4,
+            self.deliver: 12, self.work_off: 12, self.debit: 2, self.warn: 1, self.resolve: 1, self.hold: 1,
+        }  # fmt: skip
+        for first in (self.fund, self.onboard, self.deliver, self.work_off, self.work, self.work_off, self.wait):
+            await first()
+        for _ in range(steps):
+            [act] = self.world.random.choices(list(acts), list(acts.values()))
+            await act()
+
+    # ---- helpers
+
+    def one(self, of: list[Any]) -> Any:
+        return self.world.random.choice(of) if of else None
+
+    async def ask(self, who: Any, method: str, path: str, body: Any = None) -> Json:
+        """Asked until it is answered; {} for a refusal."""
+        answer = await self.world.insist(method, path, who.secret, body)
+        if answer.status_code < 300:
+            name = f"{method} {path.rsplit('/', 1)[-1] if method == 'POST' else ''}"
+            self.acknowledged[name] = self.acknowledged.get(name, 0) + 1
+        return answer.json() if answer.status_code < 300 and answer.content else {}
+
+    async def listed(self, path: str) -> list[Json]:
+        """Everything of an operator's list."""
+        answer = await self.world.ask("GET", path, self.operators[0].secret)
+        if answer.status_code == 404: return []
+        assert answer.status_code == 200, (path, answer.text)
+        items: list[Json] = answer.json()["items"]
+        return items
+
+    # ---- buyers
+
+    async def fund(self) -> None:
+        amount = self.world.random.choice([1_000, 5_000, 12_345])
+        body = {"amount": {"amount": amount, "currency": "usd"}, "payment_method": self.one(list(CARDS))}
+        await self.ask(self.one(self.buyers), "POST", "/v1/funding", body)
+
+    async def check_out(self) -> None:
+        methods = self.one([["card"], ["card"], ["card", "us_bank_account"]])
+        body = {"amount": {"amount": 4_000, "currency": "usd"}, "methods": methods}
+        await self.ask(self.one(self.buyers), "POST", "/v1/funding", body)
+        await self.world.jobs()
+        for session in self.world.objects("checkout.session"):
+            if session["status"] == "open" and self.world.random.random() < 0.7:
+                cards = ["pm_card_visa", "pm_card_authenticationRequired"]
+                if "us_bank_account" in session["payment_method_types"]:
+                    cards.append("pm_usBankAccount_success")
+                await self.world.press(f"/checkout/{session['id']}", action="pay", card=self.one(cards))
+
+    async def debit(self) -> None:
+        for intent in self.world.objects("payment_intent"):
+            if intent["status"] == "processing":
+                succeed = self.world.random.random() < 0.6
+                await self.world.control(f"payment_intents/{intent['id']}/settle", {"succeed": succeed})
+
+    async def refund(self) -> None:
+        amount = self.one([None, {"amount": 500, "currency": "usd"}, {"amount": 2_000, "currency": "usd"}])
+        await self.ask(self.one(self.buyers), "POST", "/v1/refunds", {"amount": amount} if amount else {})
+
+    async def auto(self) -> None:
+        buyer = self.one(self.buyers)
+        cards = (await self.ask(buyer, "GET", "/v1/cards")).get("items", [])
+        if cards and self.world.random.random() < 0.8:
+            body = {"threshold": 3_000, "amount": 2_500, "max_per_day": 5_000, "card": self.one(cards)["id"]}
+            await self.ask(buyer, "PUT", "/v1/auto-top-up", body)
+        else:
+            await self.ask(buyer, "DELETE", "/v1/auto-top-up")
+
+    # ---- work: a task is posted, answered and judged
+
+    async def work(self) -> None:
+        buyer, person = self.one(self.buyers), self.one(self.people)
+        task = {
+            "kind": "action", "title": "Is it open?", "instructions": "Look.", "purpose": "To know.",
+            "evidence": {"questions": [{"id": "open", "type": "boolean"}]},
+            "reward": {"amount": self.world.random.choice([150, 700]), "currency": "usd"}, "quantity": 2,
+        }  # fmt: skip
+        posted = await self.ask(buyer, "POST", "/v1/tasks", task)
+        if not posted:
+            return
+        database = self.world.services.database
+        async with database.transaction() as connection:
+            held = await claims.claim(connection, ids.read("person", person.id), posted["id"], None)
+            answering = submissions.Answering(answers={"open": True})
+            handed_in = await submissions.submit(connection, ids.read("person", person.id), held.id, answering)
+        verdict = {"score": 1.0, "outcome": "accept", "version": "1", "checks": []}
+        decided = None
+        while decided is None:
+            decided = await self.world.run(self._judge(handed_in, verdict))
+        if self.world.random.random() < 0.3:
+            await self.ask(buyer, "POST", f"/v1/tasks/{posted['id']}/cancel")
+
+    async def _judge(self, submission: Any, verdict: Json) -> str:
+        async with self.world.services.database.transaction() as connection:
+            await submissions.judge(connection, submission, verdict, failed_check=None, hold_s=3_600)
+        return "judged"
+
+    # ---- people
+
+    async def onboard(self) -> None:
+        for person in self.people:
+            if self.world.random.random() < 0.7:
+                link = await self.ask(person, "POST", "/v1/people/payout-account")
+                if link:
+                    await self.world.press(link["onboarding_url"].removeprefix(self.world.sandbox.url), action="finish")
+
+    async def lose_capability(self) -> None:
+        account = self.one(self.world.objects("v2.core.account"))
+        if account:
+            status = self.one(["active", "active", "restricted", "pending"])
+            await self.world.control(f"accounts/{account['id']}/capability", {"status": status})
+
+    async def bank(self) -> None:
+        account = self.one(self.world.objects("v2.core.account"))
+        if (
+            account
+            and self.world.sandbox.api.store._db.execute(
+                "SELECT 1 FROM balance WHERE account = ? AND available >= 100", (account["id"],)
+            ).fetchone()
+        ):
+            made = await self.world.control(f"accounts/{account['id']}/payout", {"amount": 100})
+            end = self.one(["pay", "fail"])
+            body = {"failure_code": "account_closed"} if end == "fail" else {}
+            await self.world.control(f"payouts/{made['id']}/{end}", body)
+
+    # ---- operators
+
+    async def settle(self) -> None:
+        maker, checker = self.operators
+        await self.wait()
+        await self.world.sweep("earnings")
+        draft: Json = {"minimum": self.one([1, 100]), "draft": self.world.random.random() < 0.3}
+        if self.world.random.random() < 0.3:
+            draft |= {"most_per_line": 600}
+        run = await self.ask(maker, "POST", "/v1/operator/payout-runs", draft)
+        path = f"/v1/operator/payout-runs/{run.get('id')}"
+        if not run or not await self._frozen(maker, run, path):
+            return
+        await self.ask(maker, "POST", f"{path}/submit")
+        await self.ask(checker, "POST", f"{path}/approve")
+        if self.world.random.random() < 0.2:
+            await self.ask(maker, "POST", f"{path}/reopen")
+        await self.ask(maker, "POST", f"{path}/execute")
+
+    async def _frozen(self, maker: Somebody, run: Json, path: str) -> bool:
+        if run["status"] == "draft":
+            if run["lines"] and self.world.random.random() < 0.5:
+                out = {"person_id": run["lines"][0]["person_id"], "note": "not yet"}
+                await self.ask(maker, "POST", f"{path}/exclude", out)
+            return bool(await self.ask(maker, "POST", f"{path}/freeze"))
+        return True
+
+    async def carry_on_run(self) -> None:
+        for run in await self.listed("/v1/operator/payout-runs"):
+            if run["status"] in ("approved", "partial"):
+                path = f"/v1/operator/payout-runs/{run['id']}"
+                await self.ask(self.operators[1], "POST", f"{path}/approve")
+                await self.ask(self.operators[0], "POST", f"{path}/execute")
+
+    async def switch(self) -> None:
+        name = self.one(["payouts", "refunds", "top_ups"])
+        for stopped in (True, False):
+            body = {"stopped": stopped, "reason": "storm" if stopped else "over"}
+            await self.ask(self.operators[0], "PUT", f"/v1/operator/switches/{name}", body)
+            await self.world.jobs()
+
+    async def hold(self) -> None:
+        person = self.one(self.people)
+        path = f"/v1/operator/people/{person.id}/hold"
+        await self.ask(self.operators[0], "PUT", path, {"reason": "identity under review"})
+        await self.world.jobs()
+        await self.ask(self.operators[0], "DELETE", path)
+
+    async def claw_back(self) -> None:
+        async with self.world.services.database.read() as connection:
+            rows = await connection.fetch("SELECT submission_id FROM earning WHERE clawed_back_at IS NULL")
+        found = self.one([ids.show("submission", row["submission_id"]) for row in rows])
+        if found:
+            body = {"kind": "clawback", "subject": found, "reason": self.one(list(REASONS))}
+            await self.ask(self.operators[0], "POST", "/v1/operator/decisions", body)
+
+    async def decide(self) -> None:
+        async with self.world.services.database.read() as connection:
+            rows = await connection.fetch(
+                """SELECT split_part(code, ':', 2)::uuid AS person, posted, currency FROM ledger_account
+                   WHERE code LIKE 'person:%:receivable' AND posted > 0"""
+            )
+        for row in rows:
+            person = ids.show("person", row["person"])
+            body = {"kind": "write_off", "subject": person, "reason": "moved away"}
+            body["amount"] = {"amount": row["posted"], "currency": row["currency"]}
+            await self.ask(self.operators[0], "POST", "/v1/operator/decisions", body)
+        for each in await self.listed("/v1/operator/decisions"):
+            if each["status"] == "asked":
+                end = self.one(["approve", "approve", "refuse"])
+                await self.ask(self.operators[1], "POST", f"/v1/operator/decisions/{each['id']}/{end}")
+
+    async def resolve(self) -> None:
+        """The queue of what is in doubt."""
+        for each in await self.listed("/v1/operator/operations?doubtful=true"):
+            end = self.one(["look", "retry", "give-up"])
+            body = {"reason": "looked at Stripe", "confirm_absent": True} if end == "give-up" else None
+            await self.ask(self.operators[0], "POST", f"/v1/operator/operations/{each['id']}/{end}", body)
+
+    # ---- Stripe, the network, time
+
+    async def dispute(self) -> None:
+        charge = self.one([one for one in self.world.objects("charge") if one["paid"] and not one["disputed"]])
+        if charge and not charge["refunded"]:
+            inquiry = self.world.random.random() < 0.2
+            await self.world.control(f"charges/{charge['id']}/dispute", {"inquiry": inquiry})
+
+    async def answer_dispute(self) -> None:
+        for each in await self.listed("/v1/operator/disputes"):
+            if each["status"] in ("needs_response", "warning_needs_response"):
+                path = f"/v1/operator/disputes/{each['id']}"
+                if self.world.random.random() < 0.7:
+                    body = {"evidence": {"uncategorized_text": "The work was done."}}
+                    await self.ask(self.operators[0], "POST", f"{path}/answer", body)
+                else:
+                    await self.ask(self.operators[0], "POST", f"{path}/accept")
+
+    async def end_dispute(self) -> None:
+        for each in self.world.objects("dispute"):
+            if each["status"] in ("needs_response", "under_review"):
+                await self.world.control(f"disputes/{each['id']}/{self.one(['win', 'lose'])}")
+
+    async def warn(self) -> None:
+        charge = self.one([one for one in self.world.objects("charge") if one["paid"]])
+        if charge:
+            await self.world.control(f"charges/{charge['id']}/fraud_warning")
+
+    async def suspect(self) -> None:
+        for each in await self.listed("/v1/operator/fraud-warnings"):
+            if each["status"] == "open":
+                path = f"/v1/operator/fraud-warnings/{each['id']}/{self.one(['refund', 'dismiss'])}"
+                await self.ask(self.operators[0], "POST", path)
+
+    async def reverse(self) -> None:
+        transfer = self.one([one for one in self.world.objects("transfer") if not one["reversed"]])
+        if transfer:
+            left = transfer["amount"] - transfer["amount_reversed"]
+            amount = self.one([left, max(1, left // 2)])
+            available = self.world.sandbox.api.store._db.execute(
+                "SELECT available FROM balance WHERE account = ?", (transfer["destination"],)
+            ).fetchone()
+            if available and available[0] >= amount:
+                await self.world.control(f"transfers/{transfer['id']}/reverse", {"amount": amount})
+
+    async def fail_refund(self) -> None:
+        refund = self.one([one for one in self.world.objects("refund") if one["status"] == "succeeded"])
+        if refund:
+            await self.world.control(f"refunds/{refund['id']}/fail")
+
+    async def elsewhere(self) -> None:
+        what = self.one(["charge_elsewhere", "fee"])
+        await self.world.control(what, {"amount": self.world.random.choice([70, 900])})
+
+    async def bad_weather(self) -> None:
+        kinds = self.world.random.sample(FAULTS, 2)
+        rules = [
+            {"fault": kind, "probability": 0.25, "times": 6, "seed": self.world.random.randrange(10**6)}
+            for kind in kinds
+        ]
+        if self.world.random.random() < 0.2:
+            rules.append({"fault": "balance_insufficient", "path": "/v1/transfers$", "verb": "post", "times": 1})
+        await self.world.control("faults", {"rules": rules})
+
+    async def wait(self) -> None:
+        await self.world.later(self.one([2, 30, 700, 4_000, 90_000]))
+
+    async def deliver(self) -> None:
+        await self.world.webhooks(all_of_them=False)
+        await self.world.jobs()
+
+    async def work_off(self) -> None:
+        await self.world.sweep()
+        await self.world.jobs()
