@@ -54,8 +54,8 @@ async def accept(
                    THEN market_now() + make_interval(secs => (t.license->>'exclusive_s')::int) END
                FROM s JOIN t ON true RETURNING id),
            e AS (
-             INSERT INTO earning (submission_id, person_id, amount, currency, release_at)
-               SELECT s.id, s.person_id, t.reward + $3, t.currency, market_now() + make_interval(secs => $6)
+             INSERT INTO earning (submission_id, person_id, amount, currency, release_at, fee)
+               SELECT s.id, s.person_id, t.reward + $3, t.currency, market_now() + make_interval(secs => $6), t.fee
                FROM s JOIN t ON true),
            told AS (
              INSERT INTO event (type, account_id, person_id, subject_type, subject_id, actor, data)

@@ -9,6 +9,7 @@ from app.gateways.stripe import Definite, Transfer
 from app.money import runs
 from app.money.incoming import AFTERWARDS, LOOKS, uuid_or_none
 from app.money.outgoing import SENDERS, Outcome, Sender, Write, balance_line, nothing, stripe_of
+from app.money.reversals import write_reversals
 from app.services import Services
 from market import payout_lines, stripe_ops
 from market.stripe_inbox import Notice
@@ -64,10 +65,12 @@ async def _look(services: Services, notice: Notice) -> Write:
     if about is None:
         return nothing  # a transfer of somebody else's on the same Stripe account
     line = balance_line(transfer.txn)
+    come_back = await write_reversals(services, transfer)
 
     async def write(connection: Connection) -> None:
         if await stripe_ops.found(connection, "transfer", about, transfer.id):
             await payout_lines.paid(connection, about, transfer.id, line)
+        await come_back(connection)
 
     return write
 
