@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -184,6 +185,13 @@ class Desk:
 
     async def press(self, url: str, **fields: str) -> httpx.Response:
         return await asyncio.to_thread(self.sandbox.press, url, **fields)
+
+    async def control(self, path: str, **body: Any) -> Any:
+        """What the sandbox's control door answers; it must not refuse."""
+        async with httpx.AsyncClient(base_url=self.sandbox.url, trust_env=False) as client:
+            answer = await client.post(f"/control{path}", json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
 
     async def fund(self, caller: Caller, amount: int) -> str:
         """Fund an account by a card, up to the credit."""

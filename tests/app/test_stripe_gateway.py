@@ -200,7 +200,7 @@ async def test_onboarding_sends_a_thin_event() -> None:
             recipient = await gateway.create_recipient("recipient:9:1", "per_bo", "bo@example.test", "Bo", "us")
             url = await gateway.onboarding_link("link:9:1", recipient.id, "http://a.test/again", "http://a.test/done")
             await asyncio.to_thread(sandbox.press, url, action="finish")
-            await receiver.wait_for(3)
+            await receiver.wait_for(5)
             read = [gateway.read_webhook(*one) for one in receiver.received]
             assert {(one.object_type, one.object_id) for one in read} == {("v2.core.account", recipient.id)}
             assert sum(one.type.endswith("capability_status_updated") for one in read) == 2

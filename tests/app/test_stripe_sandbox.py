@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import signal
 import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import httpx
 import pytest
 
 from app.sandbox.stripe.form import decode
 from tests.app.stripe_api import CHECKOUT, RECIPIENT, Caller, onboarding
-from tests.app.stripe_sandbox import Sandbox, running_sandbox, sandbox
+from tests.app.stripe_sandbox import Sandbox, running_sandbox, sandbox, webhook_receiver
 
 __all__ = ["sandbox"]
 
@@ -285,6 +287,38 @@ def test_kill_9_loses_no_acknowledged_call_and_no_key() -> None:
             assert caller.get(f"/v1/payment_intents/{one['id']}")["status"] == "succeeded"
             assert caller.charge(1_000 + n, key=f"k{n}").json() == one
         assert caller.balance() == before
+
+
+BEFORE_CONTROL = """
+CREATE TABLE balance (
+  account TEXT NOT NULL, currency TEXT NOT NULL, available INTEGER NOT NULL, PRIMARY KEY (account, currency));
+CREATE TABLE event (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, type TEXT NOT NULL,
+  object_id TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE delivery (
+  event_seq INTEGER PRIMARY KEY REFERENCES event, attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL,
+  last_error TEXT NOT NULL DEFAULT '');
+CREATE INDEX delivery_due ON delivery (due);
+INSERT INTO balance VALUES ('', 'usd', 777);
+INSERT INTO event VALUES (1, 'evt_1', 'event', 'charge.succeeded', 'ch_1', '{"id": "evt_1", "pending_webhooks": 1}');
+INSERT INTO delivery VALUES (1, 3, 0, 'HTTP 500');
+"""
+
+
+async def test_a_file_of_an_earlier_version_is_taken_up_with_its_undelivered_events(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "stripe.sqlite")) as before:
+        before.executescript(BEFORE_CONTROL)
+    async with webhook_receiver() as receiver:
+        sandbox = Sandbox(tmp_path / "stripe.sqlite", receiver.url)
+        sandbox.start()
+        try:
+            assert Caller(sandbox).balance() == 777
+            await receiver.wait_for(1)
+            assert b"evt_1" in receiver.received[0][0]
+            await asyncio.to_thread(Caller(sandbox).charge)
+            await receiver.wait_for(4)
+        finally:
+            sandbox.end()
 
 
 def test_a_port_in_use_stops_the_start(sandbox: Sandbox) -> None:
