@@ -4,15 +4,37 @@ Two operators decide it. What the person still has with us goes first; the rest 
 later, or written off. Nobody who did honest work ever owes anything: a buyer's chargeback is the buyer's and ours.
 """
 
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
-from market import earnings, events, ledger, money_decisions
+from market import earnings, events, ids, ledger, money_decisions
 from market.errors import Invalid, NotFound, WrongState
+from market.money import Money
 from market.money_decisions import Asked
 
 PARTS = ("payable", "held", "receivable")
+
+
+class Debt(msgspec.Struct, frozen=True):
+    """What somebody owes, and since when they first owed something in this currency."""
+
+    person_id: str
+    name: str
+    owed: Money
+    since: datetime
+
+
+class Clawed(NamedTuple):
+    """Pay that was taken back: whose, for which task, and what that person owes in all."""
+
+    person: UUID
+    title: str
+    amount: Money
+    owed: Money
 
 
 async def owed(conn: asyncpg.Connection, person: UUID, currency: str) -> int:
@@ -36,22 +58,68 @@ async def ask_clawback(conn: asyncpg.Connection, operator: UUID, submission: UUI
 
 
 async def ask_write_off(
-    conn: asyncpg.Connection, operator: UUID, person: UUID, amount: int | None, currency: str, reason: str
+    conn: asyncpg.Connection, operator: UUID, person: UUID, amount: Money | None, reason: str
 ) -> UUID:
     """Ask that what a person owes, or `amount` of it, becomes the platform's loss: the decision's id.
 
-    Raises NotFound, WrongState for nothing owed, Invalid for more than that.
+    Raises NotFound, WrongState for nothing owed, Invalid for more than that, or for debts in several currencies without
+    an amount.
     """
     if await conn.fetchval("SELECT true FROM person WHERE id = $1", person) is None:
         raise NotFound("There is no such person.")
-    owes = await owed(conn, person, currency)
-    if not owes:
-        raise WrongState(f"This person owes nothing in {currency}.")
-    if amount is not None and amount > owes:
-        raise Invalid(f"This person owes {owes} {currency} (minor units).", pointer="/amount/amount")
-    return await money_decisions.ask(
-        conn, operator, "write_off", subject=person, amount=amount or owes, currency=currency, reason=reason
+    rows = await conn.fetch(
+        "SELECT currency, posted FROM ledger_account WHERE code = $1 AND posted > 0 ORDER BY currency",
+        ledger.person(person, "receivable"),
     )
+    owes = {row["currency"]: row["posted"] for row in rows}
+    if not owes or (amount is not None and amount.currency not in owes):
+        raise WrongState(f"This person owes nothing{'' if amount is None else f' in {amount.currency}'}.")
+    if amount is None:
+        if len(owes) > 1:
+            raise Invalid(f"This person owes in {', '.join(owes)}: say which, and how much.", pointer="/amount")
+        [(currency, owed_)] = owes.items()
+        amount = Money(owed_, currency)
+    if amount.amount > owes[amount.currency]:
+        raise Invalid(
+            f"This person owes {owes[amount.currency]} {amount.currency} (minor units).", pointer="/amount/amount"
+        )
+    return await money_decisions.ask(
+        conn, operator, "write_off", subject=person, amount=amount.amount, currency=amount.currency, reason=reason
+    )
+
+
+async def listed(conn: asyncpg.Connection, *, after: int | None, limit: int) -> list[tuple[int, Debt]]:
+    """Who owes, in the order in which they first did, each with their place in the list."""
+    rows = await conn.fetch(
+        """SELECT l.id, l.currency, l.posted, p.id AS person_id, p.display_name,
+             (SELECT min(x.effective_at) FROM ledger_entry e JOIN ledger_tx x ON x.id = e.tx_id
+              WHERE e.account_id = l.id) AS since
+           FROM ledger_account l JOIN person p ON l.code = 'person:' || p.id || ':receivable'
+           WHERE l.code LIKE 'person:%:receivable' AND l.posted > 0 AND ($1::bigint IS NULL OR l.id > $1)
+           ORDER BY l.id LIMIT $2""",
+        after, limit,
+    )  # fmt: skip
+    return [
+        (
+            row["id"],
+            Debt(
+                ids.show("person", row["person_id"]), row["display_name"], Money(row["posted"], row["currency"]),
+                row["since"],
+            ),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+async def clawed_back(conn: asyncpg.Connection, submission: UUID) -> Clawed:
+    """What became of a submission's pay that was taken back."""
+    row = await conn.fetchrow(
+        """SELECT e.*, t.title FROM earning e JOIN submission s ON s.id = e.submission_id
+             JOIN task t ON t.id = s.task_id WHERE e.submission_id = $1""",
+        submission,
+    )
+    owes = await owed(conn, row["person_id"], row["currency"])
+    return Clawed(row["person_id"], row["title"], Money(row["amount"], row["currency"]), Money(owes, row["currency"]))
 
 
 async def _claw_back(conn: asyncpg.Connection, asked: Asked) -> None:

@@ -24,6 +24,7 @@ from market import (
 )
 from market.charges import Mismatch
 from market.errors import Invalid, NotFound, WrongState
+from market.money import Money
 from market.money_decisions import FourEyes, NotYours
 from market.reversals import Reversal
 from market.stripe_balance import BalanceLine
@@ -226,17 +227,22 @@ async def test_two_lines_released_together_pay_a_debt_once(desk: Desk) -> None:
 
 async def test_a_debt_is_written_off_by_two_and_never_more_than_is_owed(desk: Desk) -> None:
     with pytest.raises(WrongState, match="owes nothing"):
-        await debts.ask_write_off(desk.conn, desk.olu, desk.bo, None, "usd", "gone")
+        await debts.ask_write_off(desk.conn, desk.olu, desk.bo, None, "gone")
     await in_debt(desk)
     with pytest.raises(Invalid):
-        await debts.ask_write_off(desk.conn, desk.olu, desk.bo, 301, "usd", "gone")
+        await debts.ask_write_off(desk.conn, desk.olu, desk.bo, Money(301, "usd"), "gone")
+    with pytest.raises(WrongState, match="owes nothing in eur"):
+        await debts.ask_write_off(desk.conn, desk.olu, desk.bo, Money(1, "eur"), "gone")
+    [(place, debt)] = await debts.listed(desk.conn, after=None, limit=9)
+    assert (debt.person_id, debt.owed.amount) == (ids.show("person", desk.bo), 300)
+    assert await debts.listed(desk.conn, after=place, limit=9) == []
     with pytest.raises(NotFound):
-        await debts.ask_write_off(desk.conn, desk.olu, NOBODY, None, "usd", "gone")
-    part = await debts.ask_write_off(desk.conn, desk.olu, desk.bo, 100, "usd", "a part")
+        await debts.ask_write_off(desk.conn, desk.olu, NOBODY, None, "gone")
+    part = await debts.ask_write_off(desk.conn, desk.olu, desk.bo, Money(100, "usd"), "a part")
     await money_decisions.decide(desk.conn, desk.pia, part, approve=True)
     assert await desk.has() == {"receivable": 200}
     assert await ledger.derived(desk.conn, ledger.LOSSES, "usd") == 100
-    rest = await debts.ask_write_off(desk.conn, desk.pia, desk.bo, None, "usd", "gone")
+    rest = await debts.ask_write_off(desk.conn, desk.pia, desk.bo, None, "gone")
     await desk.earned(release=True)  # meanwhile it was netted
     with pytest.raises(WrongState, match="owes only 0"):
         async with desk.conn.transaction():
