@@ -1,6 +1,7 @@
 """Amounts and days as people read them: on pages, in mails and in statements."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from market.money import Money
 
@@ -11,19 +12,12 @@ WITHOUT_MINOR_UNITS = ("jpy",)  # as Stripe counts them: it gives ISK and UGX tw
 def money(value: Money) -> str:
     """$3.00, CHF 3.00, JPY 300."""
     sign = SIGNS.get(value.currency, f"{value.currency.upper()} ")
-    return f"{'−' if value.amount < 0 else ''}{sign}{_number(value, ',')}"
+    return f"{'−' if value.amount < 0 else ''}{sign}{abs(number(value)):,}"
 
 
-def number(value: Money) -> str:
-    """3.00 or -1234.50, as programs read it: no sign of the currency, nothing between thousands."""
-    return f"{'-' if value.amount < 0 else ''}{_number(value, '')}"
-
-
-def _number(value: Money, thousands: str) -> str:
-    size = abs(value.amount)
-    if value.currency in WITHOUT_MINOR_UNITS:
-        return f"{size:{thousands}}"
-    return f"{size // 100:{thousands}}.{size % 100:02d}"
+def number(value: Money) -> Decimal:
+    """3.00 or -1234.50: in the currency's main unit, exactly."""
+    return Decimal(value.amount).scaleb(0 if value.currency in WITHOUT_MINOR_UNITS else -2)
 
 
 def day(at: datetime) -> str:

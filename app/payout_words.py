@@ -124,7 +124,8 @@ def _requirement(name: str) -> str:
         found = REQUIREMENTS.get(".".join(steps[:length]))
         if found is not None:
             return found
-    return f"Stripe asks for something more: {spoken(name)}. Its page says what."
+    unknown = ", ".join(step.replace("_", " ") for step in steps[-2:]) or "it has no name"
+    return f"Stripe asks for something more: {unknown}. Its page says what."
 
 
 def bank_failure(code: str) -> str:

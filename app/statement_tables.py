@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
 from app.amounts import day, money, number
 from market import account_statements, statements
+from market.csv_cells import Cell
 from market.money import Currency, Money
 
 
@@ -152,46 +154,48 @@ ACCOUNT_COLUMNS = (
 )  # fmt: skip
 
 
-def person_rows(found: statements.Statement) -> list[Sequence[str]]:
+def person_rows(found: statements.Statement) -> list[Sequence[Cell]]:
     """A person's statement: opening, each line with its change of each part, closing; in the columns above."""
 
-    def units(amount: int) -> str:
+    def units(amount: int) -> Decimal:
         return number(Money(amount, found.currency))
 
-    def whole(at: date, kind: str, parts: statements.Parts) -> Sequence[str]:
+    def whole(at: date, kind: str, parts: statements.Parts) -> Sequence[Cell]:
         own = [units(each) for each in (parts.pending, parts.payable, parts.held, parts.owed)]
-        return [at.isoformat(), kind, "", "", found.currency, "", *own, units(parts.total), "", "", ""]
+        return [at.isoformat(), kind, None, None, found.currency, None, *own, units(parts.total), None, None, None]
 
-    rows, balance = [whole(found.first, "opening", found.opening)], found.opening.total
+    rows: list[Sequence[Cell]] = [whole(found.first, "opening", found.opening)]
+    balance = found.opening.total
     for line in found.lines:
         balance += line.change.total
         change = line.change
         rows.append([
-            line.at.isoformat(), line.kind, line.about or "", line.title or "", found.currency, units(change.total),
+            line.at.isoformat(), line.kind, line.about, line.title, found.currency, units(change.total),
             units(change.pending), units(change.payable), units(change.held), units(change.owed), units(balance),
-            units(line.bonus) if line.bonus else "",
-            *((line.transfer.id, line.transfer.at.isoformat()) if line.transfer else ("", "")),
+            units(line.bonus) if line.bonus else None,
+            *((line.transfer.id, line.transfer.at.isoformat()) if line.transfer else (None, None)),
         ])  # fmt: skip
     return [*rows, whole(found.last, "closing", found.closing)]
 
 
-def account_rows(found: account_statements.AccountStatement) -> list[Sequence[str]]:
+def account_rows(found: account_statements.AccountStatement) -> list[Sequence[Cell]]:
     """A buyer's statement: opening, each day's sums by kind, closing; in the columns above."""
 
-    def units(amount: int) -> str:
+    def units(amount: int) -> Decimal:
         return number(Money(amount, found.currency))
 
-    def whole(at: date, kind: str, parts: account_statements.Holdings) -> Sequence[str]:
+    def whole(at: date, kind: str, parts: account_statements.Holdings) -> Sequence[Cell]:
         own = [units(each) for each in (parts.available, parts.in_tasks, parts.frozen, parts.total)]
-        return [at.isoformat(), kind, "", found.currency, "", *own, ""]
+        return [at.isoformat(), kind, None, found.currency, None, *own, None]
 
-    rows, balance = [whole(found.first, "opening", found.opening)], found.opening.total
+    rows: list[Sequence[Cell]] = [whole(found.first, "opening", found.opening)]
+    balance = found.opening.total
     for line in found.lines:
         balance += line.change.total
         change = line.change
         rows.append([
-            line.day.isoformat(), line.kind, str(line.count), found.currency, units(change.total),
+            line.day.isoformat(), line.kind, line.count, found.currency, units(change.total),
             units(change.available), units(change.in_tasks), units(change.frozen), units(balance),
-            units(line.fee) if line.fee else "",
+            units(line.fee) if line.fee else None,
         ])  # fmt: skip
     return [*rows, whole(found.last, "closing", found.closing)]

@@ -8,8 +8,9 @@ one away and finds what was written.
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 
-Cell = str | int | None
+Cell = str | int | Decimal | None
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # the wide ones count in East Asian editions
 GUARD = "'"
 

@@ -1,6 +1,7 @@
 """A template and what it shows become a page: escaped, without inline script or style, compressed."""
 
 import gzip
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,11 @@ _templates.filters.update(
     money=amounts.money, metres=words.metres, span=words.span, moment=words.moment, day=amounts.day, iso=words.iso
 )
 _templates.globals.update(asset=assets.address)
+
+
+def teach(**filters: Callable[..., object]) -> None:
+    """Give all templates further filters, by name."""
+    _templates.filters.update(filters)
 
 
 async def show(

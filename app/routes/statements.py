@@ -6,6 +6,7 @@ from litestar.handlers import HTTPRouteHandler
 from app import statement_tables
 from app.answers import Answer
 from app.auth import AGENT, PERSON
+from app.csv_out import csv_answer
 from app.edge import Call, endpoint
 from app.pages.render import show
 from app.statement_tables import Asked, Table
@@ -38,6 +39,9 @@ async def get_own_statement(call: Call, query: Asked) -> Statement | Answer:
     found = await own_statement(call, query)
     if query.format == "html":
         return await statement_page(call, statement_tables.of_person(found, await _name(call)))
+    if query.format == "csv":
+        name = f"earnings-{found.first}-{found.last}-{found.currency}.csv"
+        return csv_answer(name, statement_tables.PERSON_COLUMNS, statement_tables.person_rows(found))
     return found
 
 
@@ -81,6 +85,9 @@ async def get_account_statement(call: Call, query: Asked) -> AccountStatement | 
     )  # fmt: skip
     if query.format == "html":
         return await statement_page(call, statement_tables.of_account(found, account.name))
+    if query.format == "csv":
+        file = f"account-{found.first}-{found.last}-{found.currency}.csv"
+        return csv_answer(file, statement_tables.ACCOUNT_COLUMNS, statement_tables.account_rows(found))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Where Bo is paid: his account at Stripe is made once, what Stripe asks is said plainly, and nothing earned is lost."""
+"""Where Bo is paid: his account at Stripe is made once, what Stripe asks is said plainly, nothing earned is lost."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from contextlib import closing
 from typing import Any
 from uuid import UUID
 
-import httpx
 import pytest
 
 from app import payout_words
@@ -22,15 +21,6 @@ PATH = "/v1/people/payout-account"
 RUNS = "/v1/operator/payout-runs"
 HTML = {"accept": "text/html"}
 PASSPORT = "identity.individual.documents.primary_verification"
-
-
-async def at_stripe(desk: Desk, path: str, **body: Any) -> Json:
-    """Something happens at Stripe without us."""
-    async with httpx.AsyncClient(base_url=desk.sandbox.url, trust_env=False) as client:
-        answer = await client.post(f"/control{path}", json=body)
-    assert answer.status_code == 200, answer.text
-    happened: Json = answer.json()
-    return happened
 
 
 async def row(desk: Desk, query: str, *values: object) -> Any:
@@ -90,7 +80,7 @@ async def test_a_country_is_one_of_the_worlds(desk: Desk, bo: Caller) -> None:
 
 async def test_a_refusal_has_stripes_words_and_another_country_may_be_tried(desk: Desk, bo: Caller) -> None:
     rule = {"fault": "inactive_capability", "path": "/v2/core/accounts$", "verb": "post", "times": 1}
-    await at_stripe(desk, "/faults", rules=[rule])
+    await desk.control("/faults", rules=[rule])
     refused = is_problem(await bo.post(f"{PATH}?country=cu"), 403, "policy-refused")
     assert "Your destination account needs" in refused["detail"]
     seen = ok(await bo.get(PATH))
@@ -149,7 +139,7 @@ async def test_a_lost_capability_is_told_once_in_plain_words_and_so_is_its_retur
     wanted = [PASSPORT, "identity.attestations.terms_of_service.account"]
     for _ in range(2):
         lost = {"status": "restricted", "requirements": wanted, "due_s": 7 * 86_400}
-        await at_stripe(desk, f"/accounts/{account}/capability", **lost)
+        await desk.control(f"/accounts/{account}/capability", **lost)
         await desk.rest()
     seen = ok(await bo.get(PATH))
     assert (seen["status"], seen["requirements"]) == ("lost", wanted)
@@ -164,7 +154,7 @@ async def test_a_lost_capability_is_told_once_in_plain_words_and_so_is_its_retur
     run = ok(await olu.post(RUNS, {}), 201)
     assert [(one["person_id"], one["reason"]) for one in run["exclusions"]] == [(bo.id, "capability_inactive")]
 
-    await at_stripe(desk, f"/accounts/{account}/capability", status="active")
+    await desk.control(f"/accounts/{account}/capability", status="active")
     await desk.rest()
     back = ok(await bo.get(PATH))
     assert (back["status"], back["lost_at"], back["due_at"]) == ("active", None, None)
@@ -187,7 +177,7 @@ async def test_the_look_that_began_later_counts_whichever_is_written_last(desk: 
 
 async def test_an_account_that_stripe_has_shut_says_so(desk: Desk, bo: Caller) -> None:
     await desk.onboard(bo)
-    await at_stripe(desk, f"/accounts/{await account_of(desk, bo)}/capability", status="rejected")
+    await desk.control(f"/accounts/{await account_of(desk, bo)}/capability", status="rejected")
     await desk.rest()
     assert ok(await bo.get(PATH))["status"] == "refused"
     assert "Stripe has shut your account" in (await bo.get("/w/earnings", headers=HTML)).text
@@ -233,15 +223,15 @@ async def test_a_bank_that_sends_money_back_is_told_with_the_reason_and_no_late_
     await desk.onboard(bo)
     await paid(desk, bo, olu, pia, 1_250)
     account = await account_of(desk, bo)
-    sent = await at_stripe(desk, f"/accounts/{account}/payout", amount=1_250)
+    sent = await desk.control(f"/accounts/{account}/payout", amount=1_250)
     await desk.rest()
     (bank,) = ok(await bo.get("/v1/people/payouts"))["bank"]
     assert (bank["id"], bank["status"], bank["amount"]["amount"]) == (sent["id"], "in_transit", 1_250)
-    await at_stripe(desk, f"/payouts/{sent['id']}/pay")
+    await desk.control(f"/payouts/{sent['id']}/pay")
     await desk.rest()
     assert ok(await bo.get("/v1/people/payouts"))["bank"][0]["status"] == "paid"
     assert await mails(desk, bo) == []
-    await at_stripe(desk, f"/payouts/{sent['id']}/fail", failure_code="no_account")
+    await desk.control(f"/payouts/{sent['id']}/fail", failure_code="no_account")
     await desk.rest()
     for webhook in desk.receiver.received * 2:  # everything again, paid after failed too
         await desk.bring(webhook)
@@ -302,7 +292,7 @@ async def test_an_erased_person_is_mailed_nothing_and_breaks_nothing(desk: Desk,
     async with desk.world.services.database.transaction() as connection:
         await connection.execute("UPDATE person SET email = '', display_name = '', erased_at = market_now()")
     sent = await row(desk, "SELECT count(*) FROM mail")
-    await at_stripe(desk, f"/accounts/{account}/capability", status="restricted")
+    await desk.control(f"/accounts/{account}/capability", status="restricted")
     await desk.rest()
     assert await row(desk, "SELECT transfers FROM payout_account") == "restricted"
     assert await row(desk, "SELECT count(*) FROM mail") == sent
@@ -312,7 +302,7 @@ async def test_an_erased_person_is_mailed_nothing_and_breaks_nothing(desk: Desk,
 async def test_events_about_accounts_of_others_change_nothing(desk: Desk, bo: Caller) -> None:
     await desk.onboard(bo)
     stranger = await desk.sandbox.gateway().create_recipient("x", str(UUID(int=7)), "x@example.com", "X", "de")
-    await at_stripe(desk, f"/accounts/{stranger.id}/capability", status="active")
+    await desk.control(f"/accounts/{stranger.id}/capability", status="active")
     await desk.rest()
     assert await row(desk, "SELECT count(*) FROM payout_account") == 1
     assert await row(desk, "SELECT count(*) FROM stripe_event WHERE handled_at IS NULL OR failure <> ''") == 0
@@ -329,7 +319,10 @@ async def test_events_about_accounts_of_others_change_nothing(desk: Desk, bo: Ca
         ("external_account", "the bank account or debit card"),
         ("configuration.recipient.default_outbound_destination", "the bank account or debit card"),
         ("tos_acceptance.ip", "accept its terms"),
-        ("identity.attestations.moon_landing", "Stripe asks for something more: moon landing. Its page says what."),
+        (
+            "identity.attestations.moon_landing",
+            "Stripe asks for something more: attestations, moon landing. Its page says what.",
+        ),
         ("", "Stripe asks for something more"),
     ],
 )

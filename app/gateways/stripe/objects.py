@@ -128,6 +128,7 @@ class Dispute(msgspec.Struct, frozen=True):
     reason: str
     evidence_due: int | None
     txns: tuple[BalanceTxn, ...]
+    intent: str = ""
 
 
 class FraudWarning(msgspec.Struct, frozen=True):
@@ -137,6 +138,7 @@ class FraudWarning(msgspec.Struct, frozen=True):
     charge: str
     kind: str
     actionable: bool
+    intent: str = ""
 
 
 class BankPayout(msgspec.Struct, frozen=True):
@@ -295,11 +297,18 @@ def dispute(found: Any) -> Dispute:
         found["reason"],
         (found.get("evidence_details") or {}).get("due_by"),
         tuple(lines),
+        _id_of(found.get("payment_intent")),
     )
 
 
 def fraud_warning(found: Any) -> FraudWarning:
-    return FraudWarning(found["id"], _id_of(found["charge"]), found["fraud_type"], bool(found["actionable"]))
+    return FraudWarning(
+        found["id"],
+        _id_of(found["charge"]),
+        found["fraud_type"],
+        bool(found["actionable"]),
+        _id_of(found.get("payment_intent")),
+    )
 
 
 def bank_payout(found: Any) -> BankPayout:
