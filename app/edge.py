@@ -5,9 +5,10 @@
         '''Post a task. …'''
 
 A handler names who may call it, gets a `Call` (its connection inside the request's transaction, the actor, the
-services), and its path parameters, `query` and `data` as strict structs. It returns a struct, which becomes JSON, or an
-`Answer`. To refuse it raises: a refusal of the market or a `Problem`; then nothing is kept. The order is always: who is
-it, may they, is the input right, has this been asked before, do it, commit, answer.
+services), and its path parameters, `query` and `data` as strict structs; a `data` with a default may be left out. It
+returns a struct, which becomes JSON, or an `Answer`. To refuse it raises: a refusal of the market or a `Problem`; then
+nothing is kept. The order is always: who is it, may they, is the input right, has this been asked before, do it,
+commit, answer.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -94,6 +95,7 @@ class Endpoint:
     hidden: bool
     audited: bool
     proven: bool
+    may_be_empty: bool
 
     @property
     def takes_body(self) -> bool:
@@ -163,6 +165,7 @@ def endpoint(
             hidden=hidden,
             audited=audited,
             proven=proven,
+            may_be_empty="data" in names and signature(handler).parameters["data"].default is not Parameter.empty,
         )
         _check(spec, signature(handler).parameters)
 
@@ -244,7 +247,7 @@ async def serve(spec: Endpoint, request: AnyRequest) -> ASGIApp:
                 return await _write(spec, call, body, arguments)
             except InsufficientFunds as refusal:
                 # Looked up once the transaction is over: within it nothing more can be asked.
-                raise await funds.explain(connection, call.actor, refusal) from None
+                raise await funds.explain(connection, call.actor, refusal, database=services.database) from None
         result = await spec.handler(call, **arguments)
         if audit.wanted(spec, call):
             await audit.keep(connection, spec, call, arguments, result)
@@ -289,7 +292,7 @@ def _arguments(spec: Endpoint, request: AnyRequest, body: bytes) -> dict[str, An
         if len(dict(pairs)) != len(pairs):
             raise Problem("validation", "A query parameter stands there more than once.")
         arguments["query"] = decode_query(dict(pairs), spec.query)
-    if spec.data is not None:
+    if spec.data is not None and (body or not spec.may_be_empty):
         if spec.consumes is None:
             _require_json(request)
         arguments["data"] = decode_body(body, spec.data)

@@ -71,8 +71,15 @@ PROBLEMS: dict[str, Kind] = {
     ),
     "over-cap": Kind(
         402,
-        "The key's spending cap does not allow this",
-        "Caps belong to the key: `max_per_task` and `max_per_day`. A key with other caps may be made by the owner.",
+        "A spending cap does not allow this",
+        "Keys have `max_per_task` and `max_per_day`, an account has a `max_per_day` over all of them. A key with other "
+        "caps may be made by the owner, and the account's cap changed with PATCH /v1/account.",
+    ),
+    "account-held": Kind(
+        403,
+        "The account is on hold",
+        "An operator has stopped it for now: it posts no tasks, raises no prices and is refunded nothing. Tasks that "
+        "run go on. Ask the operators.",
     ),
     "task-not-open": Kind(409, "The task is not open", "It is completed, expired or cancelled."),
     "slot-taken": Kind(409, "No slot is free", "Others were first. A slot may come free when a claim expires."),
@@ -86,6 +93,16 @@ PROBLEMS: dict[str, Kind] = {
     "claim-expired": Kind(409, "The claim is over", "Claims end at `expires_at`. Claim the task again if it is open."),
     "wrong-state": Kind(
         409, "This is not possible in the present state", "Read the thing again: its `status` says why."
+    ),
+    "approval-expired": Kind(
+        409,
+        "The approval has expired",
+        "An operator who has neither made nor submitted the run approves it anew; nothing else about it changes.",
+    ),
+    "stopped": Kind(
+        409,
+        "This kind of payment is stopped",
+        "An operator has stopped it, for a reason that GET /v1/operator/switches tells.",
     ),
     "reason-required": Kind(
         422,
@@ -151,6 +168,7 @@ REFUSALS: dict[type[market.Refusal], str] = {
     market.Invalid: "validation",
     market.InsufficientFunds: "insufficient-funds",
     market.OverCap: "over-cap",
+    market.AccountHeld: "account-held",
     market.TaskNotOpen: "task-not-open",
     market.SlotTaken: "slot-taken",
     market.AlreadyAnswered: "already-answered",
@@ -159,6 +177,8 @@ REFUSALS: dict[type[market.Refusal], str] = {
     market.EvidenceMissing: "evidence-missing",
     market.ReasonRequired: "reason-required",
     market.WrongState: "wrong-state",
+    market.ApprovalExpired: "approval-expired",
+    market.Stopped: "stopped",
     market.Changed: "conflict",
     market.TooOften: "rate-limited",
     market.Refusal: "policy-refused",

@@ -182,7 +182,8 @@ def _body(each: Endpoint, by_type: dict[Any, Json], components: Json) -> Json | 
     if each.data is not None:
         schema = by_type[_hashable(each.data)]
         example = each.example if each.example is not None else example_of(schema, components)
-        return {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}
+        content = {"application/json": {"schema": schema, "example": example}}
+        return {"required": not each.may_be_empty, "content": content}
     if each.bodies:
         content = {
             kind: {"schema": (schema := by_type[_hashable(fields)]), "example": example_of(schema, components)}

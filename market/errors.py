@@ -35,7 +35,11 @@ class InsufficientFunds(Refusal):
 
 
 class OverCap(Refusal):
-    """The key's spending cap does not allow this."""
+    """A spending cap, of the key or of its account, does not allow this."""
+
+
+class AccountHeld(Refusal):
+    """An operator holds this account for now: nothing more is set aside from its balance, and nothing refunded."""
 
 
 class TaskNotOpen(Refusal):
@@ -72,6 +76,18 @@ class ReasonRequired(Refusal):
 
 class WrongState(Refusal):
     """This is not possible in the present state."""
+
+
+class ApprovalExpired(WrongState):
+    """The approval of this run has expired: somebody who may must approve it anew."""
+
+
+class Stopped(WrongState):
+    """An operator has stopped this kind of payment."""
+
+
+class PayoutsStopped(Stopped):
+    """Payouts are stopped by an operator: nothing is paid until they are started again."""
 
 
 class Changed(Refusal):

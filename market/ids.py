@@ -9,8 +9,8 @@ from market.errors import NotFound
 PREFIXES = {
     "account": "acct", "key": "key", "person": "prsn", "operator": "oper", "task": "task", "claim": "claim",
     "submission": "sub", "observation": "obs", "dataset": "data", "model": "model", "funding": "fund",
-    "payout_run": "run", "payout": "pay", "event": "evt",
-    "dispute": "disp", "fraud_warning": "efw", "money_decision": "dec",
+    "payout_run": "run", "refund": "re", "payout": "pay", "event": "evt",
+    "dispute": "disp", "fraud_warning": "efw", "money_decision": "dec", "stripe_op": "sop",
 }  # fmt: skip
 
 

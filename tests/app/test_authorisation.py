@@ -5,15 +5,17 @@ The routes come from the router, so a new one without a case here fails.
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from app.docs import endpoints
 from app.edge import Endpoint
-from market import funding, ids, keys
-from market.funding import FundingDraft
+from market import cards, funding, ids, keys, refunds
+from market.funding import FundingDraft, Paid
 from market.money import Price
+from market.stripe_balance import BalanceLine
 from tests.app.conftest import (
     BAKERY,
     Caller,
@@ -56,6 +58,7 @@ SELF = Case()  # about whoever asks
 CASES: dict[str, Case] = {
     "POST /v1/accounts": OPEN,
     "GET /v1/account": SELF,
+    "GET /v1/account/statement": SELF,
     "GET /v1/ledger": SELF,
     "GET /v1/keys": SELF,
     "POST /v1/keys": Case({"name": "x"}),
@@ -64,6 +67,16 @@ CASES: dict[str, Case] = {
     "GET /v1/funding": SELF,
     "POST /v1/funding": Case({"amount": {"amount": 500, "currency": "usd"}}),
     "GET /v1/funding/{funding_id}": Case(),
+    "PATCH /v1/account": Case({"max_per_day": 5_000}),
+    "GET /v1/funding/{funding_id}/receipt": Case(),
+    "GET /v1/refunds": SELF,
+    "POST /v1/refunds": Case({}),
+    "GET /v1/refunds/{refund_id}": Case(),
+    "GET /v1/cards": SELF,
+    "DELETE /v1/cards/{card_id}": Case(),
+    "GET /v1/auto-top-up": SELF,
+    "PUT /v1/auto-top-up": Case({"threshold": 0, "amount": 500, "max_per_day": 500, "card": "pm_nobodys"}),
+    "DELETE /v1/auto-top-up": SELF,
     "GET /checkout/{number}": OPEN,
     "GET /checkout/{number}/done": OPEN,
     "GET /v1/tasks": SELF,
@@ -105,18 +118,62 @@ CASES: dict[str, Case] = {
     "GET /v1/people/submissions": SELF,
     "GET /v1/people/submissions/{submission_id}": Case(),
     "GET /v1/people/earnings": SELF,
+    "GET /v1/people/earnings/statement": SELF,
+    "GET /v1/people/earnings/tax-years": SELF,
+    "GET /v1/people/payouts": SELF,
     "GET /v1/people/payout-account": SELF,
     "POST /v1/people/payout-account": SELF,
     "GET /v1/operator/payout-runs": SELF,
     "POST /v1/operator/payout-runs": Case({}),
     "GET /v1/operator/payout-runs/{run_id}": Case(),
     "GET /v1/operator/payout-runs/{run_id}/lines": Case(),
+    "GET /v1/operator/payout-runs/preview": SELF,
+    "GET /v1/operator/payout-runs/{run_id}/exclusions": Case(),
+    "PATCH /v1/operator/payout-runs/{run_id}": Case({"note": "October"}),
+    "DELETE /v1/operator/payout-runs/{run_id}": Case(),
+    "POST /v1/operator/payout-runs/{run_id}/exclude": Case({"person_id": "prsn_" + "0" * 32, "note": "waits"}),
+    "POST /v1/operator/payout-runs/{run_id}/include": Case({"person_id": "prsn_" + "0" * 32}),
+    "POST /v1/operator/payout-runs/{run_id}/freeze": Case(),
+    "POST /v1/operator/payout-runs/{run_id}/reopen": Case(),
+    "GET /v1/operator/payouts/{payout_id}": Case(),
     "POST /v1/operator/payout-runs/{run_id}/submit": Case(),
     "POST /v1/operator/payout-runs/{run_id}/approve": Case(),
     "POST /v1/operator/payout-runs/{run_id}/execute": Case(),
     "PUT /v1/operator/people/{person_id}/hold": Case({"reason": "identity under review"}),
     "DELETE /v1/operator/people/{person_id}/hold": Case(),
+    "PUT /v1/operator/accounts/{account_id}/hold": Case({"reason": "a stolen card"}),
+    "DELETE /v1/operator/accounts/{account_id}/hold": Case(),
+    "GET /v1/operator/holds": SELF,
+    "GET /v1/operator/switches": SELF,
+    "PUT /v1/operator/switches/{switch_name}": Case({"stopped": True, "reason": "transfers arrive twice"}),
+    "GET /v1/operator/operations": SELF,
+    "GET /v1/operator/operations/{operation_id}": Case(),
+    "POST /v1/operator/operations/{operation_id}/look": Case(),
+    "POST /v1/operator/operations/{operation_id}/retry": Case(),
+    "POST /v1/operator/operations/{operation_id}/give-up": Case({"reason": "not there", "confirm_absent": True}),
+    "GET /v1/operator/stripe-events": SELF,
+    "POST /v1/operator/stripe-events/{event_id}/retry": Case(),
+    "GET /v1/operator/people": SELF,
+    "GET /v1/operator/people/{person_id}": Case(),
+    "GET /v1/operator/accounts": SELF,
+    "GET /v1/operator/accounts/{account_id}": Case(),
     "GET /v1/operator/reconciliation": SELF,
+    "GET /v1/operator/balance-lines": SELF,
+    "GET /v1/operator/balance-lines/{line_id}": SELF,
+    "POST /v1/operator/balance-lines/{line_id}/resolution": Case({"target": "platform:losses", "reason": "known"}),
+    "GET /v1/operator/ledger/trial-balance": SELF,
+    "GET /v1/operator/ledger/accounts": SELF,
+    "GET /v1/operator/ledger/accounts/{code}/entries": SELF,
+    "GET /v1/operator/ledger/transactions/{transaction_id}": SELF,
+    "GET /v1/operator/closes": SELF,
+    "POST /v1/operator/closes": Case({"day": "2026-03-31"}),
+    "GET /v1/operator/closes/key": SELF,
+    "GET /v1/operator/closes/next": SELF,
+    "GET /v1/operator/closes/{day}": SELF,
+    "GET /v1/operator/exports/journal": SELF,
+    "GET /v1/operator/exports/trial-balance": SELF,
+    "GET /v1/operator/exports/payout-runs/{run_id}": Case(),
+    "GET /v1/operator/exports/balance-lines": SELF,
     "POST /v1/operator/session/challenge": OPEN,
     "POST /v1/operator/session": OPEN,
     "DELETE /v1/operator/session": SELF,
@@ -154,6 +211,8 @@ CASES: dict[str, Case] = {
     "GET /w/submissions": SELF,
     "GET /w/submissions/{submission_id}": Case(),
     "GET /w/earnings": SELF,
+    "GET /w/earnings/payout-account": SELF,
+    "GET /w/earnings/statement": SELF,
     "POST /w/earnings/payout-account": SELF,
     "GET /sandbox": OPEN,
     "GET /sandbox/outbox": OPEN,
@@ -201,11 +260,18 @@ async def a_busy_market(world: World, ada: Caller, bo: Caller) -> Things:
         actor = await keys.find(connection, ada.secret)
         asked = FundingDraft(amount=Price(amount=500, currency="usd"), payment_method="pm_card_visa")
         paid, _ = await funding.begin(connection, actor, asked)
+        line = BalanceLine("txn_1", "charge", "ch_1", "usd", 500, 0, 500, datetime.now(UTC))
+        await funding.credit(connection, paid, Paid("pi_1", 500, line, "ch_1", SECRET))
+        [(refund, _)] = await refunds.ask(connection, actor.owner, 100, by=actor.name, reason=SECRET)
+        await cards.keep(connection, actor.owner, [cards.Seen("pm_of_ada", SECRET, "4242", 12, 2040)])
     observation = ok(await ada.get("/v1/observations"))["items"][0]["id"]
     names = {
         "task_id": open_task["id"], "submission_id": submitted["id"], "claim_id": active["id"], "n": "1",
         "observation_id": observation, "dataset_id": dataset["id"], "model_id": model["id"], "key_id": key["id"],
-        "funding_id": ids.show("funding", paid), "run_id": ids.show("payout_run", ids.new()), "person_id": bo.id,
+        "funding_id": ids.show("funding", paid), "refund_id": ids.show("refund", refund), "card_id": "pm_of_ada",
+        "run_id": ids.show("payout_run", ids.new()), "person_id": bo.id, "account_id": ada.id,
+        "payout_id": ids.show("payout", ids.new()), "operation_id": ids.show("stripe_op", ids.new()),
+        "event_id": "evt_1", "switch_name": "payouts",
         "number": "1", "slug": "validation", "passkey_id": "pk_" + "0" * 32, "session_id": ids.show("key", ids.new()),
     }  # fmt: skip
     return Things(ada, bo, names)

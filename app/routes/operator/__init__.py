@@ -2,10 +2,30 @@
 
 from litestar.handlers import HTTPRouteHandler
 
-from app.routes.operator import holds, reconciliation, runs
+from app.routes.operator import (
+    books,
+    closes,
+    decisions,
+    disputes,
+    exports,
+    holds,
+    operations,
+    parties,
+    reconciliation,
+    runs,
+    switches,
+)
 
 ROUTES: list[HTTPRouteHandler] = [
     *runs.ROUTES,
     *holds.ROUTES,
+    *switches.ROUTES,
+    *operations.ROUTES,
+    *disputes.ROUTES,
+    *decisions.ROUTES,
+    *parties.ROUTES,
     *reconciliation.ROUTES,
+    *books.ROUTES,
+    *closes.ROUTES,
+    *exports.ROUTES,
 ]
