@@ -166,6 +166,28 @@ async def test_a_buyers_statement_has_every_cent_of_balance_and_tasks(
     assert (await account_statements.of_account(conn, other.owner, earlier, "usd")).closing.total == 70
 
 
+@pytest.mark.parametrize(
+    ("about", "available", "frozen", "kind"),
+    [
+        ("refund", -100, 0, "refunded"), ("refund", 100, 0, "refund_failed"), ("funding", 100, 0, "funded"),
+        ("dispute", -100, 100, "frozen"), ("fraud_warning", -100, 100, "frozen"), ("dispute", 100, -100, "unfrozen"),
+        ("dispute", 0, -100, "dispute_lost"), ("dispute", 100, 0, "dispute_won"), ("submission", 100, 0, "paid_back"),
+    ],
+)  # fmt: skip
+async def test_what_happened_to_a_buyer_follows_from_what_it_moved(
+    conn: asyncpg.Connection, ada: Actor, about: str, available: int, frozen: int, kind: str
+) -> None:
+    held = ledger.buyer(ada.owner, "held")
+    await move(conn, "before", [(ledger.CLEARING, 500), (held, -500)], ("dispute", ids.new()))
+    await clock.advance(conn, 2 * DAY)
+    lines = [(ledger.buyer(ada.owner), -available), (held, -frozen), (ledger.CLEARING, available + frozen)]
+    await move(conn, "something_new", lines, (about, ids.new()))
+    found = await account_statements.of_account(conn, ada.owner, await around(conn, 0, 0), "usd")
+    (line,) = found.lines
+    assert (line.kind, line.change.available, line.change.frozen, line.count) == (kind, available, frozen, 1)
+    assert found.closing.total == 100_500 + available + frozen
+
+
 def test_days_are_this_month_so_far_unless_said_otherwise() -> None:
     assert period(NOW, None, None) == Period(date(2026, 3, 1), date(2026, 3, 15))
     assert period(NOW, date(2026, 2, 20), None) == Period(date(2026, 2, 20), date(2026, 3, 15))
