@@ -83,6 +83,7 @@ class Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 NOT_SAID = Seen()
+AS_SEEN = {"lines_sha256": "5f" * 32}
 
 
 @endpoint("POST", RUNS, by=OPERATOR, once=True, status=201)
@@ -149,7 +150,9 @@ async def get_payout(call: Call, payout_id: str) -> LineHistory:
 # ---- drafts
 
 
-@endpoint("PATCH", f"{RUNS}/{{run_id}}", by=OPERATOR, problems=("wrong-state",))
+@endpoint(
+    "PATCH", f"{RUNS}/{{run_id}}", by=OPERATOR, problems=("wrong-state",), example={"most_per_line": 50_000}
+)  # fmt: skip
 async def change_payout_run(call: Call, run_id: str, data: RunChange) -> Run:
     """Change a draft. Its lines are made anew; an empty change does just that."""
     run = ids.read("payout_run", run_id)
@@ -210,7 +213,7 @@ async def reopen_payout_run(call: Call, run_id: str) -> Run:
 # ---- four eyes
 
 
-@endpoint("POST", f"{RUNS}/{{run_id}}/submit", by=OPERATOR, problems=("wrong-state", "conflict"))
+@endpoint("POST", f"{RUNS}/{{run_id}}/submit", by=OPERATOR, problems=("wrong-state", "conflict"), example=AS_SEEN)
 async def submit_payout_run(call: Call, run_id: str, data: Seen = NOT_SAID) -> Run:
     """Hand a run in for approval."""
     run, seen = ids.read("payout_run", run_id), payouts.read_hash(data.lines_sha256)
@@ -219,7 +222,7 @@ async def submit_payout_run(call: Call, run_id: str, data: Seen = NOT_SAID) -> R
 
 
 @endpoint(
-    "POST", f"{RUNS}/{{run_id}}/approve", by=OPERATOR, proven=True,
+    "POST", f"{RUNS}/{{run_id}}/approve", by=OPERATOR, proven=True, example=AS_SEEN,
     problems=("wrong-state", "policy-refused", "conflict"),
 )  # fmt: skip
 async def approve_payout_run(call: Call, run_id: str, data: Seen = NOT_SAID) -> Run:

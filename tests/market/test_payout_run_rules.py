@@ -1,0 +1,562 @@
+"""A run from draft to execution: what it pays and whom not, and what the database refuses whoever asks.
+
+Where it says "behind the program's back", plain SQL is tried on the tables themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from market import clock, earnings, holds, ids, ledger, payout_lines, payout_preview, payout_views, payouts, switches
+from market.errors import ApprovalExpired, Changed, Invalid, NotFound, PayoutsStopped, WrongState
+from market.payout_preview import Terms
+from tests.market.conftest import HOLD_S
+from tests.market.test_payouts import NEVER, PLENTY, Desk, desk
+
+__all__ = ["desk"]
+
+
+@contextmanager
+def refused(sqlstate: str) -> Iterator[None]:
+    """The database itself refuses, under this code."""
+    with pytest.raises(asyncpg.PostgresError) as found:
+        yield
+    assert found.value.sqlstate == sqlstate, found.value
+
+
+async def behind(desk: Desk, sql: str, *values: object) -> None:
+    """Plain SQL, checked to the end as a commit would, and undone."""
+    outer = desk.conn.transaction()
+    await outer.start()
+    try:
+        await desk.conn.execute(sql, *values)
+        await desk.conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    finally:
+        await outer.rollback()
+
+
+async def draft(desk: Desk, **terms: Any) -> UUID:
+    asked = await payout_preview.terms(desk.conn, terms.pop("currency", "usd"), **terms)
+    return await payouts.draft(desk.conn, desk.olu, asked)
+
+
+async def submitted(desk: Desk) -> UUID:
+    run = await payouts.make(desk.conn, desk.olu, "usd", 1)
+    await payouts.submit(desk.conn, desk.olu, run)
+    return run
+
+
+async def told(desk: Desk, run: UUID) -> list[str]:
+    rows = await desk.conn.fetch("SELECT type FROM event WHERE subject_id = $1 ORDER BY seq", run)
+    return [row["type"].removeprefix("payout_run.") for row in rows]
+
+
+async def lines(desk: Desk, run: UUID) -> dict[UUID, int]:
+    found = await payout_views.get(desk.conn, run)
+    return {ids.read("person", line.person_id): line.amount.amount for line in found.lines}
+
+
+async def reasons(desk: Desk, run: UUID) -> dict[UUID, str]:
+    found = await payout_views.get(desk.conn, run)
+    return {ids.read("person", one.person_id): one.reason for one in found.exclusions}
+
+
+# ---- whom a run pays, and how much
+
+
+async def test_a_line_says_what_was_earned_what_the_fee_was_and_what_else_makes_the_amount(desk: Desk) -> None:
+    cast, ada, bo = desk.cast, await desk.cast.agent("ada"), await desk.earner("bo", 40)
+    for reward in (300, 500):
+        task = await cast.post(ada, reward={"amount": reward, "currency": "usd"})
+        _, submission = await cast.submit(bo, task.id)
+        assert await cast.judge(submission) == "accepted"
+    await clock.advance(desk.conn, HOLD_S + 1)
+    await earnings.release_due(desk.conn)
+    run = await draft(desk, most_per_line=600)
+    shown = await payout_views.get(desk.conn, run)
+    [line] = shown.lines
+    found = {
+        name: getattr(line, name).amount for name in ("gross", "fee", "amount", "adjustments", "rolled_over")
+    } | {"items": line.items}  # fmt: skip
+    # 300 + 500 earned, a tenth on top for the market; 40 came otherwise, and 240 wait for the next run.
+    assert found == {"gross": 880, "fee": 80, "amount": 600, "adjustments": -200, "rolled_over": 240, "items": 2}
+    sums = shown.sums
+    assert (sums.gross.amount, sums.fee.amount, sums.net.amount, sums.adjustments.amount) == (880, 80, 600, -200)
+    assert sums.gross.amount - sums.fee.amount + sums.adjustments.amount == sums.net.amount
+    preview = await payout_preview.preview(desk.conn, Terms("usd", 1, 600), shown=10)
+    assert (preview.sums, preview.total) == (shown.sums, shown.total)
+    assert preview.lines[0].adjustments.amount == -200
+
+
+async def test_what_is_over_a_lines_cap_is_rolled_over_and_in_the_next_run(desk: Desk) -> None:
+    bo = await desk.earner("bo", 1_000)
+    run = await draft(desk, most_per_line=700)
+    await payouts.freeze(desk.conn, desk.olu, run)
+    await payouts.submit(desk.conn, desk.olu, run)
+    await payouts.approve(desk.conn, desk.pia, run)
+    await payouts.execute(desk.conn, desk.olu, run)
+    await payout_lines.plan_lines(desk.conn, run, 10, PLENTY)
+    assert await desk.payable(bo) == 300
+    second = await draft(desk)
+    assert await lines(desk, second) == {}
+    assert await reasons(desk, second) == {bo: "in_another_run"}
+
+
+async def test_whoever_has_waited_longest_comes_first_when_a_run_may_not_pay_all(desk: Desk) -> None:
+    cast, ada = desk.cast, await desk.cast.agent("ada")
+    waited: list[UUID] = []
+    for name, reward in (("hana", 400), ("bo", 500), ("ivo", 100)):
+        person = await desk.earner(name, 1)
+        _, submission = await cast.submit(
+            person, (await cast.post(ada, reward={"amount": reward, "currency": "usd"})).id
+        )
+        await cast.judge(submission)
+        await clock.advance(desk.conn, HOLD_S + 1)
+        await earnings.release_due(desk.conn)
+        waited.append(person)
+    without_earnings = await desk.earner("sam", 500)
+    hana, bo, ivo = waited
+    run = await draft(desk, most_in_all=950)
+    assert await lines(desk, run) == {hana: 401, bo: 501}
+    assert await reasons(desk, run) == {ivo: "over_run_cap", without_earnings: "over_run_cap"}
+    larger = await draft(desk, most_in_all=1_003)
+    assert await lines(desk, larger) == {hana: 401, bo: 501, ivo: 101}
+
+
+async def test_nobody_overtakes_somebody_who_does_not_fit(desk: Desk) -> None:
+    cast, ada = desk.cast, await desk.cast.agent("ada")
+    small = await desk.earner("sam", 50)
+    big = await desk.earner("bo", 1)
+    _, submission = await cast.submit(big, (await cast.post(ada, reward={"amount": 900, "currency": "usd"})).id)
+    await cast.judge(submission)
+    await clock.advance(desk.conn, HOLD_S + 1)
+    await earnings.release_due(desk.conn)
+    run = await draft(desk, minimum=1, most_in_all=500)
+    assert await lines(desk, run) == {}
+    assert await reasons(desk, run) == {big: "over_run_cap", small: "over_run_cap"}
+
+
+async def test_who_owes_as_much_as_they_have_is_left_out_and_who_owes_less_is_not(desk: Desk) -> None:
+    owing, less = await desk.earner("owen", 500), await desk.earner("lea", 500)
+    for person, debt in ((owing, 500), (less, 100)):
+        await ledger.post(
+            desk.conn, "debt", f"test-debt:{person}",
+            [(ledger.person(person, "receivable"), debt), (ledger.CLEARING, -debt)], currency="usd", actor="test",
+        )  # fmt: skip
+    run = await draft(desk)
+    assert await reasons(desk, run) == {owing: "owes"}
+    assert await lines(desk, run) == {less: 500}
+
+
+async def test_the_currencys_own_minimum_counts_when_none_is_given(desk: Desk) -> None:
+    poor, rich = await desk.earner("bo", 39_900, currency="huf"), await desk.earner("cy", 40_050, currency="huf")
+    run = await draft(desk, currency="huf")
+    assert await reasons(desk, run) == {poor: "below_minimum"}
+    assert await lines(desk, run) == {rich: 40_000}
+    [line] = (await payout_views.get(desk.conn, run)).lines
+    assert line.rolled_over.amount == 50
+
+
+@pytest.mark.parametrize(
+    ("terms", "pointer"),
+    [
+        ({"currency": "huf", "most_per_line": 40_050, "minimum": 40_010}, "/most_per_line"),
+        ({"minimum": 500, "most_per_line": 499}, "/most_per_line"),
+        ({"minimum": 500, "most_in_all": 499}, "/most_in_all"),
+        ({"currency": "xxx"}, "/currency"),
+    ],
+)
+async def test_terms_that_could_pay_nobody_are_refused(desk: Desk, terms: dict[str, Any], pointer: str) -> None:
+    with pytest.raises(Invalid) as found:
+        await draft(desk, **terms)
+    assert found.value.pointer == pointer
+
+
+async def test_a_preview_writes_nothing_and_says_what_a_draft_would_hold(desk: Desk) -> None:
+    for name, amount in (("bo", 900), ("cy", 700), ("dee", 20)):
+        await desk.earner(name, amount)
+    nina = await desk.earner("nina", 800, transfers=None)
+    asked = await payout_preview.terms(desk.conn, "usd", 100)
+    preview = await payout_preview.preview(desk.conn, asked, shown=1)
+    assert (preview.total.count, preview.total.amount.amount) == (2, 1_600)
+    assert [line.amount.amount for line in preview.lines] == [900]
+    assert {reason: (each.count, each.amount.amount) for reason, each in preview.excluded.items()} == {
+        "no_payout_account": (1, 800), "below_minimum": (1, 20),
+    }  # fmt: skip
+    assert len(preview.exclusions) == 1
+    for table in ("payout_run", "payout", "payout_exclusion"):
+        assert await desk.conn.fetchval(f"SELECT count(*) FROM {table}") == 0
+    run = await payout_views.get(desk.conn, await payouts.draft(desk.conn, desk.olu, asked))
+    assert (run.total, run.sums, run.excluded) == (preview.total, preview.sums, preview.excluded)
+    assert nina in await reasons(desk, ids.read("payout_run", run.id))
+
+
+# ---- drafts
+
+
+async def test_a_draft_is_changed_and_people_are_taken_out_and_in(desk: Desk) -> None:
+    bo, cy = await desk.earner("bo", 900), await desk.earner("cy", 150)
+    run = await draft(desk)
+    assert (await payout_views.get(desk.conn, run)).lines_sha256 is None
+    await payouts.exclude(desk.conn, desk.pia, run, bo, "asked us to wait")
+    assert await lines(desk, run) == {cy: 150}
+    [left_out] = (await payout_views.get(desk.conn, run)).exclusions
+    assert (left_out.reason, left_out.note, left_out.amount.amount) == ("excluded", "asked us to wait", 900)
+    # Other terms make the lines anew; what was decided by hand stays.
+    await payouts.change(desk.conn, desk.olu, run, await payout_preview.terms(desk.conn, "usd", 200, note="Oct"))
+    assert await reasons(desk, run) == {bo: "excluded", cy: "below_minimum"}
+    await payouts.include(desk.conn, desk.olu, run, bo)
+    assert await lines(desk, run) == {bo: 900}
+    with pytest.raises(NotFound):
+        await payouts.include(desk.conn, desk.olu, run, cy)  # not by hand, but for its amount
+    with pytest.raises(NotFound):
+        await payouts.exclude(desk.conn, desk.olu, run, NEVER, "nobody")
+    await payouts.freeze(desk.conn, desk.olu, run)
+    for act in (
+        payouts.change(desk.conn, desk.olu, run, Terms("usd", 1)),
+        payouts.exclude(desk.conn, desk.olu, run, bo, "too late"),
+        payouts.include(desk.conn, desk.olu, run, bo),
+        payouts.freeze(desk.conn, desk.olu, run),
+        payouts.discard(desk.conn, desk.olu, run),
+    ):
+        with pytest.raises(WrongState, match="This one is frozen"):
+            await act
+    assert await told(desk, run) == ["drafted", "excluded", "changed", "included", "frozen"]
+
+
+async def test_somebody_taken_out_stays_out_though_nothing_is_payable_to_them_for_a_while(desk: Desk) -> None:
+    bo = await desk.earner("bo", 900)
+    run = await draft(desk)
+    await payouts.exclude(desk.conn, desk.olu, run, bo, "waits")
+    for n, amount in enumerate((900, -400)):
+        await ledger.post(
+            desk.conn, "moved", f"test-moved:{n}", [(ledger.person(bo, "payable"), amount), (ledger.CLEARING, -amount)],
+            currency="usd", actor="test",
+        )  # fmt: skip
+        await payouts.change(desk.conn, desk.olu, run, Terms("usd", 1))
+    [left_out] = (await payout_views.get(desk.conn, run)).exclusions
+    assert (left_out.reason, left_out.note, left_out.amount.amount) == ("excluded", "waits", 400)
+
+
+async def test_a_draft_can_be_thrown_away_and_has_been_there(desk: Desk) -> None:
+    await desk.earner("bo", 900)
+    await desk.earner("cy", 5)
+    run = await draft(desk, minimum=100)
+    await payouts.discard(desk.conn, desk.pia, run)
+    with pytest.raises(NotFound):
+        await payout_views.get(desk.conn, run)
+    assert await desk.conn.fetchval("SELECT count(*) FROM payout") == 0
+    assert await told(desk, run) == ["drafted", "discarded"]
+
+
+async def test_a_draft_pays_what_was_last_shown_and_reopening_looks_anew(desk: Desk) -> None:
+    bo = await desk.earner("bo", 900)
+    run = await draft(desk)
+    cy = await desk.earner("cy", 700)
+    await payouts.freeze(desk.conn, desk.olu, run)
+    assert await lines(desk, run) == {bo: 900}
+    await payouts.reopen(desk.conn, desk.olu, run)
+    assert await lines(desk, run) == {bo: 900, cy: 700}
+
+
+async def test_to_edit_an_approved_run_is_to_lose_hash_submission_and_approval(desk: Desk) -> None:
+    await desk.earner("bo", 900)
+    run = await desk.approved()
+    before = await payout_views.get(desk.conn, run)
+    await payouts.reopen(desk.conn, desk.pia, run)
+    after = await payout_views.get(desk.conn, run)
+    assert (after.status, after.lines_sha256, after.submitted_by, after.approved_by, after.approval) == (
+        "draft", None, None, None, None,
+    )  # fmt: skip
+    assert await desk.conn.fetchval("SELECT count(*) FROM payout_approval") == 0
+    await desk.conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    data = await desk.conn.fetchval("SELECT data FROM event WHERE type = 'payout_run.reopened'")
+    assert data == {
+        "was": "approved", "lines_sha256": before.lines_sha256, "approval_by": ids.show("operator", desk.pia),
+    }  # fmt: skip
+    # The old approval is worth nothing: it has to go the whole way again.
+    await payouts.freeze(desk.conn, desk.olu, run)
+    with pytest.raises(WrongState, match="This one is frozen"):
+        await payouts.execute(desk.conn, desk.olu, run)
+    with pytest.raises(WrongState, match="This one is frozen"):
+        await payouts.approve(desk.conn, desk.pia, run)
+
+
+async def test_what_has_begun_to_pay_is_not_reopened(desk: Desk) -> None:
+    await desk.earner("bo", 900)
+    run, _ = await desk.executed()
+    with pytest.raises(WrongState, match="This one is executing"):
+        await payouts.reopen(desk.conn, desk.olu, run)
+    with refused("PR002"):
+        await behind(desk, "UPDATE payout_run SET status = 'draft' WHERE id = $1", run)
+
+
+# ---- four eyes
+
+
+async def test_who_approves_says_what_they_have_seen(desk: Desk) -> None:
+    await desk.earner("bo", 900)
+    run = await submitted(desk)
+    seen = await desk.conn.fetchval("SELECT lines_hash FROM payout_run WHERE id = $1", run)
+    with pytest.raises(Changed):
+        await payouts.approve(desk.conn, desk.pia, run, hashlib.sha256(b"another run").digest())
+    await payouts.approve(desk.conn, desk.pia, run, seen)
+    approval = (await payout_views.get(desk.conn, run)).approval
+    assert approval is not None and not approval.expired
+    assert approval.expires_at - approval.at == timedelta(seconds=payouts.APPROVAL_S)
+
+
+async def test_who_submits_says_what_they_have_seen(desk: Desk) -> None:
+    await desk.earner("bo", 900)
+    run = await payouts.make(desk.conn, desk.olu, "usd", 1)
+    with pytest.raises(Changed):
+        async with desk.conn.transaction():
+            await payouts.submit(desk.conn, desk.olu, run, bytes(32))
+    assert (await payout_views.get(desk.conn, run)).status == "frozen"
+
+
+async def test_an_approval_ends_and_is_given_anew_by_somebody_who_may(desk: Desk) -> None:
+    await desk.earner("bo", 900)
+    run = await desk.approved()
+    await clock.advance(desk.conn, payouts.APPROVAL_S)
+    shown = await payout_views.get(desk.conn, run)
+    assert shown.approval is not None and shown.approval.expired
+    with pytest.raises(ApprovalExpired):
+        async with desk.conn.transaction():
+            await payouts.execute(desk.conn, desk.olu, run)
+    with pytest.raises(payouts.FourEyes):
+        async with desk.conn.transaction():
+            await payouts.approve(desk.conn, desk.olu, run)
+    await payouts.approve(desk.conn, desk.pia, run)
+    await payouts.execute(desk.conn, desk.olu, run)
+    await desk.conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    assert (await told(desk, run))[-2:] == ["approved_anew", "executing"]
+
+
+async def test_a_partial_run_goes_on_only_with_an_approval_that_lasts(desk: Desk) -> None:
+    bo = await desk.earner("bo", 900)
+    run = await desk.approved()
+    await holds.put(desk.conn, "person", bo, desk.olu, "identity", None)
+    await payouts.execute(desk.conn, desk.olu, run)
+    await payout_lines.plan_lines(desk.conn, run, 10, PLENTY)
+    assert await payout_lines.finish(desk.conn, run) == "partial"
+    await holds.release(desk.conn, "person", bo, desk.olu)
+    await clock.advance(desk.conn, payouts.APPROVAL_S + 1)
+    with pytest.raises(ApprovalExpired):
+        async with desk.conn.transaction():
+            await payouts.execute(desk.conn, desk.olu, run)
+    await payouts.approve(desk.conn, desk.pia, run)
+    assert (await payout_views.get(desk.conn, run)).status == "partial"
+    await payouts.execute(desk.conn, desk.olu, run)
+    assert len((await payout_lines.plan_lines(desk.conn, run, 10, PLENTY)).ops) == 1
+
+
+APPROVE = """INSERT INTO payout_approval (run_id, made_by, submitted_by, lines_hash, approved_by)
+             SELECT id, made_by, submitted_by, {hash}, $2 FROM payout_run WHERE id = $1"""
+
+
+async def test_behind_the_programs_back_nobody_approves_what_they_made_or_submitted(desk: Desk) -> None:
+    await desk.earner("bo", 900)
+    run = await payouts.make(desk.conn, desk.olu, "usd", 1)
+    await payouts.submit(desk.conn, desk.pia, run)
+    for one in (desk.olu, desk.pia):
+        with pytest.raises(asyncpg.CheckViolationError, match="maker_is_not_checker"):
+            await behind(desk, APPROVE.format(hash="lines_hash"), run, one)
+    # Nor does anybody become another maker or submitter, to be free to approve.
+    for column in ("made_by", "submitted_by"):
+        with refused("PR001"):
+            other = desk.pia if column == "made_by" else desk.olu
+            await behind(desk, f"UPDATE payout_run SET {column} = $2 WHERE id = $1", run, other)
+
+
+async def test_behind_the_programs_back_an_approval_of_another_hash_is_none(desk: Desk) -> None:
+    await desk.earner("bo", 900)
+    run = await submitted(desk)
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await behind(desk, APPROVE.format(hash="sha256('other lines')"), run, desk.pia)
+    # And that of another run does not serve.
+    await payouts.approve(desk.conn, desk.pia, await submitted(desk))
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await behind(desk, "UPDATE payout_run SET status = 'approved', approved_by = $2 WHERE id = $1", run, desk.pia)
+
+
+EDITS = {
+    "its hash": "lines_hash = sha256('mine')",
+    "its minimum": "minimum = minimum + 1",
+    "its caps": "most_in_all = 1000000",
+    "its note": "note = 'harmless'",
+    "its maker": "made_by = submitted_by, submitted_by = made_by, submitted_at = submitted_at + interval '1 s'",
+    "its currency": "currency = 'eur'",
+    "its hash with its status": "status = 'approved', approved_by = made_by, lines_hash = sha256('mine')",
+}
+
+
+@pytest.mark.parametrize("edit", EDITS, ids=EDITS)
+async def test_behind_the_programs_back_a_submitted_run_stays_as_it_is(desk: Desk, edit: str) -> None:
+    await desk.earner("bo", 900)
+    run = await submitted(desk)
+    with refused("PR001"):
+        await behind(desk, f"UPDATE payout_run SET {EDITS[edit]} WHERE id = $1", run)
+
+
+@pytest.mark.parametrize("column", ["earned", "fee", "items", "rolled_over", "amount"])
+async def test_behind_the_programs_back_a_frozen_line_keeps_what_the_approver_saw(desk: Desk, column: str) -> None:
+    await desk.earner("bo", 900)
+    await payouts.make(desk.conn, desk.olu, "usd", 1)
+    with refused("PR001"):
+        await behind(desk, f"UPDATE payout SET {column} = {column} + 1")
+
+
+async def test_behind_the_programs_back_edited_lines_are_seen_by_their_hash(desk: Desk) -> None:
+    """Even where the trigger that fixes the lines were gone."""
+    await desk.conn.execute("ALTER TABLE payout DISABLE TRIGGER payout_fixed")
+    await desk.earner("bo", 900)
+    run = await submitted(desk)
+    edit = desk.conn.transaction()
+    await edit.start()
+    await desk.conn.execute("UPDATE payout SET destination = 'acct_mine' WHERE run_id = $1", run)
+    await desk.conn.execute(APPROVE.format(hash="lines_hash"), run, desk.pia)
+    with refused("PR003"):
+        await desk.conn.execute(
+            "UPDATE payout_run SET status = 'approved', approved_by = $2 WHERE id = $1", run, desk.pia
+        )
+    await edit.rollback()
+    await payouts.approve(desk.conn, desk.pia, run)
+    await desk.conn.execute("UPDATE payout SET amount = 899 WHERE run_id = $1", run)
+    with refused("PR003"):
+        await behind(desk, EXECUTE, run, desk.olu)
+    with pytest.raises(Changed):
+        async with desk.conn.transaction():
+            await payouts.execute(desk.conn, desk.olu, run)
+
+
+EXECUTE = "UPDATE payout_run SET status = 'executing', executed_by = $2, executed_at = market_now() WHERE id = $1"
+
+
+async def test_behind_the_programs_back_an_expired_approval_executes_nothing(desk: Desk) -> None:
+    await desk.earner("bo", 900)
+    run = await desk.approved()
+    await clock.advance(desk.conn, payouts.APPROVAL_S)
+    with refused("PR005"):
+        await behind(desk, EXECUTE, run, desk.olu)
+    # Nor is an approval made longer, or given for ever.
+    with refused("PR001"):
+        await behind(desk, "UPDATE payout_approval SET expires_at = market_now() + interval '1 day'")
+    longest = """INSERT INTO payout_approval (run_id, made_by, submitted_by, lines_hash, approved_by, expires_at)
+                 SELECT id, made_by, submitted_by, lines_hash, $2, market_now() + interval '1 year'
+                 FROM payout_run WHERE id = $1"""
+    await desk.conn.execute("DELETE FROM payout_approval")
+    with pytest.raises(asyncpg.CheckViolationError, match="payout_approval_lasts"):
+        await behind(desk, longest, run, desk.pia)
+    # And without its approval an approved run is nothing that can be.
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await behind(desk, "SET CONSTRAINTS ALL IMMEDIATE")
+
+
+@pytest.mark.parametrize(
+    ("jump", "code"),
+    [
+        ("status = 'approved', approved_by = made_by", "PR002"),
+        ("status = 'executing', executed_by = made_by, executed_at = now()", "PR002"),
+        ("status = 'done', finished_at = now()", "PR002"),
+        ("status = 'partial', finished_at = now()", "PR002"),
+    ],
+)
+async def test_behind_the_programs_back_a_run_skips_no_step(desk: Desk, jump: str, code: str) -> None:
+    await desk.earner("bo", 900)
+    run = await payouts.make(desk.conn, desk.olu, "usd", 1)
+    with refused(code):
+        await behind(desk, f"UPDATE payout_run SET {jump} WHERE id = $1", run)
+    sent = await submitted(desk)
+    if "approved" not in jump:
+        with refused(code):
+            await behind(desk, f"UPDATE payout_run SET {jump} WHERE id = $1", sent)
+
+
+async def test_behind_the_programs_back_no_run_begins_further_on_than_as_a_draft(desk: Desk) -> None:
+    with refused("PR002"):
+        await behind(
+            desk,
+            """INSERT INTO payout_run (id, currency, minimum, made_by, status, lines_hash)
+               VALUES (gen_random_uuid(), 'usd', 1, $1, 'frozen', sha256('x'))""",
+            desk.olu,
+        )
+
+
+# ---- the kill switch
+
+
+async def test_while_payouts_are_stopped_no_run_begins_and_none_goes_on(desk: Desk) -> None:
+    for name in ("bo", "cy"):
+        await desk.earner(name, 900)
+    waiting, running = await submitted(desk), await submitted(desk)
+    for run in (waiting, running):
+        await payouts.approve(desk.conn, desk.pia, run)
+    await payouts.execute(desk.conn, desk.olu, running)
+    assert (await payout_lines.plan_lines(desk.conn, running, 1, PLENTY)).looked == 1
+    await switches.turn(desk.conn, desk.pia, "payouts", stopped=True, reason="transfers arrive twice")
+    with pytest.raises(PayoutsStopped):
+        async with desk.conn.transaction():
+            await payouts.execute(desk.conn, desk.olu, waiting)
+    with refused("PR004"):
+        await behind(desk, EXECUTE, waiting, desk.olu)
+    assert await payout_lines.plan_lines(desk.conn, running, 10, PLENTY) == (0, [], 0)
+    assert await payout_lines.finish(desk.conn, running) is None
+    await switches.turn(desk.conn, desk.olu, "payouts", stopped=False, reason="it was the report that was wrong")
+    assert (await payout_lines.plan_lines(desk.conn, running, 10, PLENTY)).looked == 1
+
+
+async def test_a_switch_says_who_turned_it_and_why_and_turning_it_again_changes_nothing(desk: Desk) -> None:
+    assert [(each.name, each.stopped, each.changed_by) for each in await switches.listed(desk.conn)] == [
+        ("payouts", False, None), ("refunds", False, None), ("top_ups", False, None),
+    ]  # fmt: skip
+    for _ in range(2):
+        await switches.turn(desk.conn, desk.pia, "refunds", stopped=True, reason="cards are being tested")
+    [one] = [each for each in await switches.listed(desk.conn) if each.stopped]
+    assert (one.name, one.reason, one.changed_by) == (
+        "refunds", "cards are being tested", ids.show("operator", desk.pia),
+    )  # fmt: skip
+    assert await desk.conn.fetchval("SELECT count(*) FROM event WHERE type = 'money.stopped'") == 1
+    assert await switches.is_stopped(desk.conn, "refund") and not await switches.is_stopped(desk.conn, "transfer")
+    with pytest.raises(Invalid):
+        await switches.turn(desk.conn, desk.pia, "refunds", stopped=False, reason="  ")
+    with pytest.raises(asyncpg.CheckViolationError):
+        await behind(desk, "UPDATE money_switch SET stopped = true, reason = '' WHERE name = 'top_ups'")
+
+
+# ---- holds
+
+
+async def test_a_hold_has_a_reason_an_owner_and_an_end_in_the_future(desk: Desk) -> None:
+    bo, ada = await desk.earner("bo", 900), (await desk.cast.agent("ada")).owner
+    now = await clock.now(desk.conn)
+    for over in (now, now - timedelta(days=1)):
+        with pytest.raises(Invalid) as found:
+            await holds.put(desk.conn, "person", bo, desk.olu, "late", over)
+        assert found.value.pointer == "/expires_at"
+    with pytest.raises(Invalid):
+        await holds.put(desk.conn, "account", ada, desk.olu, " ", None)
+    with pytest.raises(NotFound):
+        await holds.put(desk.conn, "account", bo, desk.olu, "no account", None)
+    await holds.put(desk.conn, "person", bo, desk.olu, "identity", now + timedelta(hours=1))
+    await holds.put(desk.conn, "account", ada, desk.pia, "a stolen card", None)
+    found_holds = {each.kind: each for each in await holds.listed(desk.conn, after=None, limit=10)}
+    assert (found_holds["person"].reason, found_holds["person"].owner.name, found_holds["person"].expired) == (
+        "identity", "Olu", False,
+    )  # fmt: skip
+    assert (found_holds["account"].name, found_holds["account"].expires_at) == ("ada", None)
+    await clock.advance(desk.conn, 3_600)
+    over_now = await holds.find(desk.conn, "person", bo)
+    assert over_now is not None and over_now.expired
+    assert [each.kind for each in await holds.listed(desk.conn, after=None, limit=10, kind="account")] == ["account"]
+    await holds.release(desk.conn, "account", ada, desk.olu)
+    with pytest.raises(NotFound):
+        await holds.release(desk.conn, "account", ada, desk.olu)
