@@ -103,7 +103,7 @@ class System:
     @property
     def urls(self) -> dict[str, str]:
         """What a person may want to open."""
-        found = {"people": f"{self.url}/w", "agents": f"{self.url}/docs"}
+        found = {"people": f"{self.url}/w", "agents": f"{self.url}/docs", "operators": f"{self.url}/operator"}
         if self._settled().sandbox:
             found["sandbox"] = f"{self.url}/sandbox"
         return found
@@ -298,7 +298,7 @@ def run(data_dir: Path | None, host: str | None, port: int | None) -> None:
             say(f"{name:<10} {url}")
         if system.stripe_url:
             say(f"stripe     {system.stripe_url}/v1/… is the bundled sandbox")
-        say(f"operators  {system.url}/v1/operator/… with a key that `sensorium operator add` prints")
+        say("           with a key that `sensorium operator add` prints; passkeys work at http://localhost")
         say(f"data       {system._settled().data_dir}")
         say(f"ready in {time.monotonic() - began:.1f} s; Ctrl-C stops it")
         threading.Event().wait()

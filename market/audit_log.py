@@ -66,3 +66,17 @@ async def head(conn: asyncpg.Connection) -> tuple[int, bytes]:
         first: bytes = await conn.fetchval("SELECT sha256('sensorium')")
         return 0, first
     return row["seq"], row["hash"]
+
+
+# Acts whose number, predecessor or content is not as their hash says: from the first on nothing is to be trusted.
+BROKEN = """
+    SELECT seq::text AS what FROM (
+      SELECT *, row_number() OVER w AS n, lag(hash) OVER w AS before FROM audit_log WINDOW w AS (ORDER BY seq)) a
+    WHERE seq <> n OR previous <> coalesce(before, sha256('sensorium'))
+       OR hash <> audit_hash(seq, at, actor, action, subject, data, request_id, previous)"""
+
+
+async def broken(conn: asyncpg.Connection) -> int:
+    """The number of the first act at which the chain breaks; 0 when it is whole. It reads the whole log."""
+    found: int | None = await conn.fetchval(f"SELECT min(what::bigint) FROM ({BROKEN}) AS acts")
+    return found or 0

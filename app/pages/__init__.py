@@ -6,6 +6,6 @@ A page that shows something reads by the functions of `market/`; a form does wha
 
 from litestar.handlers import HTTPRouteHandler
 
-from app.pages import assets, earnings, people, work
+from app.pages import assets, earnings, operator, people, work
 
-ROUTES: list[HTTPRouteHandler] = [*assets.ROUTES, *people.ROUTES, *work.ROUTES, *earnings.ROUTES]
+ROUTES: list[HTTPRouteHandler] = [*assets.ROUTES, *people.ROUTES, *work.ROUTES, *earnings.ROUTES, *operator.ROUTES]

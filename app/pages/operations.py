@@ -1,14 +1,17 @@
 """Forms: read strictly, then done by the very operation of the JSON API."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
+import msgspec
 from litestar.datastructures import UploadFile
 from litestar.handlers import HTTPRouteHandler
 
-from app import audit, auth
+from app import audit, auth, idempotency
+from app.answers import json_answer
 from app.edge import Call, act, endpoint_of
 from app.errors import Problem
 from app.strict import decode_query
@@ -17,6 +20,7 @@ T = TypeVar("T")
 
 FORM_LIMIT = 100_000
 MOST_FIELDS = 500
+KEY = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(slots=True)
@@ -76,6 +80,40 @@ def asked(call: Call, kind: type[T]) -> T:
     """The address's filled parameters as a strict struct; forms with GET send blank ones too."""
     pairs: Mapping[str, str] = call.request.query_params
     return decode_query({name: text for name, text in pairs.items() if text.strip()}, kind)
+
+
+async def view(route: HTTPRouteHandler, call: Call, **given: Any) -> Any:
+    """What a JSON operation that only looks would answer, on the page's connection; kept in the audit log likewise."""
+    spec = endpoint_of(route)
+    if spec is None or spec.uses != "read":
+        raise TypeError("this does not only look")
+    result = await spec.handler(call, **given)
+    if audit.wanted(spec, call):
+        await audit.keep(call.connection, spec, call, given, result)
+    return result
+
+
+async def perform_once(route: HTTPRouteHandler, call: Call, key: str, **given: Any) -> dict[str, Any]:
+    """As `perform`, under an idempotency key that the form came with: sent twice, it is done once. Its JSON."""
+    spec = endpoint_of(route)
+    if spec is None or spec.uses != "write":
+        raise TypeError("this is no operation of one transaction")
+    if not KEY.fullmatch(key):
+        raise Problem("validation", "The form is not as our page has made it: open the page anew.")
+    if spec.proven:
+        auth.require_proof(call.actor)
+    async with call.services.database.transaction() as connection:
+        call.connection_or_none = connection
+        try:
+            asked = idempotency.asked(call.actor, key, call.request, await call.request.body())
+            answer = await idempotency.begin(connection, asked, seal=None)
+            if answer is None:
+                answer = json_answer(await act(spec, call, given), status=spec.status)
+                await idempotency.keep(connection, asked, answer, seal=None)
+        finally:
+            call.connection_or_none = None
+    found: dict[str, Any] = msgspec.json.decode(answer.body)
+    return found
 
 
 async def perform(route: HTTPRouteHandler, call: Call, **given: Any) -> Any:

@@ -16,6 +16,7 @@ from market import cards, funding, ids, keys, refunds
 from market.funding import FundingDraft, Paid
 from market.money import Price
 from market.stripe_balance import BalanceLine
+from tests.app import console_cases
 from tests.app.conftest import (
     BAKERY,
     Caller,
@@ -157,6 +158,23 @@ CASES: dict[str, Case] = {
     "GET /v1/operator/people/{person_id}": Case(),
     "GET /v1/operator/accounts": SELF,
     "GET /v1/operator/accounts/{account_id}": Case(),
+    "GET /v1/operator/disputes": SELF,
+    "GET /v1/operator/disputes/{dispute_id}": Case(),
+    "GET /v1/operator/disputes/{dispute_id}/evidence-draft": Case(),
+    "POST /v1/operator/disputes/{dispute_id}/answer": Case({"evidence": {"uncategorized_text": "It was used."}}),
+    "POST /v1/operator/disputes/{dispute_id}/accept": Case(),
+    "POST /v1/operator/disputes/{dispute_id}/freeze": Case(),
+    "GET /v1/operator/fraud-warnings": SELF,
+    "GET /v1/operator/fraud-warnings/{warning_id}": Case(),
+    "POST /v1/operator/fraud-warnings/{warning_id}/refund": Case(),
+    "POST /v1/operator/fraud-warnings/{warning_id}/dismiss": Case(),
+    "GET /v1/operator/decisions": SELF,
+    "POST /v1/operator/decisions": Case({"kind": "write_off", "subject": "prsn_x", "reason": "gone"}),
+    "GET /v1/operator/decisions/{decision_id}": Case(),
+    "POST /v1/operator/decisions/{decision_id}/approve": Case(),
+    "POST /v1/operator/decisions/{decision_id}/refuse": Case(),
+    "POST /v1/operator/decisions/{decision_id}/withdraw": Case(),
+    "GET /v1/operator/debts": SELF,
     "GET /v1/operator/reconciliation": SELF,
     "GET /v1/operator/balance-lines": SELF,
     "GET /v1/operator/balance-lines/{line_id}": SELF,
@@ -218,7 +236,11 @@ CASES: dict[str, Case] = {
     "GET /sandbox/outbox": OPEN,
     "GET /sandbox/clock": OPEN,
     "POST /sandbox/clock": OPEN,
+    "GET /operator/sign-in": OPEN,
+    "POST /operator/sign-in": OPEN,
 }
+CASES |= {f"GET {path}": Case() for path in console_cases.PAGES}
+CASES |= {f"POST {path}": Case(form=form) for path, form in console_cases.FORMS.items()}
 
 
 SIGNS_OUT = {"DELETE /v1/people/session", "POST /w/sign-out"}
@@ -272,7 +294,9 @@ async def a_busy_market(world: World, ada: Caller, bo: Caller) -> Things:
         "run_id": ids.show("payout_run", ids.new()), "person_id": bo.id, "account_id": ada.id,
         "payout_id": ids.show("payout", ids.new()), "operation_id": ids.show("stripe_op", ids.new()),
         "event_id": "evt_1", "switch_name": "payouts",
-        "number": "1", "slug": "validation", "passkey_id": "pk_" + "0" * 32, "session_id": ids.show("key", ids.new()),
+        "dispute_id": ids.show("dispute", ids.new()), "warning_id": ids.show("fraud_warning", ids.new()),
+        "decision_id": ids.show("money_decision", ids.new()),
+        "number": "1", "slug": "validation", **console_cases.NAMES,
     }  # fmt: skip
     return Things(ada, bo, names)
 

@@ -1,0 +1,231 @@
+"""Chargebacks with both sides' words, early fraud warnings, and what one operator asks another to decide."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from litestar.handlers import HTTPRouteHandler
+
+from app import dispute_words
+from app.answers import Answer
+from app.auth import OPERATOR
+from app.edge import Call, endpoint
+from app.pages.operations import FORM_LIMIT, asked, perform, perform_once, view
+from app.pages.operator import phrases
+from app.pages.operator.frame import Cursor, Done, guarded, onward, show, taken
+from app.paging import Window
+from app.routes.operator import decisions, disputes
+from app.strict import decode_query
+from market import ids
+from market.dispute_answers import ANSWERABLE, Evidence
+from market.money import CURRENCIES, Currency, Price
+from market.terms import Strict
+
+EVIDENCE_LIMIT = 1_000_000  # texts for the bank, percent-encoded
+
+# What the bank may be told, by Stripe's names: what it is called on the page, and whether it is long.
+EVIDENCE = {
+    "product_description": ("What was bought", True),
+    "customer_name": ("Name of the buyer", False),
+    "customer_email_address": ("E-mail address of the buyer", False),
+    "service_date": ("When it was delivered", False),
+    "access_activity_log": ("What the buyer has done and got since", True),
+    "refund_policy_disclosure": ("How the buyer was told of refunds", True),
+    "refund_refusal_explanation": ("Why it was not refunded", True),
+    "cancellation_policy_disclosure": ("How the buyer was told of cancelling", True),
+    "duplicate_charge_explanation": ("Why it is no duplicate", True),
+    "uncategorized_text": ("Anything else", True),
+}
+
+
+class Which(Strict, frozen=True, kw_only=True):
+    """Those that are open unless all are asked for."""
+
+    all: Literal["", "yes"] = ""
+    cursor: Cursor | None = None
+    done: Done = ""
+
+
+class Asking(Strict, frozen=True, kw_only=True):
+    """A decision to be asked for; amount as people type it."""
+
+    kind: Literal["clawback", "write_off"] = "write_off"
+    subject: Annotated[str, msgspec.Meta(max_length=60)] = ""
+    amount: Annotated[str, msgspec.Meta(max_length=40)] = ""
+    currency: Currency = "usd"
+    reason: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+
+
+class Ledgering(Strict, frozen=True, kw_only=True):
+    """Which decisions: those that wait unless all are asked for; and a draft of a new one."""
+
+    all: Literal["", "yes"] = ""
+    kind: Literal["clawback", "write_off"] = "write_off"
+    subject: Annotated[str, msgspec.Meta(max_length=60)] = ""
+    cursor: Cursor | None = None
+    done: Done = ""
+
+
+# ---- disputes
+
+
+@endpoint("GET", "/operator/disputes", by=OPERATOR, hidden=True)
+async def disputes_page(call: Call) -> Answer:
+    """Chargebacks and inquiries, those to be answered first seen."""
+    which = asked(call, Which)
+    query = disputes.OpenQuery(open=None if which.all else True, cursor=which.cursor)
+    found = await view(disputes.list_disputes, call, query=query)
+    return await show(call, call.connection, "disputes.html", found=found, which=which, says=dispute_words.reason)
+
+
+@endpoint("GET", "/operator/disputes/{dispute_id}", by=OPERATOR, hidden=True)
+async def dispute_page(call: Call, dispute_id: str) -> Answer:
+    """One dispute: what the bank says, what we say, where the money is, and what can be done."""
+    dispute = await view(disputes.get_dispute, call, dispute_id=dispute_id)
+    to_answer = dispute.status in ANSWERABLE and dispute.answer is None and not dispute.giving_up
+    draft = (await view(disputes.draft_evidence, call, dispute_id=dispute_id)).evidence if to_answer else None
+    texts = {} if draft is None else msgspec.to_builtins(draft)
+    return await show(
+        call, call.connection, "dispute.html", dispute=dispute, draft=texts, to_answer=to_answer,
+        fields=EVIDENCE, bank_says=dispute_words.reason(dispute.reason),
+    )  # fmt: skip
+
+
+@endpoint("POST", "/operator/disputes/{dispute_id}/answer", by=OPERATOR, uses="own", limit=EVIDENCE_LIMIT, hidden=True)
+async def answer_dispute_by_form(call: Call, dispute_id: str) -> Answer:
+    """Hand the evidence in."""
+    form = await taken(call)
+    texts = form.filled()
+    once = texts.pop("once", "")
+    given = disputes.AnswerDraft(evidence=decode_query(texts, Evidence))
+    await perform_once(disputes.answer_dispute, call, once, dispute_id=dispute_id, data=given)
+    return onward(f"/operator/disputes/{dispute_id}", "answered")
+
+
+@endpoint("POST", "/operator/disputes/{dispute_id}/accept", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+async def accept_dispute_by_form(call: Call, dispute_id: str) -> Answer:
+    """Give it up."""
+    form = await taken(call)
+    await perform_once(disputes.accept_dispute, call, form.first("once"), dispute_id=dispute_id)
+    return onward(f"/operator/disputes/{dispute_id}", "accepted")
+
+
+@endpoint("POST", "/operator/disputes/{dispute_id}/freeze", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+async def freeze_for_dispute_by_form(call: Call, dispute_id: str) -> Answer:
+    """Freeze what the buyer has by now."""
+    form = await taken(call)
+    await perform_once(disputes.freeze_for_dispute, call, form.first("once"), dispute_id=dispute_id)
+    return onward(f"/operator/disputes/{dispute_id}", "more_frozen")
+
+
+# ---- early fraud warnings
+
+
+@endpoint("GET", "/operator/fraud-warnings", by=OPERATOR, hidden=True)
+async def fraud_warnings_page(call: Call) -> Answer:
+    """Early fraud warnings."""
+    which = asked(call, Which)
+    query = disputes.OpenQuery(open=None if which.all else True, cursor=which.cursor)
+    found = await view(disputes.list_fraud_warnings, call, query=query)
+    return await show(call, call.connection, "fraud_warnings.html", found=found, which=which)
+
+
+@endpoint("GET", "/operator/fraud-warnings/{warning_id}", by=OPERATOR, hidden=True)
+async def fraud_warning_page(call: Call, warning_id: str) -> Answer:
+    """One early fraud warning, and the two things that can be done about it."""
+    warning = await view(disputes.get_fraud_warning, call, warning_id=warning_id)
+    return await show(call, call.connection, "fraud_warning.html", warning=warning)
+
+
+@endpoint(
+    "POST", "/operator/fraud-warnings/{warning_id}/refund", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True
+)
+async def refund_warned_by_form(call: Call, warning_id: str) -> Answer:
+    """Give the payment back."""
+    form = await taken(call)
+    await perform_once(disputes.refund_suspected_payment, call, form.first("once"), warning_id=warning_id)
+    return onward(f"/operator/fraud-warnings/{warning_id}", "refunded")
+
+
+@endpoint(
+    "POST", "/operator/fraud-warnings/{warning_id}/dismiss", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True
+)
+async def dismiss_warning_by_form(call: Call, warning_id: str) -> Answer:
+    """Trust the payment."""
+    await taken(call)
+    await perform(disputes.dismiss_fraud_warning, call, warning_id=warning_id)
+    return onward(f"/operator/fraud-warnings/{warning_id}", "dismissed")
+
+
+# ---- decisions
+
+
+@endpoint("GET", "/operator/decisions", by=OPERATOR, hidden=True)
+async def decisions_page(call: Call) -> Answer:
+    """What was asked for and waits for another operator; who owes; and the form that asks."""
+    which = asked(call, Ledgering)
+    query = decisions.DecisionsQuery(waiting=None if which.all else True, cursor=which.cursor)
+    found = await view(decisions.list_decisions, call, query=query)
+    debts = await view(decisions.list_debts, call, query=Window())
+    return await show(
+        call, call.connection, "decisions.html", found=found, which=which, debts=debts, currencies=CURRENCIES,
+        me=ids.show("operator", call.actor.owner),
+    )  # fmt: skip
+
+
+@endpoint("GET", "/operator/decisions/{decision_id}", by=OPERATOR, hidden=True)
+async def decision_page(call: Call, decision_id: str) -> Answer:
+    """One decision."""
+    decision = await view(decisions.get_decision, call, decision_id=decision_id)
+    mine = decision.asked_by == ids.show("operator", call.actor.owner)
+    return await show(call, call.connection, "decision.html", decision=decision, mine=mine)
+
+
+@endpoint("POST", "/operator/decisions/ask", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+async def ask_for_decision_by_form(call: Call) -> Answer:
+    """Ask for a clawback or a write-off."""
+    texts = (await taken(call)).filled()
+    once = texts.pop("once", "")
+    asking = decode_query(texts, Asking)
+    units = phrases.minor_units(asking.amount, asking.currency, "/amount")
+    given = decode_query(
+        {"kind": asking.kind, "subject": asking.subject, "reason": asking.reason}, decisions.DecisionDraft
+    )
+    if units is not None:
+        amount = decode_query({"amount": str(units), "currency": asking.currency}, Price)
+        given = msgspec.structs.replace(given, amount=amount)
+    made = await perform_once(decisions.ask_for_decision, call, once, data=given)
+    return onward(f"/operator/decisions/{made['id']}", "asked")
+
+
+@endpoint("POST", "/operator/decisions/{decision_id}/approve", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+async def approve_decision_by_form(call: Call, decision_id: str) -> Answer:
+    """Approve it: it is done at once."""
+    form = await taken(call)
+    await perform_once(decisions.approve_decision, call, form.first("once"), decision_id=decision_id)
+    return onward(f"/operator/decisions/{decision_id}", "decided")
+
+
+@endpoint("POST", "/operator/decisions/{decision_id}/refuse", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+async def refuse_decision_by_form(call: Call, decision_id: str) -> Answer:
+    """Refuse it."""
+    await taken(call)
+    await perform(decisions.refuse_decision, call, decision_id=decision_id)
+    return onward(f"/operator/decisions/{decision_id}", "decided")
+
+
+@endpoint("POST", "/operator/decisions/{decision_id}/withdraw", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+async def withdraw_decision_by_form(call: Call, decision_id: str) -> Answer:
+    """Take it back."""
+    await taken(call)
+    await perform(decisions.withdraw_decision, call, decision_id=decision_id)
+    return onward(f"/operator/decisions/{decision_id}", "withdrawn")
+
+
+ROUTES: list[HTTPRouteHandler] = guarded(
+    [
+        disputes_page, dispute_page, answer_dispute_by_form, accept_dispute_by_form, freeze_for_dispute_by_form,
+        fraud_warnings_page, fraud_warning_page, refund_warned_by_form, dismiss_warning_by_form, decisions_page,
+        decision_page, ask_for_decision_by_form, approve_decision_by_form, refuse_decision_by_form,
+        withdraw_decision_by_form,
+    ]
+)  # fmt: skip

@@ -1,0 +1,144 @@
+"""What all pages of the console have in common: their frame, how forms are taken, and what a refusal looks like.
+
+Where a fresh proof of who sits there is wanted, the page that asks for it holds the whole form, and sends it on.
+"""
+
+import secrets
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+from litestar import Request, Response
+from litestar.handlers import HTTPRouteHandler
+
+from app.answers import SAFE_HEADERS, Answer, redirect, request_id
+from app.auth import operator_cookie
+from app.db import Connection
+from app.edge import Call
+from app.errors import PROBLEMS, Problem
+from app.pages import render
+from app.pages.operations import Form, read_form
+from app.pages.operator import phrases
+from app.problems import handle, to_problem, wants_page
+from app.routes import operator_sessions
+from market import ids, switches
+from market.terms import Strict
+
+HOME, SIGN_IN = "/operator", "/operator/sign-in"
+PROOF_KEY = "proof_key"
+SENT_TO_ITSELF = (
+    "/operator/runs",
+    "/operator/sign-in",
+    "/operator/closes",
+)  # pages whose form goes to their own address
+
+SECTIONS = [
+    ("Today", [("/operator", "Overview"), ("/operator/switches", "Switches")]),
+    ("Paying", [
+        ("/operator/runs", "Payout runs"), ("/operator/operations", "Operations"), ("/operator/holds", "Holds"),
+    ]),
+    ("Paid in", [("/operator/disputes", "Disputes"), ("/operator/fraud-warnings", "Fraud warnings")]),
+    ("Who", [("/operator/people", "People"), ("/operator/accounts", "Accounts")]),
+    ("Books", [
+        ("/operator/reconciliation", "Reconciliation"), ("/operator/ledger", "Ledger"),
+        ("/operator/trial-balance", "Trial balance"), ("/operator/closes", "Daily closes"),
+        ("/operator/events", "Stripe events"),
+    ]),
+    ("Control", [("/operator/decisions", "Decisions"), ("/operator/audit", "Audit log"), ("/operator/me", "Me")]),
+]  # fmt: skip
+_ADDRESSES = [address for _, pages in SECTIONS for address, _ in pages]
+_BELONGS = {"payouts": "/operator/runs"}  # pages under an address that is no section's
+
+render.teach(
+    said=phrases.said, tone=phrases.tone, short=phrases.short, place=phrases.place, book=phrases.book,
+    stamp=phrases.stamp, uuid=phrases.uuid, owner=phrases.owner, sum_of=phrases.sum_of, typed=phrases.typed,
+)  # fmt: skip
+
+Cursor = Annotated[str, msgspec.Meta(max_length=200)]
+Done = Annotated[str, msgspec.Meta(max_length=40)]
+
+
+class At(Strict, frozen=True, kw_only=True):
+    """Which part of a list; done: what the page before has just done."""
+
+    cursor: Cursor | None = None
+    done: Done = ""
+
+
+async def show(call: Call, connection: Connection, template: str, *, status: int = 200, **shown: Any) -> Answer:
+    """The console's page of `template` with `shown`; who sits there, and what is stopped, stand on each."""
+    names: dict[str, str] = {}
+    stopped: list[switches.Switch] = []
+    if call.actor_or_none is not None:
+        rows = await connection.fetch("SELECT id, name FROM operator")
+        names = {ids.show("operator", row["id"]): row["name"] for row in rows}
+        names |= {f"operator:{row['id']}": row["name"] for row in rows}
+        stopped = [each for each in await switches.listed(connection) if each.stopped]
+    who = names.get(call.actor.name, "") if names else ""
+    done = phrases.DONE.get(call.request.query_params.get("done", ""), "")
+    here = _section(call.request.url.path)
+    return await render.show(
+        call, connection, f"operator/{template}", status=status, sections=SECTIONS, here=here, who=who,
+        names=names, stopped=stopped, once=secrets.token_hex(16), done=done, **shown,
+    )  # fmt: skip
+
+
+def _section(path: str) -> str:
+    """The section that a page belongs to: the one at its address, or that it stands under."""
+    part = "/".join(path.split("/")[:3])
+    part = _BELONGS.get(part.rpartition("/")[2], part)
+    return part if part in _ADDRESSES else HOME
+
+
+async def taken(call: Call) -> Form:
+    """The form, with the proof that came with it used. Raises proof-required when that is wrong."""
+    form = await read_form(call)
+    key = form.first(PROOF_KEY)
+    form.texts.pop(PROOF_KEY, None)
+    call.request.scope["state"]["form"] = form.texts
+    if key:
+        try:
+            await operator_sessions.prove(call, operator_sessions.Proof(key=key))
+        except Problem as problem:
+            raise Problem("proof-required", problem.detail) from None
+    return form
+
+
+def onward(path: str, done: str = "", **query: str) -> Answer:
+    """On to a page, which says what was done."""
+    given = {**query, **({"done": done} if done else {})}
+    return redirect(f"{path}?{urlencode(given)}" if given else path)
+
+
+def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """What an operator's browser gets for a refusal: the way in, a page that asks for a proof, or what is wrong."""
+    problem = to_problem(error)
+    if not wants_page(request.headers) or problem.status >= 500:
+        return handle(request, error)
+    config = request.app.state.services.config
+    identity = request_id(request.scope)
+    headers = {**SAFE_HEADERS, **render.PAGE_HEADERS, **problem.headers, "x-request-id": identity}
+    back = _way_back(request)
+    if problem.status == 401:
+        headers["set-cookie"] = operator_cookie("", max_age_s=0, secure=config.public_url.startswith("https:"))
+        return Response(b"", status_code=303, headers={**headers, "location": f"{SIGN_IN}?next={quote(back)}"})
+    text = render.render(
+        "operator/proof.html" if problem.slug == "proof-required" else "operator/problem.html",
+        now=None, signed_in=True, sandbox=config.sandbox, sections=SECTIONS, here=_section(back), who="", names={},
+        stopped=[], once="", done="", problem=problem, kind=PROBLEMS[problem.slug], back=back, identity=identity,
+        action=request.url.path, form=request.scope["state"].get("form", {}),
+    )  # fmt: skip
+    return Response(text.encode(), status_code=problem.status, media_type="text/html", headers=headers)
+
+
+def _way_back(request: Request[Any, Any, Any]) -> str:
+    """The page that a form stood on: its own address, or that without the last part, which names what the form does."""
+    path: str = request.url.path
+    return path if request.method == "GET" or path in SENT_TO_ITSELF else path.rpartition("/")[0]
+
+
+def guarded(routes: list[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
+    """The routes, with refusals as pages of the console."""
+    for route in routes:
+        route.exception_handlers = {Exception: refuse}
+    return routes

@@ -1,0 +1,157 @@
+"""Numbers, states and ids as operators read them, and where each leads."""
+
+import re
+from datetime import UTC, datetime
+from urllib.parse import quote
+from uuid import UUID
+
+from app import amounts
+from app.pages import words
+from market import ids
+from market.errors import Invalid
+from market.money import Money
+
+PLACES = {
+    "run": "/operator/runs", "pay": "/operator/payouts", "prsn": "/operator/people", "acct": "/operator/accounts",
+    "disp": "/operator/disputes", "efw": "/operator/fraud-warnings", "dec": "/operator/decisions",
+    "sop": "/operator/operations", "ltx": "/operator/ledger/transactions",
+}  # fmt: skip
+
+# Whose a ledger account is, by the first part of its code.
+OWNERS = {
+    "buyer": "account", "task": "task", "person": "person", "payout": "payout", "refund": "refund",
+    "dispute": "dispute",
+}  # fmt: skip
+
+SAYS = {
+    # runs and their lines
+    "draft": "Draft", "frozen": "Frozen", "submitted": "Waits for approval", "approved": "Approved",
+    "executing": "Being paid", "partial": "Paid in part", "done": "Done", "listed": "Listed", "planned": "On its way",
+    "paid": "Paid", "returned": "Refused", "skipped": "Skipped",
+    # why somebody is not in a run
+    "held": "On hold", "no_payout_account": "No payout account", "capability_inactive": "Stripe does not pay them now",
+    "in_another_run": "In another run", "below_minimum": "Below the minimum", "over_run_cap": "Over the run's cap",
+    "excluded": "Left out by an operator", "owes": "Owes more than is payable",
+    # operations
+    "sending": "Being sent", "unknown": "In doubt", "succeeded": "Succeeded", "rejected": "Refused",
+    "sent": "Sent", "looked_up": "Looked up",
+    # disputes
+    "warning_needs_response": "Inquiry, needs an answer", "warning_under_review": "Inquiry, answered",
+    "needs_response": "Needs an answer", "under_review": "Answered, under review", "warning_closed": "Inquiry closed",
+    "won": "Won", "lost": "Lost",
+    # the rest
+    "asked": "Waits for another operator", "withdrawn": "Withdrawn", "write_off": "Write-off", "top_ups": "Top-ups",
+    "none": "Not asked for", "refused": "Refused",
+}  # fmt: skip
+GOOD = {"done", "paid", "succeeded", "won", "warning_closed", "active", "approved", "dismissed", "refunded"}
+BAD = {"returned", "rejected", "lost", "unknown", "failed", "refused", "needs_response", "warning_needs_response"}
+WAITING = {
+    "submitted", "executing", "partial", "planned", "sending", "asked", "under_review", "held", "skipped", "open",
+    "warning_under_review",
+}  # fmt: skip
+
+# What a page says that one was just sent on from, by its `done`.
+DONE = {
+    "made": "The run is made.",
+    "changed": "Changed.",
+    "frozen": "The run is frozen: its lines and its hash are fixed.",
+    "submitted": "Handed in. Another operator has to approve it.",
+    "approved": "Approved.",
+    "executing": "Transfers go out now. This page shows how far they are.",
+    "reopened": "The run is a draft again.",
+    "discarded": "The draft is deleted.",
+    "excluded": "Left out of this run.",
+    "included": "Judged like everybody again.",
+    "found": "It has happened at Stripe, and is settled so.",
+    "refused": "Stripe has refused it: nothing moved.",
+    "nothing_found": "Nothing of it was found at Stripe.",
+    "retried": "It is sent again, under the same key.",
+    "given_up": "Given up: its money is back. Executing the run again pays by a new attempt under a new key.",
+    "event": "The event is acted on again.",
+    "stopped": "Stopped.",
+    "started": "Started again.",
+    "held": "On hold.",
+    "released": "The hold has ended.",
+    "asked": "Asked. Another operator has to decide.",
+    "decided": "Decided.",
+    "withdrawn": "Withdrawn.",
+    "kept": "Kept.",
+    "answered": "The answer is on its way to Stripe.",
+    "accepted": "The dispute is accepted.",
+    "more_frozen": "What the buyer has by now is frozen, up to the amount.",
+    "refunded": "Refunded.",
+    "dismissed": "Dismissed.",
+    "closed": "The day is closed and signed.",
+    "enrolled": "The passkey is enrolled.",
+    "removed": "Removed.",
+    "ended": "The session has ended.",
+    "proven": "You have shown who you are.",
+}
+
+_AMOUNT = re.compile(r"(\d{1,12})(?:\.(\d{1,2}))?")
+
+
+def said(name: str | None) -> str:
+    """A state or a reason in words."""
+    return "" if name is None else SAYS.get(name) or words.spoken(name)
+
+
+def tone(name: str) -> str:
+    """How a state looks: good, bad, waiting, or nothing special."""
+    found = (GOOD, "good"), (BAD, "bad"), (WAITING, "waiting")
+    return next((look for names, look in found if name in names), "")
+
+
+def short(identity: str) -> str:
+    """An id as it fits a table: its kind and its end, which differs soonest."""
+    prefix, _, rest = identity.rpartition("_")
+    return f"{prefix}_…{rest[-6:]}" if prefix and len(rest) > 12 else identity
+
+
+def place(identity: str) -> str | None:
+    """The console's page about the thing with this public id; None where there is none."""
+    folder = PLACES.get(identity.partition("_")[0])
+    return None if folder is None or "_" not in identity else f"{folder}/{identity}"
+
+
+def uuid(identity: str) -> str:
+    """The uuid inside a public id, as codes of the ledger have it."""
+    return str(UUID(hex=identity.rpartition("_")[2]))
+
+
+def owner(code: str) -> str | None:
+    """Whose a ledger account is, as a public id; None for the market's own."""
+    kind, _, rest = code.partition(":")
+    return ids.show(OWNERS[kind], UUID(rest.partition(":")[0])) if kind in OWNERS else None
+
+
+def book(code: str, currency: str) -> str:
+    """The console's page of a ledger account."""
+    return f"/operator/ledger/accounts/{quote(code, safe=':')}?currency={currency}"
+
+
+def stamp(at: datetime | None) -> str:
+    """2026-03-03 14:05, in UTC."""
+    return "" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def sum_of(amount: int, currency: str) -> str:
+    """Minor units as an amount with its currency."""
+    return amounts.money(Money(amount, currency))
+
+
+def typed(amount: Money | None) -> str:
+    """An amount as it stands in a field."""
+    return "" if amount is None else amounts.number(amount)
+
+
+def minor_units(text: str, currency: str, pointer: str) -> int | None:
+    """An amount as people type it, such as 12.50, in minor units; None for a blank. Raises Invalid."""
+    if not text:
+        return None
+    found = _AMOUNT.fullmatch(text.replace(",", ""))
+    whole = currency in amounts.WITHOUT_MINOR_UNITS
+    if found is None or (whole and found[2]):
+        example = "1250" if whole else "12.50"
+        raise Invalid(f"{text[:40]!r} is no amount, such as {example}.", pointer=pointer)
+    return int(found[1]) if whole else int(found[1]) * 100 + int((found[2] or "0").ljust(2, "0"))
