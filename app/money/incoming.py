@@ -55,12 +55,12 @@ async def act_on_event(services: Services, payload: Payload) -> None:
             wake(EVENTS)
     except Exception as failure:
         # Whatever it was, the event stays, with its reason, and the sweep brings it again.
-        log.warning("event not acted on", event=notice.id, type=notice.type, failure=str(failure))
+        log.warning("event not acted on", notice=notice.id, type=notice.type, failure=str(failure))
         async with services.database.transaction() as connection:
             why = f"{type(failure).__name__}: {failure}"
             await stripe_inbox.failed(connection, notice.id, why, LONGEST_WAIT_S)
         if not isinstance(failure, Ambiguous | RateLimited | NotSettled):
-            log.error("event failed", event=notice.id, type=notice.type, exc_info=failure)
+            log.error("event failed", notice=notice.id, type=notice.type, exc_info=failure)
         return
     if write is not nothing and notice.object_type in AFTERWARDS:
         await AFTERWARDS[notice.object_type](services)
@@ -73,7 +73,7 @@ async def _looked(services: Services, notice: Notice) -> Write:
     try:
         return await look(services, notice)
     except Definite as refusal:
-        log.warning("event about nothing we can see", event=notice.id, type=notice.type, code=refusal.code)
+        log.warning("event about nothing we can see", notice=notice.id, type=notice.type, code=refusal.code)
         return nothing
 
 
