@@ -107,9 +107,10 @@ async def settle(conn: asyncpg.Connection, operator: UUID, warning: UUID, *, ref
 
 async def locked_open(conn: asyncpg.Connection, charge: str) -> list[asyncpg.Record]:
     """The open warnings of a charge, for the chargeback that takes them over; their rows are locked."""
-    return await conn.fetch(
+    rows: list[asyncpg.Record] = await conn.fetch(
         "SELECT * FROM fraud_warning WHERE charge_id = $1 AND status = 'open' ORDER BY id FOR NO KEY UPDATE", charge
     )
+    return rows
 
 
 async def taken_over(conn: asyncpg.Connection, warnings: Sequence[asyncpg.Record], amount: int) -> int:
@@ -176,7 +177,7 @@ async def _freeze(conn: asyncpg.Connection, warning: UUID, funding: asyncpg.Reco
     )
     await ledger.lock(conn, {(ledger.buyer(account, part), currency) for part in ("available", "held")})
     [available] = await ledger.balances(conn, [ledger.buyer(account)], currency)
-    frozen = max(0, min(available, funding["amount"] - funding["refunded"] - held))
+    frozen: int = max(0, min(available, funding["amount"] - funding["refunded"] - held))
     if frozen:
         await ledger.post(
             conn, "fraud_warning.freeze", f"warning_freeze:{warning}",
