@@ -104,14 +104,18 @@ async def freeze_more(conn: asyncpg.Connection, dispute: UUID, actor: str) -> in
     return int(after["frozen"] - row["frozen"])
 
 
-async def open_of_funding(conn: asyncpg.Connection, funding: UUID) -> list[UUID]:
-    """The open chargebacks of a funding."""
+async def freeze_returned(conn: asyncpg.Connection, funding: UUID) -> None:
+    """Money of a funding is back in its buyer's balance, such as a refund that failed: freeze it for open chargebacks.
+
+    Whether it came before the chargeback or after it then makes no difference. The caller has locked the funding.
+    """
     rows = await conn.fetch(
         """SELECT id FROM dispute WHERE funding_id = $1 AND closed_at IS NULL AND status <> ALL ($2::text[])
            ORDER BY id""",
         funding, list(WARNINGS),
     )  # fmt: skip
-    return [row["id"] for row in rows]
+    for row in rows:
+        await freeze_more(conn, row["id"], ACTOR)
 
 
 # ---- inside

@@ -12,7 +12,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from market import disputes, fraud_warnings, ids, ledger, operators, settlement_audit, stripe_balance
+from market import disputes, fraud_warnings, ids, ledger, operators, refunds, settlement_audit, stripe_balance
 from market.charges import Mismatch, NotYet
 from market.disputes import Reported
 from market.errors import NotFound, WrongState
@@ -267,7 +267,6 @@ async def test_what_the_buyer_gets_later_is_frozen_when_an_operator_says_so(desk
     taken = line(-3_000)
     dispute = (await disputes.apply(desk.conn, chargeback("needs_response", taken))).dispute
     await desk.came(1_500)
-    assert await disputes.open_of_funding(desk.conn, funding) == [dispute]
     assert await disputes.freeze_more(desk.conn, dispute, "operator:olu") == 1_500
     assert await disputes.freeze_more(desk.conn, dispute, "operator:olu") == 0
     await desk.came(4_000)
@@ -276,7 +275,21 @@ async def test_what_the_buyer_gets_later_is_frozen_when_an_operator_says_so(desk
     await disputes.apply(desk.conn, chargeback("lost", taken))
     assert await disputes.freeze_more(desk.conn, dispute, "operator:olu") == 0
     assert ((await desk.row())["written_off"], (await desk.books())["available"]) == (0, 3_500)
-    assert await disputes.open_of_funding(desk.conn, funding) == []
+    await disputes.freeze_returned(desk.conn, funding)
+    assert (await desk.books())["held"] == 0
+    await desk.sound()
+
+
+async def test_what_a_failed_refund_brings_back_is_frozen_too(desk: Desk) -> None:
+    funding, other = await desk.paid(5_000), await desk.paid(3_000, "ch_2")
+    await desk.spent(7_500)
+    await disputes.apply(desk.conn, chargeback("needs_response", line(-3_000)))
+    assert (await desk.books())["held"] == 500
+    await desk.came(1_000)
+    await disputes.freeze_returned(desk.conn, other)  # no chargeback of that one
+    assert (await desk.books())["held"] == 500
+    await disputes.freeze_returned(desk.conn, funding)
+    assert (await desk.books())["held"] == 1_500
     await desk.sound()
 
 
@@ -290,12 +303,12 @@ async def warned(desk: Desk, stripe_id: str = "issfr_1") -> UUID | None:
 async def test_a_warning_freezes_what_is_left_of_its_payment_once(desk: Desk) -> None:
     funding = await desk.paid(5_000)
     await desk.came(4_000)
-    await desk.conn.execute("UPDATE funding SET refunded = 1_000 WHERE id = $1", funding)
+    await refunds.ask(desk.conn, desk.account, 1_000, by="test", funding=funding)
     assert await warned(desk) is not None
     assert await warned(desk) is None
     assert await warned(desk, "issfr_2") is not None  # the same charge, again
     books = await desk.books()
-    assert (books["available"], books["held"]) == (5_000, 4_000)
+    assert (books["available"], books["held"]) == (4_000, 4_000)
     await desk.sound()
 
 
