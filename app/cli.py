@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from app.book_commands import books
 from app.command_line import DATA_DIR, database, environment, fail, settings, settings_with_database
 from app.operator_commands import operator
 
@@ -101,7 +102,7 @@ def audit(data_dir: Path | None) -> None:
 
         from app import revisions
         from app.db import open_database
-        from market.audit import CHECKS, Finding
+        from market.audit import RULES, Finding
         from market.audit import audit as check
 
         revisions.require(dsn)
@@ -115,7 +116,7 @@ def audit(data_dir: Path | None) -> None:
         click.echo(f"broken: {finding.rule}: {finding.count} times, such as {', '.join(finding.examples)}")
     if findings:
         sys.exit(1)
-    click.echo(f"clean: {len(CHECKS)} invariants hold")
+    click.echo(f"clean: {RULES} invariants hold")
 
 
 @commands.command()
@@ -142,6 +143,7 @@ def config(data_dir: Path | None) -> None:
 
 
 commands.add_command(operator)
+commands.add_command(books)
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ def _headers(name: str) -> dict[str, str]:
 
 
 def csv_answer(name: str, header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Answer:
-    """A file `name` with a header row. Give numbers as int: they stay numbers, and every text is made harmless."""
+    """A file `name` with a header row. Numbers, given as int or Decimal, stay such; every text is made harmless."""
     return Answer(csv_cells.lines([header, *rows]).encode(), media_type=CSV, headers=_headers(name))
 
 
@@ -42,3 +42,8 @@ class CsvStream(Answer):
             async for rows in self.batches:
                 await send({"type": "http.response.body", "body": csv_cells.lines(rows).encode(), "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _send_rows(send: Send, rows: Sequence[Sequence[Cell]]) -> None:
+    if rows:
+        await send({"type": "http.response.body", "body": csv_cells.lines(rows).encode(), "more_body": True})

@@ -3,58 +3,67 @@
 import asyncpg
 import msgspec
 
-from market import settlement_audit
+from market import closing_audit, settlement_audit
 
-CHECKS = settlement_audit.CHECKS | {
-    "each ledger transaction sums to zero in its currency, over two entries or more": """
+CHECKS = (
+    settlement_audit.CHECKS
+    | closing_audit.CHECKS
+    | {
+        "each ledger transaction sums to zero in its currency, over two entries or more": """
         SELECT t.id::text AS what FROM ledger_tx t LEFT JOIN ledger_entry e ON e.tx_id = t.id
         GROUP BY t.id HAVING count(e.*) < 2 OR sum(e.amount) <> 0 OR count(DISTINCT e.currency) <> 1""",
-    "the whole ledger sums to zero in each currency": """
+        "the whole ledger sums to zero in each currency": """
         SELECT currency || ' ' || sum(amount) AS what FROM ledger_entry GROUP BY currency HAVING sum(amount) <> 0""",
-    "cached balances equal the sum of their entries": """
+        "cached balances equal the sum of their entries": """
         SELECT a.code AS what FROM ledger_account a LEFT JOIN ledger_entry e ON e.account_id = a.id
         WHERE a.tracked GROUP BY a.id HAVING a.posted <> coalesce(sum(e.amount), 0) OR a.version <> count(e.*)""",
-    "each account's entries form a chain without gaps": """
+        "each account's entries form a chain without gaps": """
         SELECT code || ' ' || account_version AS what FROM (
           SELECT a.code, e.account_version, e.balance_after,
             row_number() OVER w AS n, sum(e.amount) OVER w AS running
           FROM ledger_entry e JOIN ledger_account a ON a.id = e.account_id WHERE a.tracked
           WINDOW w AS (PARTITION BY e.account_id ORDER BY e.account_version)) AS chain
         WHERE account_version <> n OR balance_after <> running""",
-    "no balance is below its floor": """
+        "no balance is below its floor": """
         SELECT code AS what FROM ledger_account WHERE floor_zero AND normal * posted < 0""",
-    "each task holds exactly what its free, claimed and undecided slots may cost": """
+        "each task holds exactly what its free, claimed and undecided slots may cost": """
         SELECT t.id::text AS what FROM task t
           LEFT JOIN ledger_account l ON l.code = 'task:' || t.id || ':escrow' AND l.currency = t.currency
         WHERE coalesce(-l.posted, 0) <> (t.reward + t.fee)
           * CASE WHEN t.status = 'open' THEN t.quantity - t.done ELSE t.claimed END""",
-    "a task counts as claimed what is claimed or being judged, and as done what was accepted": """
+        "a task counts as claimed what is claimed or being judged, and as done what was accepted": """
         SELECT t.id::text AS what FROM task t LEFT JOIN (
           SELECT c.task_id,
                  count(*) FILTER (WHERE c.status = 'active' OR s.status IN ('checking', 'needs_review')) AS claimed,
                  count(*) FILTER (WHERE s.status = 'accepted') AS done
           FROM claim c LEFT JOIN submission s ON s.claim_id = c.id GROUP BY c.task_id) AS real ON real.task_id = t.id
         WHERE t.claimed <> coalesce(real.claimed, 0) OR t.done <> coalesce(real.done, 0)""",
-    "each accepted submission is one observation, one earning and one posting": """
+        "each accepted submission is one observation, one earning and one posting": """
         SELECT s.id::text AS what FROM submission s
           LEFT JOIN observation o ON o.submission_id = s.id LEFT JOIN earning e ON e.submission_id = s.id
           LEFT JOIN ledger_tx x ON x.idem_key = 'accept:' || s.id
         WHERE (s.status = 'accepted') <> (o.id IS NOT NULL AND e.submission_id IS NOT NULL AND x.id IS NOT NULL)
            OR (s.status <> 'accepted' AND num_nonnulls(o.id, e.submission_id, x.id) > 0)""",
-    "what is pending for a person is the sum of their lines in the hold window": """
+        "what is pending for a person is the sum of their lines in the hold window": """
         SELECT p.id::text AS what FROM person p
           LEFT JOIN ledger_account l ON l.code = 'person:' || p.id || ':pending'
           LEFT JOIN (SELECT person_id, currency, sum(amount) AS pending FROM earning WHERE released_at IS NULL
                      GROUP BY person_id, currency) e ON e.person_id = p.id AND e.currency = l.currency
         WHERE coalesce(-l.posted, 0) <> coalesce(e.pending, 0)""",
-    "a claim is rejected with its submission, and handed in while that is not": """
+        "a claim is rejected with its submission, and handed in while that is not": """
         SELECT c.id::text AS what FROM claim c LEFT JOIN submission s ON s.claim_id = c.id
         WHERE (c.status = 'rejected') <> coalesce(s.status = 'rejected', false)
            OR (c.status = 'submitted') <> coalesce(s.status <> 'rejected', false)""",
-    "submissions belong to the buyer of their task": """
+        "submissions belong to the buyer of their task": """
         SELECT s.id::text AS what FROM submission s JOIN task t ON t.id = s.task_id
         WHERE s.account_id <> t.account_id""",
-}
+    }
+)
+
+# What no query can say: each a function that names what breaks the rule.
+PROGRAMS = closing_audit.PROGRAMS
+RULES = len(CHECKS) + len(PROGRAMS)
+MOST_NAMED = 5
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -70,7 +79,12 @@ async def audit(conn: asyncpg.Connection) -> list[Finding]:
     findings = []
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         for rule, query in CHECKS.items():
-            rows = await conn.fetch(f"SELECT what, count(*) OVER () AS total FROM ({query}) AS broken LIMIT 5")
+            rows = await conn.fetch(
+                f"SELECT what, count(*) OVER () AS total FROM ({query}) AS broken LIMIT {MOST_NAMED}"
+            )
             if rows:
                 findings.append(Finding(rule, rows[0]["total"], [row["what"] for row in rows]))
+        for rule, named in PROGRAMS.items():
+            if broken := await named(conn):
+                findings.append(Finding(rule, len(broken), broken[:MOST_NAMED]))
     return findings

@@ -4,12 +4,60 @@ CHECKS = {
     "each funding that succeeded is one posting, and no other is": """
         SELECT f.id::text AS what FROM funding f LEFT JOIN ledger_tx x ON x.idem_key = 'fund:' || f.id
         WHERE (f.status = 'succeeded') <> (x.id IS NOT NULL)""",
-    "each line of Stripe's balance is what its posting moved on stripe:clearing": """
+    "each line of Stripe's balance is what its posting moved, on stripe:clearing or on suspense where it was put": """
         SELECT b.id AS what FROM stripe_balance_txn b JOIN ledger_tx x ON x.idem_key = b.ledger_key
-          LEFT JOIN (SELECT e.tx_id, sum(e.amount) AS moved FROM ledger_entry e
-                     JOIN ledger_account a ON a.id = e.account_id AND a.code = 'stripe:clearing'
-                     GROUP BY e.tx_id) c ON c.tx_id = x.id
-        WHERE coalesce(c.moved, 0) <> b.net""",
+          LEFT JOIN (SELECT e.tx_id, sum(e.amount) FILTER (WHERE a.code = 'stripe:clearing') AS cleared,
+                       sum(e.amount) FILTER (WHERE a.code = 'suspense') AS unsuspended
+                     FROM ledger_entry e JOIN ledger_account a ON a.id = e.account_id
+                       AND a.code IN ('stripe:clearing', 'suspense') GROUP BY e.tx_id) c ON c.tx_id = x.id
+        WHERE coalesce(c.cleared, 0) <> CASE WHEN b.suspense_key IS NULL THEN b.net ELSE 0 END
+           OR coalesce(c.unsuspended, 0) <> CASE WHEN b.suspense_key IS NULL THEN 0 ELSE b.net END""",
+    "a line of Stripe's balance that was put into suspense moved there what it brought": """
+        SELECT b.id AS what FROM stripe_balance_txn b JOIN ledger_tx x ON x.idem_key = b.suspense_key
+          LEFT JOIN (SELECT e.tx_id, sum(e.amount) FILTER (WHERE a.code = 'stripe:clearing') AS cleared,
+                       sum(e.amount) FILTER (WHERE a.code = 'suspense') AS put
+                     FROM ledger_entry e JOIN ledger_account a ON a.id = e.account_id
+                       AND a.code IN ('stripe:clearing', 'suspense') GROUP BY e.tx_id) c ON c.tx_id = x.id
+        WHERE c.cleared IS DISTINCT FROM b.net OR c.put IS DISTINCT FROM -b.net""",
+    "suspense holds the lines of Stripe's balance that nobody has explained, and nothing else": """
+        SELECT currency || ' ' || coalesce(held, 0) AS what
+        FROM (SELECT a.currency, -sum(e.amount) AS held FROM ledger_account a JOIN ledger_entry e ON e.account_id = a.id
+              WHERE a.code = 'suspense' GROUP BY a.currency) s
+          FULL JOIN (SELECT currency, sum(net) AS open FROM stripe_balance_txn
+                     WHERE suspense_key IS NOT NULL AND ledger_key IS NULL GROUP BY currency) b USING (currency)
+        WHERE coalesce(held, 0) <> coalesce(open, 0)""",
+    "what two operators have decided on a line of Stripe's balance is what was posted for it": """
+        SELECT d.id::text AS what FROM money_decision d
+          LEFT JOIN ledger_tx x ON x.idem_key = 'suspense_resolved:' || d.id
+          LEFT JOIN stripe_balance_txn b ON b.id = d.txn_id AND b.ledger_key = x.idem_key
+        WHERE d.kind = 'suspense' AND ((d.status = 'approved') <> (x.id IS NOT NULL)
+          OR (d.status = 'approved') <> (b.id IS NOT NULL))""",
+    "a refund holds its amount until it has left Stripe's balance or failed, and nothing afterwards": """
+        SELECT r.id::text AS what FROM refund r
+          LEFT JOIN ledger_tx x ON x.idem_key = 'refund-sent:' || r.id
+          LEFT JOIN ledger_account l ON l.code = 'refund:' || r.id AND l.currency = r.currency
+        WHERE coalesce(-l.posted, 0) <> CASE WHEN r.status = 'pending' AND x.id IS NULL THEN r.amount ELSE 0 END""",
+    "a refund that succeeded left Stripe's balance in one posting, and came back in one if it was returned": """
+        SELECT r.id::text AS what FROM refund r
+          LEFT JOIN ledger_tx x ON x.idem_key = 'refund-sent:' || r.id
+          LEFT JOIN ledger_tx y ON y.idem_key = 'refund-back:' || r.id
+        WHERE ((r.status = 'succeeded' OR r.returned) AND x.id IS NULL)
+           OR (r.status = 'failed' AND NOT r.returned AND x.id IS NOT NULL) OR r.returned <> (y.id IS NOT NULL)""",
+    "a refund that is under way has an operation that was not refused, and one that succeeded is its object": """
+        SELECT r.id::text AS what FROM refund r
+          LEFT JOIN stripe_op o ON o.kind = 'refund' AND o.subject_id = r.id AND o.status <> 'rejected'
+        WHERE (r.status <> 'failed' AND o.id IS NULL)
+           OR (r.status = 'succeeded' AND o.object_id IS DISTINCT FROM r.stripe_id)""",
+    "what a funding has refunded is the sum of its refunds that have not failed": """
+        SELECT f.id::text AS what FROM funding f
+          LEFT JOIN (SELECT funding_id, sum(amount) AS amount FROM refund WHERE status <> 'failed' GROUP BY 1) r
+            ON r.funding_id = f.id
+        WHERE f.refunded <> coalesce(r.amount, 0)""",
+    "automatic top-ups ask for no more in a day than their cap, since it was last set": """
+        SELECT t.account_id::text AS what FROM auto_top_up t
+          JOIN funding f ON f.account_id = t.account_id AND f.cause = 'auto' AND f.created_at >= t.updated_at
+        GROUP BY t.account_id, t.max_per_day, (f.created_at AT TIME ZONE 'utc')::date
+        HAVING sum(f.amount) > t.max_per_day""",
     "a payout holds its amount while its transfer is under way, and nothing before or after": """
         SELECT p.id::text AS what FROM payout p
           LEFT JOIN ledger_account l ON l.code = 'payout:' || p.id AND l.currency = p.currency

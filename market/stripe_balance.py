@@ -31,13 +31,10 @@ class BalanceLine(msgspec.Struct, frozen=True):
 async def counter(conn: asyncpg.Connection, line: BalanceLine) -> str:
     """The account that a posting for this line moves: `stripe:clearing`, or `suspense` when the line is there already.
 
-    Locks the line where it is known, so that nobody puts it into suspense at the same moment. Ask before posting, and
-    `mirror` after it.
+    Keeps the line, or locks it where it is known, so that nobody puts it into suspense at the same moment. Ask before
+    posting, and `mirror` after it.
     """
-    row = await conn.fetchrow(
-        "SELECT ledger_key, suspense_key FROM stripe_balance_txn WHERE id = $1 FOR NO KEY UPDATE", line.id
-    )
-    return ledger.SUSPENSE if row is not None and row["suspense_key"] is not None else ledger.CLEARING
+    return (await counters(conn, [line]))[line.id]
 
 
 async def mirror(conn: asyncpg.Connection, line: BalanceLine, ledger_key: str) -> None:
@@ -61,11 +58,9 @@ async def mirror(conn: asyncpg.Connection, line: BalanceLine, ledger_key: str) -
 async def counters(conn: asyncpg.Connection, lines: Sequence[BalanceLine]) -> dict[str, str]:
     """`counter` of many lines, by id."""
     rows = await conn.fetch(
-        """SELECT id, suspense_key FROM stripe_balance_txn WHERE id = ANY ($1::text[]) ORDER BY id FOR NO KEY UPDATE""",
-        [line.id for line in lines],
+        f"{_KEEP} ON CONFLICT (id) DO UPDATE SET seen_at = b.seen_at RETURNING id, suspense_key", *_columns(lines)
     )
-    there = {row["id"] for row in rows if row["suspense_key"] is not None}
-    return {line.id: ledger.SUSPENSE if line.id in there else ledger.CLEARING for line in lines}
+    return {row["id"]: ledger.CLEARING if row["suspense_key"] is None else ledger.SUSPENSE for row in rows}
 
 
 async def mirror_many(conn: asyncpg.Connection, lines: Sequence[tuple[BalanceLine, str]]) -> None:
@@ -87,15 +82,23 @@ class Matched(Exception):
 
 async def see(conn: asyncpg.Connection, lines: Sequence[BalanceLine]) -> int:
     """Keep lines of Stripe's balance as they stand there; how many are new."""
-    rows = await conn.fetch(
-        """INSERT INTO stripe_balance_txn
-             (id, type, source, currency, amount, fee, net, created_at, category, description)
-           SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[],
-             $7::bigint[], $8::timestamptz[], $9::text[], $10::text[])
-           ON CONFLICT (id) DO NOTHING RETURNING id""",
+    rows = await conn.fetch(f"{_KEEP} ON CONFLICT (id) DO NOTHING RETURNING id", *_columns(lines))
+    return len(rows)
+
+
+# In one order, so that two who keep the same lines do not wait for each other in a ring.
+_KEEP = """
+    INSERT INTO stripe_balance_txn AS b
+      (id, type, source, currency, amount, fee, net, created_at, category, description)
+    SELECT DISTINCT ON (id) * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[],
+      $7::bigint[], $8::timestamptz[], $9::text[], $10::text[])
+      AS w (id, type, source, currency, amount, fee, net, created_at, category, description) ORDER BY id"""
+
+
+def _columns(lines: Sequence[BalanceLine]) -> tuple[list[object], ...]:
+    return (
         [each.id for each in lines], [each.type for each in lines], [each.source for each in lines],
         [each.currency for each in lines], [each.amount for each in lines], [each.fee for each in lines],
         [each.net for each in lines], [each.created_at for each in lines], [each.category for each in lines],
         [each.description for each in lines],
     )  # fmt: skip
-    return len(rows)

@@ -67,7 +67,9 @@ ALTER TABLE stripe_balance_txn ALTER COLUMN ledger_key DROP NOT NULL;   -- NULL:
 ALTER TABLE stripe_balance_txn
   ADD COLUMN suspense_key text UNIQUE REFERENCES ledger_tx (idem_key),  -- it was put into suspense by this posting
   ADD COLUMN description text NOT NULL DEFAULT '', ADD COLUMN category text NOT NULL DEFAULT '',
-  ADD COLUMN seen_at timestamptz NOT NULL DEFAULT market_now();
+  ADD COLUMN seen_at timestamptz NOT NULL DEFAULT market_now(),
+  ADD COLUMN closed_day date;                   -- the daily close that counts it; one that comes late is in a later one
+CREATE INDEX stripe_balance_txn_new ON stripe_balance_txn (created_at) WHERE closed_day IS NULL;
 CREATE INDEX stripe_balance_txn_open ON stripe_balance_txn (seen_at) WHERE ledger_key IS NULL;
 CREATE INDEX stripe_balance_txn_created ON stripe_balance_txn (created_at);
 
@@ -391,6 +393,20 @@ CREATE TABLE daily_close (
   closed_at timestamptz NOT NULL DEFAULT market_now());
 CREATE TRIGGER daily_close_keep BEFORE UPDATE OR DELETE ON daily_close FOR EACH ROW EXECUTE FUNCTION append_only();
 CREATE TRIGGER daily_close_whole BEFORE TRUNCATE ON daily_close FOR EACH STATEMENT EXECUTE FUNCTION append_only();
+CREATE UNIQUE INDEX daily_close_chain ON daily_close (previous);   -- a chain, no tree
+CREATE FUNCTION close_hash(day date, content jsonb, closed_by uuid, closed_at timestamptz, previous bytea)
+RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
+  SELECT sha256(previous || convert_to(jsonb_build_array(day - date '2000-01-01', content, closed_by,
+    (extract(epoch FROM closed_at) * 1000000)::bigint)::text, 'UTF8')) $$;
+-- Nothing is posted into a day that has been closed. Whoever began before its end and posts after its close tries again.
+CREATE FUNCTION ledger_tx_in_open_day() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE last date := (SELECT max(day) FROM daily_close);
+BEGIN
+  IF NEW.effective_at < (last + 1)::timestamp AT TIME ZONE 'UTC' THEN
+    RAISE EXCEPTION 'the day % is closed', last USING ERRCODE = 'LG007';
+  END IF;
+  RETURN NEW; END$$;
+CREATE TRIGGER ledger_tx_open_day BEFORE INSERT ON ledger_tx FOR EACH ROW EXECUTE FUNCTION ledger_tx_in_open_day();
 CREATE INDEX ledger_tx_effective ON ledger_tx (effective_at, id);
 
 -- ---- the chart of accounts: the platform's own bank (payouts of Stripe's to us) and capital (top-ups of ours to Stripe)

@@ -1,3 +1,5 @@
+DROP TRIGGER ledger_tx_open_day ON ledger_tx;
+DROP FUNCTION ledger_tx_in_open_day, close_hash;
 DROP INDEX ledger_tx_effective, ledger_account_receivable;
 DROP TABLE daily_close, audit_log, passkey_challenge, operator_passkey, bank_payout, money_decision, fraud_warning, dispute, refund,
   auto_top_up, saved_card, account_hold, account_spend, stripe_cursor, money_switch, stripe_op_log;
@@ -38,9 +40,9 @@ ALTER TABLE currency DROP COLUMN minimum_payout;
 ALTER TABLE funding DROP COLUMN cause, DROP COLUMN processing_at, DROP COLUMN charge_id, DROP COLUMN paid_with,
   DROP COLUMN refunded, DROP COLUMN disputed;
 ALTER TABLE account DROP COLUMN max_per_day;
-DROP INDEX stripe_balance_txn_created, stripe_balance_txn_open;
+DROP INDEX stripe_balance_txn_created, stripe_balance_txn_open, stripe_balance_txn_new;
 DELETE FROM stripe_balance_txn WHERE ledger_key IS NULL;
-ALTER TABLE stripe_balance_txn DROP COLUMN suspense_key, DROP COLUMN description, DROP COLUMN category, DROP COLUMN seen_at,
+ALTER TABLE stripe_balance_txn DROP COLUMN suspense_key, DROP COLUMN description, DROP COLUMN category, DROP COLUMN seen_at, DROP COLUMN closed_day,
   ALTER COLUMN ledger_key SET NOT NULL;
 ALTER TABLE stripe_event DROP COLUMN account, DROP COLUMN source, DROP COLUMN tries, DROP COLUMN failure, DROP COLUMN due_at;
 ALTER TABLE stripe_op DROP COLUMN moved_by, DROP CONSTRAINT stripe_op_kind_check;

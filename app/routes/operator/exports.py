@@ -1,0 +1,74 @@
+"""Exports as CSV: the journal, the trial balance, a payout run, the lines of Stripe's balance.
+
+No text in them can become a formula of a spreadsheet (market/csv_cells.py says how, and how to undo it).
+"""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from litestar.handlers import HTTPRouteHandler
+
+from app.answers import Answer
+from app.auth import OPERATOR
+from app.csv_out import CsvStream, csv_answer
+from app.edge import Call, endpoint
+from app.routes.operator.books import TrialQuery
+from market import exports, ids, journal, payouts
+from market.matching import State
+
+EXPORTS = "/v1/operator/exports"
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class JournalQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What was posted from the one moment on and before the other; left out: everything."""
+
+    begins: Moment | None = msgspec.field(name="from", default=None)
+    ends: Moment | None = msgspec.field(name="to", default=None)
+
+
+class StateQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """In one state, or all."""
+
+    state: State | None = None
+
+
+@endpoint("GET", f"{EXPORTS}/journal", by=OPERATOR, uses="own", produces="text/csv", audited=True)
+async def export_journal(call: Call, query: JournalQuery) -> Answer:
+    """The journal: every line of every transaction, by time.
+
+    Amounts are minor units, in `debit` or in `credit`. From the whole of it every balance can be made again:
+    `sensorium books rebuild`.
+    """
+    batches = exports.journal_batches(call.services.database, query.begins, query.ends)
+    return CsvStream("journal.csv", journal.COLUMNS, batches)
+
+
+@endpoint("GET", f"{EXPORTS}/trial-balance", by=OPERATOR, produces="text/csv", audited=True)
+async def export_trial_balance(call: Call, query: TrialQuery) -> Answer:
+    """The trial balance, one row a kind of account and currency, in minor units."""
+    rows = await exports.trial_rows(call.connection, query.at)
+    return csv_answer("trial-balance.csv", exports.TRIAL_COLUMNS, rows)
+
+
+@endpoint("GET", f"{EXPORTS}/payout-runs/{{run_id}}", by=OPERATOR, uses="own", produces="text/csv", audited=True)
+async def export_payout_run(call: Call, run_id: str) -> Answer:
+    """The lines of a payout run, with names and addresses of those who are paid: it is kept who took them."""
+    run = ids.read("payout_run", run_id)
+    async with call.services.database.read() as connection:
+        await payouts.terms_of(connection, run)  # is there such a run?
+    return CsvStream(f"{run_id}.csv", exports.RUN_COLUMNS, exports.run_batches(call.services.database, run))
+
+
+@endpoint("GET", f"{EXPORTS}/balance-lines", by=OPERATOR, uses="own", produces="text/csv", audited=True)
+async def export_balance_lines(call: Call, query: StateQuery) -> Answer:
+    """Lines of Stripe's balance, newest first, and what stands for each."""
+    batches = exports.line_batches(call.services.database, query.state)
+    return CsvStream("balance-lines.csv", exports.LINE_COLUMNS, batches)
+
+
+ROUTES: list[HTTPRouteHandler] = [
+    export_journal, export_trial_balance, export_payout_run, export_balance_lines,
+]  # fmt: skip
