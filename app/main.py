@@ -15,6 +15,7 @@ from app.config import Config
 from app.problems import handle
 from app.routes import (
     accounts,
+    cards,
     claims,
     datasets,
     events,
@@ -26,6 +27,8 @@ from app.routes import (
     operator_sessions,
     payout_account,
     people,
+    refunds,
+    statements,
     stripe_webhooks,
     submissions,
     tasks,
@@ -36,6 +39,8 @@ from app.services import open_services
 ALWAYS = (
     accounts,
     funding,
+    refunds,
+    cards,
     tasks,
     submissions,
     observations,
@@ -44,6 +49,7 @@ ALWAYS = (
     people,
     claims,
     payout_account,
+    statements,
     operator,
     operator_sessions,
     stripe_webhooks,

@@ -7,8 +7,8 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import events, ids, keys, ledger
-from market.errors import NotFound
+from market import events, ids, keys, ledger, spending
+from market.errors import Forbidden, NotFound
 from market.money import Currency, Money
 
 Email = Annotated[
@@ -35,7 +35,7 @@ class Balance(msgspec.Struct, frozen=True):
 
 
 class Account(msgspec.Struct, frozen=True):
-    """An account as its owner sees it, with the caps of the key that asks."""
+    """An account as its owner sees it: `limits` are its own, `caps` those of the key that asks."""
 
     id: str
     name: str
@@ -44,6 +44,13 @@ class Account(msgspec.Struct, frozen=True):
     created_at: datetime
     balance: Balance
     caps: keys.Caps
+    limits: spending.Limits
+
+
+class AccountChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What an account's owner may change. `max_per_day`: what all keys together may hold in a UTC day; null: no cap."""
+
+    max_per_day: keys.Cap | None
 
 
 class JournalLine(msgspec.Struct, frozen=True):
@@ -86,8 +93,23 @@ async def get(conn: asyncpg.Connection, actor: keys.Actor) -> Account:
     return Account(
         ids.show("account", row["id"]), row["name"], row["email"], row["currency"], row["created_at"],
         Balance(Money(available, row["currency"]), Money(row["escrow"] + frozen, row["currency"])),
-        await keys.caps(conn, actor),
+        await keys.caps(conn, actor), await spending.limits_of(conn, actor.owner),
     )  # fmt: skip
+
+
+async def change(conn: asyncpg.Connection, actor: keys.Actor, change: AccountChange) -> None:
+    """Set the account's cap. A key with caps of its own, or made by such a one, only lowers it. Raises Forbidden."""
+    old = await conn.fetchval("SELECT max_per_day FROM account WHERE id = $1 FOR NO KEY UPDATE", actor.owner)
+    new = change.max_per_day
+    capped = actor.max_per_task is not None or bool(actor.purses)
+    if capped and old is not None and (new is None or new > old):
+        raise Forbidden(f"A key with caps of its own may only lower that of the account, which is {old}.")
+    if new != old:
+        await conn.execute("UPDATE account SET max_per_day = $2 WHERE id = $1", actor.owner, new)
+        await events.append(
+            conn, "account.changed", ("account", actor.owner), actor.name, account=actor.owner,
+            data={"max_per_day": new},
+        )  # fmt: skip
 
 
 async def journal(

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import clock, events, ids
+from market import clock, events, ids, spending
 from market.errors import Forbidden, NotFound, OverCap, Unauthenticated
 from market.money import LARGEST
 
@@ -262,14 +262,16 @@ async def _reach(conn: asyncpg.Connection, actor: Actor, key: str) -> asyncpg.Re
 
 
 async def spend(conn: asyncpg.Connection, actor: Actor, amount: int, *, one_task: int) -> None:
-    """Count `amount` against the key's day, in the transaction that holds the money. Raises OverCap, and then only a
-    rollback takes back what was counted.
+    """Count `amount` against the day of the account and of the key, in the transaction that holds the money. Raises
+    OverCap, and AccountHeld while an operator holds the account; then only a rollback takes back what was counted.
 
     one_task: what the task as a whole may now cost at most, for the cap on a single task. Days are locked after tasks
-    and before ledger accounts, a maker's before that of a key it made.
+    and before ledger accounts: the account's, then the keys', a maker's before that of a key it made.
     """
     if actor.max_per_task is not None and one_task > actor.max_per_task:
         raise OverCap(f"This key may hold at most {actor.max_per_task} for one task; this one needs {one_task}.")
+    if amount:
+        await spending.count(conn, actor.owner, amount)
     if not actor.purses:
         return
     kept = await conn.fetch(

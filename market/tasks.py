@@ -1,7 +1,7 @@
 """Tasks: posting with the money held, listing, changing, ending.
 
-Every transition takes the task's row first, then what the key has spent today, then claims and submissions, then the
-ledger; see ledger.py.
+Every transition takes the task's row first, then what the account and the key have spent today, then claims and
+submissions, then the ledger; see ledger.py.
 """
 
 from datetime import datetime
@@ -99,7 +99,7 @@ def check(draft: TaskDraft, currency: str) -> None:
 
 
 async def post(conn: asyncpg.Connection, actor: keys.Actor, draft: TaskDraft, *, fee_bps: int) -> Task:
-    """Post a task and hold its worst case. Raises Invalid, OverCap, InsufficientFunds."""
+    """Post a task and hold its worst case. Raises Invalid, OverCap, AccountHeld, InsufficientFunds."""
     check(draft, actor.currency)
     fee = money.fee(draft.reward.amount, fee_bps)
     worst = (draft.reward.amount + fee) * draft.quantity

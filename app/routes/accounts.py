@@ -4,6 +4,7 @@ import msgspec
 from litestar.handlers import HTTPRouteHandler
 
 from app.auth import AGENT, EVERYONE
+from app.db import EVENTS, wake
 from app.edge import Call, endpoint
 from app.paging import Page, Window, page, read_number, read_uuid
 from market import accounts, ids, keys
@@ -36,7 +37,19 @@ async def open_account(call: Call, data: accounts.AccountDraft) -> OpenedAccount
 
 @endpoint("GET", "/v1/account", by=AGENT)
 async def get_account(call: Call) -> accounts.Account:
-    """The account: balance, and the caps of the key that asks."""
+    """The account: balance, its cap for a day and what counts against it, and the caps of the key that asks."""
+    return await accounts.get(call.connection, call.actor)
+
+
+@endpoint("PATCH", "/v1/account", by=AGENT, scope="keys:write")
+async def change_account(call: Call, data: accounts.AccountChange) -> accounts.Account:
+    """Set a cap for the account.
+
+    `max_per_day` is what all its keys together may hold in a day (UTC), in minor units; null takes the cap away. A key
+    that has caps of its own may only lower it.
+    """
+    await accounts.change(call.connection, call.actor, data)
+    wake(EVENTS)
     return await accounts.get(call.connection, call.actor)
 
 
@@ -100,6 +113,7 @@ async def rotate_key(call: Call, key_id: str) -> MadeKey:
 ROUTES: list[HTTPRouteHandler] = [
     open_account,
     get_account,
+    change_account,
     list_ledger,
     make_key,
     list_keys,

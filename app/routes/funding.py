@@ -11,25 +11,33 @@ from app.answers import Answer, html_answer, redirect
 from app.auth import AGENT, EVERYONE
 from app.edge import Call, endpoint
 from app.money.outgoing import queue_op
+from app.pages.render import show
 from app.paging import Page, Window, page, read_uuid
 from app.problems import page as html_page
-from market import funding, ids
+from app.problems import wants_page
+from market import funding, ids, receipts
 from market.errors import NotFound
 from market.funding import FundingDraft
 from market.money import Money
 
+SELLER = "Sensorium"
 LOOKS = 40
 PAUSE_S = 0.1
 
 
 class FundingView(msgspec.Struct, frozen=True):
-    """pending | succeeded | failed | expired. The balance moves when the status is `succeeded`, not before."""
+    """pending | processing | succeeded | failed | expired. The balance moves when the status is `succeeded`, not
+    before; processing: somebody has paid, and their bank takes days. `cause`: asked, or auto for an automatic top-up.
+    `refunded` has gone back to where it came from, or is on its way there."""
 
     id: str
     status: str
     amount: Money
+    cause: str
     checkout_url: str | None
     failure: str | None
+    paid_with: str
+    refunded: Money
     created_at: datetime
     settled_at: datetime | None
 
@@ -41,19 +49,26 @@ def _view(call: Call, found: funding.Funding) -> FundingView:
         found.id,
         found.status,
         found.amount,
+        found.cause,
         f"{call.services.config.public_url}/checkout/{number}" if payable else None,
         found.failure,
+        found.paid_with,
+        found.refunded,
         found.created_at,
         found.settled_at,
     )
 
 
-@endpoint("POST", "/v1/funding", by=AGENT, scope="funding:write", once=True, status=201)
+@endpoint(
+    "POST", "/v1/funding", by=AGENT, scope="funding:write", once=True, status=201, problems=("stopped",),
+    example={"amount": {"amount": 5_000, "currency": "usd"}},
+)  # fmt: skip
 async def fund_account(call: Call, data: FundingDraft) -> FundingView:
     """Add funds.
 
-    With `payment_method`, a saved or test card, that card is charged. Without, open `checkout_url` and pay there. In
-    both cases the balance moves when Stripe says that the money has arrived: see the event `funding.succeeded`.
+    With `payment_method`, a saved or test card, that card is charged. Without, open `checkout_url` and pay there, by
+    one of `methods`. In both cases the balance moves when Stripe says that the money has arrived: see the event
+    `funding.succeeded`. A card that somebody has paid with there is kept: see GET /v1/cards.
     """
     begun, op = await funding.begin(call.connection, call.actor, data)
     await queue_op(call.connection, op)
@@ -72,6 +87,34 @@ async def list_funding(call: Call, query: Window) -> Page[FundingView]:
 async def get_funding(call: Call, funding_id: str) -> FundingView:
     """One funding: whether it has arrived, and why not."""
     return _view(call, await funding.get(call.connection, ids.read("funding", funding_id), call.actor.owner))
+
+
+class Seller(msgspec.Struct, frozen=True):
+    """Who has sold it."""
+
+    name: str
+    url: str
+
+
+class ReceiptView(receipts.Receipt, frozen=True, kw_only=True):
+    """A receipt, with whom it is from."""
+
+    seller: Seller
+
+
+@endpoint("GET", "/v1/funding/{funding_id}/receipt", by=AGENT, scope="funding:write", problems=("wrong-state",))
+async def get_receipt(call: Call, funding_id: str) -> ReceiptView | Answer:
+    """The receipt of a funding that has succeeded.
+
+    With what has gone back since. A browser, or whoever asks for text/html, gets a page to print.
+    """
+    found = await receipts.get(call.connection, ids.read("funding", funding_id), call.actor.owner)
+    view = ReceiptView(**msgspec.structs.asdict(found), seller=Seller(SELLER, call.services.config.public_url))
+    call.headers["vary"] = "accept"
+    if wants_page(call.request.headers):
+        call.headers["vary"] = "accept, accept-encoding, cookie"
+        return await show(call, call.connection, "receipt.html", receipt=view)
+    return view
 
 
 # ---- where somebody pays: whoever has the address may
@@ -111,8 +154,13 @@ def _told(status: str, more: str = "") -> Answer:
     if status == "pending":
         body = f"<p>The payment has not arrived yet. This page looks again by itself.</p>{more}"
         return html_answer(html_page("Waiting for the payment", body), headers={"refresh": "3"})
+    if status == "processing":
+        body = "<p>The bank takes some days. The balance moves when the money has arrived. You can close this page.</p>"
+        return html_answer(html_page("The payment is under way", body))
     titles = {"succeeded": "Paid", "failed": "The payment failed", "expired": "This page has expired"}
     return html_answer(html_page(titles[status], "<p>You can close this page.</p>"))
 
 
-ROUTES: list[HTTPRouteHandler] = [fund_account, list_funding, get_funding, open_checkout, close_checkout]
+ROUTES: list[HTTPRouteHandler] = [
+    fund_account, list_funding, get_funding, get_receipt, open_checkout, close_checkout
+]  # fmt: skip

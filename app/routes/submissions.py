@@ -41,7 +41,7 @@ async def get_submission(call: Call, submission_id: str) -> submissions.Submissi
 
 @endpoint(
     "POST", "/v1/submissions/{submission_id}/accept", by=AGENT, scope="tasks:write", once=True,
-    problems=("wrong-state", "insufficient-funds", "over-cap"),
+    problems=("wrong-state", "insufficient-funds", "over-cap", "account-held"),
     example={"bonus": {"amount": 50, "currency": "usd"}, "rating": 5},
 )  # fmt: skip
 async def accept_submission(call: Call, submission_id: str, data: Accepting) -> submissions.Submission:

@@ -68,7 +68,7 @@ EXAMPLE = {
 
 @endpoint(
     "POST", "/v1/tasks", by=AGENT, scope="tasks:write", once=True, status=201,
-    problems=("insufficient-funds", "over-cap"), example=EXAMPLE,
+    problems=("insufficient-funds", "over-cap", "account-held"), example=EXAMPLE,
 )  # fmt: skip
 async def post_task(call: Call, data: TaskDraft) -> tasks.Task:
     """Post a task.
@@ -132,7 +132,7 @@ async def get_task(call: Call, task_id: str) -> tasks.Task:
 
 @endpoint(
     "PATCH", "/v1/tasks/{task_id}", by=AGENT, scope="tasks:write",
-    problems=("insufficient-funds", "over-cap", "task-not-open", "conflict"),
+    problems=("insufficient-funds", "over-cap", "account-held", "task-not-open", "conflict"),
     example={"reward": {"amount": 400, "currency": "usd"}, "add_quantity": 2},
 )  # fmt: skip
 async def change_task(call: Call, task_id: str, data: TaskChange) -> tasks.Task:

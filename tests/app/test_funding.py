@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from uuid import UUID
 
 import httpx
 
+from app.reconciliation import reconcile
 from app.sandbox.stripe.delivery import sign
+from market import ids
 from tests.app.conftest import Caller, agent, is_problem, ok
 from tests.app.stripe_sandbox import SECRET, Desk, desk, world
 
@@ -199,3 +202,138 @@ async def test_only_the_owner_sees_a_funding_and_only_fitting_money_is_taken(des
         is_problem(await cy.post("/v1/funding", bad), 422, "validation")
     no_page = await desk.world.client.get(f"/checkout/{asked['id'][5:]}")
     assert no_page.status_code == 404
+
+
+# ---- banks that take days
+
+
+async def paid_by_bank(desk: Desk, caller: Caller, account: str = "pm_usBankAccount_success") -> tuple[str, str]:
+    """A checkout that was paid from a bank account: the funding, and Stripe's PaymentIntent."""
+    asked = ok(await caller.post("/v1/funding", {"amount": TEN, "methods": ["us_bank_account", "card"]}), 201)
+    await desk.rest()
+    page = (await desk.world.client.get(asked["checkout_url"])).headers["location"]
+    assert (await desk.press(page, action="pay", card=account)).status_code == 303
+    await desk.rest(deliver=False)
+    return asked["id"], await intent_of(desk, asked["id"])
+
+
+async def intent_of(desk: Desk, funding: str) -> str:
+    number = str(ids.read("funding", funding))
+    async with desk.world.services.database.read() as connection:
+        customer = await connection.fetchval(
+            "SELECT c.stripe_id FROM customer c JOIN funding f USING (account_id) WHERE f.id = $1", UUID(number)
+        )
+    found = await desk.sandbox.gateway().find_intent(customer, {"funding": number})
+    assert found is not None
+    return found.id
+
+
+async def test_a_bank_takes_days_and_the_balance_moves_when_it_has_paid(desk: Desk, cy: Caller) -> None:
+    funding, intent = await paid_by_bank(desk, cy)
+    await desk.rest()
+    waiting = ok(await cy.get(f"/v1/funding/{funding}"))
+    assert (waiting["status"], waiting["checkout_url"], await available(cy)) == ("processing", None, 0)
+    assert "under way" in (await desk.world.client.get(f"/checkout/{funding[5:]}/done")).text
+    await desk.control(f"/payment_intents/{intent}/settle", succeed=True)
+    await desk.rest()
+    ended = ok(await cy.get(f"/v1/funding/{funding}"))
+    assert (ended["status"], await available(cy)) == ("succeeded", 1_000)
+    assert "6789" in ended["paid_with"]
+    told = [one["type"] for one in ok(await cy.get("/v1/events"))["items"]]
+    assert [one for one in told if one.startswith("funding.")] == [
+        "funding.asked", "funding.processing", "funding.succeeded",
+    ]  # fmt: skip
+    await desk.agrees()
+
+
+async def test_a_bank_that_refuses_after_days_ends_the_funding_in_whatever_order_the_news_come(
+    desk: Desk, cy: Caller
+) -> None:
+    funding, intent = await paid_by_bank(desk, cy)
+    await desk.control(f"/payment_intents/{intent}/settle", succeed=False)
+    await desk.rest(deliver=False)
+    for webhook in [*reversed(desk.receiver.received), *desk.receiver.received]:
+        assert (await desk.bring(webhook)).status_code == 200
+    desk.brought = len(desk.receiver.received)
+    await desk.rest()
+    ended = ok(await cy.get(f"/v1/funding/{funding}"))
+    assert ended["status"] == "failed" and ended["failure"]
+    assert await available(cy) == 0
+    await desk.agrees()
+
+
+async def test_methods_are_for_pages_and_for_their_currencies(desk: Desk, cy: Caller) -> None:
+    for bad, pointer in (
+        ({"amount": TEN, "methods": ["sepa_debit"]}, "/methods/0"),
+        ({"amount": TEN, "methods": ["paypal"]}, "/methods/0"),
+        ({"amount": TEN, "methods": []}, "/methods"),
+        ({**BY_CARD, "methods": ["card"]}, "/methods"),
+    ):
+        told = is_problem(await cy.post("/v1/funding", bad), 422, "validation")
+        assert told["errors"][0]["pointer"] == pointer
+
+
+# ---- what does not fit
+
+
+async def unexplained(desk: Desk) -> list[str]:
+    """Why events could not be acted on."""
+    async with desk.world.services.database.read() as connection:
+        rows = await connection.fetch("SELECT failure FROM stripe_event WHERE handled_at IS NULL")
+    return [row["failure"] for row in rows]
+
+
+async def test_a_second_payment_of_the_same_funding_is_not_credited_and_not_lost(desk: Desk, cy: Caller) -> None:
+    funding = await desk.fund(cy, 1_000)
+    gateway, number = desk.sandbox.gateway(), str(ids.read("funding", funding))
+    async with desk.world.services.database.read() as connection:
+        customer = await connection.fetchval("SELECT stripe_id FROM customer")
+    again = await gateway.charge(
+        "again", amount=1_000, currency="usd", customer=customer, method="pm_card_visa", metadata={"funding": number}
+    )
+    await desk.rest()
+    assert await available(cy) == 1_000
+    told = await unexplained(desk)
+    assert told and all(again.id in why and "Mismatch" in why for why in told)
+    found = await reconcile(desk.world.services.database, gateway)
+    assert again.txn is not None and (found.agrees, found.unmatched) == (False, [again.txn.id])
+
+
+async def test_another_amount_than_was_asked_for_is_not_credited(desk: Desk, cy: Caller) -> None:
+    asked = ok(await cy.post("/v1/funding", {"amount": TEN}), 201)
+    await desk.rest()
+    async with desk.world.services.database.read() as connection:
+        customer = await connection.fetchval("SELECT stripe_id FROM customer")
+    short = await desk.sandbox.gateway().charge(
+        "short", amount=900, currency="usd", customer=customer, method="pm_card_visa",
+        metadata={"funding": str(ids.read("funding", asked["id"]))},
+    )  # fmt: skip
+    await desk.rest()
+    assert (ok(await cy.get(f"/v1/funding/{asked['id']}"))["status"], await available(cy)) == ("pending", 0)
+    told = await unexplained(desk)
+    assert told and all(short.id in why and "brings 900 usd for 1000" in why for why in told)
+
+
+# ---- receipts
+
+
+async def test_a_receipt_says_what_was_paid_with_what_and_what_went_back(desk: Desk, cy: Caller) -> None:
+    asked = ok(await cy.post("/v1/funding", {"amount": TEN}), 201)
+    is_problem(await cy.get(f"/v1/funding/{asked['id']}/receipt"), 409, "wrong-state")
+    await desk.rest()
+    funding = await desk.fund(cy, 2_000)
+    ok(await cy.post("/v1/refunds", {"amount": {"amount": 500, "currency": "usd"}}), 201)
+    await desk.rest()
+    receipt = ok(await cy.get(f"/v1/funding/{funding}/receipt"))
+    assert receipt["amount"] == {"amount": 2_000, "currency": "usd"}
+    assert (receipt["paid_with"], receipt["seller"]["name"], receipt["buyer"]["name"]) == (
+        "visa 4242", "Sensorium", "Cy",
+    )  # fmt: skip
+    assert [(one["amount"]["amount"], one["status"]) for one in receipt["refunds"]] == [(500, "succeeded")]
+    assert receipt["refunded"]["amount"] == 500 and "fee" not in receipt
+    page = await cy.get(f"/v1/funding/{funding}/receipt", headers={"accept": "text/html"})
+    assert page.headers["content-type"].startswith("text/html")
+    for text in (receipt["number"], "$20.00", "visa 4242", "$5.00", "Cy"):
+        assert text in page.text
+    eve = await agent(desk.world, "Eve")
+    is_problem(await eve.get(f"/v1/funding/{funding}/receipt"), 404, "not-found")

@@ -99,6 +99,11 @@ class MoneyIn(Calls):
         params = {"customer": customer, "type": "card"}
         return [objects.card(one) async for one in self._all(self._client.v1.payment_methods.list_async, params)]
 
+    async def retrieve_card(self, card_id: str) -> tuple[str, Card | None]:
+        """(the customer that it is attached to or '', the card or None for another kind of payment method)."""
+        found = await self._ask(self._client.v1.payment_methods.retrieve_async, {}, None, card_id)
+        return str(found.get("customer") or ""), objects.card(found) if found["type"] == "card" else None
+
     async def detach_card(self, card_id: str) -> None:
         """Take a card from its customer; it can never be charged again. Raises Definite when it is not attached."""
         await self._ask(self._client.v1.payment_methods.detach_async, {}, None, card_id)

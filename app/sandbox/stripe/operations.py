@@ -106,6 +106,10 @@ def merge_metadata(old: dict[str, str], given: Any) -> dict[str, str]:
     return merged
 
 
+# What may be expanded although an object that has none of it leaves it out.
+LEFT_OUT = {("refund", "failure_balance_transaction")}
+
+
 def expand(state: State, thing: Object, paths: list[str]) -> Object:
     """Replace ids by their objects, as `expand[]=latest_charge.balance_transaction` asks."""
     for path in paths:
@@ -119,7 +123,7 @@ def _expand(state: State, thing: Object, steps: list[str]) -> bool:
     if step == "data" and thing.get("object") == "list":
         return all(_expand(state, one, rest) for one in thing["data"]) if rest else False
     if step not in thing:
-        return False
+        return (thing.get("object"), step) in LEFT_OUT
     if thing[step] is None:
         return True
     if isinstance(thing[step], str):
