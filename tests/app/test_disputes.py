@@ -325,27 +325,24 @@ async def test_a_warning_becomes_a_chargeback_without_freezing_twice(desk: Desk,
 
 @pytest.mark.parametrize("first", ["refund", "dispute"])
 async def test_a_chargeback_while_a_refund_is_under_way_freezes_what_it_gives_back(
-    desk: Desk, buyer: Caller, olu: Caller, first: str
+    desk: Desk, cy: Caller, olu: Caller, first: str
 ) -> None:
     """The refund fails at Stripe with the chargeback; whichever is heard of first, the same is frozen."""
     await desk.control("/balance", pending_s=86_400)
-    await desk.fund(buyer, 8_000)
-    ok(await buyer.post("/v1/refunds", {"amount": {"amount": 8_000, "currency": "usd"}}), 201)
+    await desk.fund(cy, 8_000)
+    ok(await cy.post("/v1/refunds", {"amount": {"amount": 8_000, "currency": "usd"}}), 201)
     await desk.rest()
-    assert await balance(buyer) == 10_000
-    await post_task(buyer, reward={"amount": 9_091, "currency": "usd"})
-    assert await balance(buyer) == 0
-    await desk.control(f"/charges/{await charge_of(desk)}/dispute")
+    assert (await balance(cy), await row(desk, "SELECT status FROM refund")) == (0, "pending")
+    await desk.control(f"/charges/{await charge_of(desk)}/dispute", amount=8_000)
     await desk.rest(deliver=False)
-    kinds = sorted(
-        desk.receiver.received[desk.brought :], key=lambda each: b'"object": "' + first.encode() not in each[0]
-    )
-    for webhook in kinds:
+    named = f'"object": "{first}"'.encode()
+    for webhook in sorted(desk.receiver.received[desk.brought :], key=lambda each: named not in each[0]):
         assert (await desk.bring(webhook)).status_code == 200
         await desk.world.jobs()
     await desk.rest()
+    assert await row(desk, "SELECT status FROM refund") == "failed"
     [dispute] = ok(await olu.get(DISPUTES))["items"]
-    assert ((await money(olu, dispute))["frozen"], await held(desk), await balance(buyer)) == (8_000, 8_000, 0)
+    assert ((await money(olu, dispute))["frozen"], await held(desk), await balance(cy)) == (8_000, 8_000, 0)
     await desk.agrees()
 
 
