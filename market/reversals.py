@@ -46,7 +46,13 @@ async def apply(conn: asyncpg.Connection, transfer_id: str, reversals: Sequence[
     new = await _new(conn, row, reversals)
     if not new:
         return None
-    person, currency = row["person_id"], row["currency"]
+    person, currency, amount = row["person_id"], row["currency"], sum(each.amount for each in new)
+    in_all = await conn.fetchval(
+        "UPDATE payout SET reversed = reversed + $2 WHERE id = $1 AND status = 'paid' RETURNING reversed",
+        row["id"], amount,
+    )  # fmt: skip
+    if in_all == row["amount"]:
+        await conn.execute("UPDATE earning SET payout_id = NULL WHERE payout_id = $1", row["id"])
     counters = await stripe_balance.counters(conn, [each.line for each in new])
     await ledger.lock(conn, {(ledger.person(person, part), currency) for part in ("payable", "receivable")})
     for each in new:
@@ -59,13 +65,6 @@ async def apply(conn: asyncpg.Connection, transfer_id: str, reversals: Sequence[
         )  # fmt: skip
         await stripe_balance.mirror(conn, each.line, key)
         await earnings.net(conn, person, currency, each.id, ACTOR)
-    amount = sum(each.amount for each in new)
-    in_all = await conn.fetchval(
-        "UPDATE payout SET reversed = reversed + $2 WHERE id = $1 AND status = 'paid' RETURNING reversed",
-        row["id"], amount,
-    )  # fmt: skip
-    if in_all == row["amount"]:
-        await conn.execute("UPDATE earning SET payout_id = NULL WHERE payout_id = $1", row["id"])
     await events.append(
         conn, "payout.reversed", ("payout", row["id"]), ACTOR, person=person,
         data={"amount": amount, "in_all": in_all, "currency": currency},

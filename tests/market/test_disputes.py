@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import random
 from datetime import UTC, datetime
@@ -431,3 +432,37 @@ async def test_shuffled_doubled_and_lost_it_ends_as_in_order(desk: Desk, seed: i
     heard = [state for state in states[:-1] for _ in range(dice.randrange(3))] + [states[-1]] * dice.randrange(1, 3)
     dice.shuffle(heard)
     assert await lived(desk, paid, spent, heard) == in_order
+
+
+async def test_heard_from_many_sides_at_once_it_is_written_once(pool: asyncpg.Pool) -> None:
+    """Six workers with answers of different age, and an operator who freezes, all at the same moment."""
+    async with pool.acquire() as conn, conn.transaction():
+        ada = await Cast(conn).agent("ada", funds=0)
+        desk = Desk(conn, ada.owner, UUID(int=0))
+        await desk.paid(5_000)
+        await desk.spent(4_000)
+        taken = line(-3_000, FEE)
+        dispute = (await disputes.apply(conn, chargeback("warning_needs_response"))).dispute
+    states = [chargeback("needs_response"), chargeback("needs_response", taken), chargeback("under_review", taken)]
+
+    async def hear(found: Reported) -> None:
+        async with pool.acquire() as conn, conn.transaction():
+            await disputes.apply(conn, found)
+
+    async def warn(stripe_id: str) -> None:
+        async with pool.acquire() as conn, conn.transaction():
+            await fraud_warnings.report(conn, Warned(stripe_id, "ch_1", "misc", True))
+
+    async def freeze() -> None:
+        async with pool.acquire() as conn, conn.transaction():
+            await disputes.freeze_more(conn, dispute, "operator:olu")
+
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(hear(state) for state in states * 2), freeze(), warn("issfr_1"), warn("issfr_2"))
+    async with pool.acquire() as conn:
+        desk = Desk(conn, ada.owner, UUID(int=0))
+        assert await desk.row() == {
+            "status": "under_review", "withdrawn": 3_000, "fees": FEE, "frozen": 1_000, "covered": 0, "written_off": 0,
+        }  # fmt: skip
+        assert {row["status"] for row in await conn.fetch("SELECT status FROM fraud_warning")} == {"disputed"}
+        await desk.sound()
