@@ -74,11 +74,11 @@ async def show(call: Call, connection: Connection, template: str, *, status: int
         names = {ids.show("operator", row["id"]): row["name"] for row in rows}
         names |= {f"operator:{row['id']}": row["name"] for row in rows}
         stopped = [each for each in await switches.listed(connection) if each.stopped]
-    who = names.get(call.actor.name, "") if names else ""
+    sitting = names.get(call.actor.name, "") if names else ""
     done = phrases.DONE.get(call.request.query_params.get("done", ""), "")
     here = _section(call.request.url.path)
     return await render.show(
-        call, connection, f"operator/{template}", status=status, sections=SECTIONS, here=here, who=who,
+        call, connection, f"operator/{template}", status=status, sections=SECTIONS, here=here, sitting=sitting,
         names=names, stopped=stopped, once=secrets.token_hex(16), done=done, **shown,
     )  # fmt: skip
 
@@ -124,7 +124,7 @@ def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
         return Response(b"", status_code=303, headers={**headers, "location": f"{SIGN_IN}?next={quote(back)}"})
     text = render.render(
         "operator/proof.html" if problem.slug == "proof-required" else "operator/problem.html",
-        now=None, signed_in=True, sandbox=config.sandbox, sections=SECTIONS, here=_section(back), who="", names={},
+        now=None, signed_in=True, sandbox=config.sandbox, sections=SECTIONS, here=_section(back), sitting="", names={},
         stopped=[], once="", done="", problem=problem, kind=PROBLEMS[problem.slug], back=back, identity=identity,
         action=request.url.path, form=request.scope["state"].get("form", {}),
     )  # fmt: skip

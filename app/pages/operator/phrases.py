@@ -93,7 +93,7 @@ _AMOUNT = re.compile(r"(\d{1,12})(?:\.(\d{1,2}))?")
 
 def said(name: str | None) -> str:
     """A state or a reason in words."""
-    return "" if name is None else SAYS.get(name) or words.spoken(name)
+    return "" if name is None else SAYS.get(name) or words.spoken(name.replace(".", " "))
 
 
 def tone(name: str) -> str:

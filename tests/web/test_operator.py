@@ -1,0 +1,238 @@
+"""Olu and Pia settle a day at the console, in a real Chromium, with the keyboard alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Playwright
+
+from app.supervisor import System
+from tests.web import operator_cast
+from tests.web.conftest import find_chromium, wait_for
+from tests.web.operator_cast import Console, control, later, make_operator, two_who_can_be_paid
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture
+def new_console(playwright: Playwright, system: System) -> Iterator[Callable[..., Console]]:
+    """Desks with nothing on them, each a browser of its own. Passkeys need a name, so they go by localhost."""
+    browsers: list[Browser] = []
+
+    def make(**options: str) -> Console:
+        arguments = ["--disable-gpu", "--no-first-run", "--no-sandbox"]
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=arguments)
+        browsers.append(browser)
+        context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)  # type: ignore[arg-type]
+        return Console(context, system.url.replace("127.0.0.1", "localhost"))
+
+    yield make
+    for browser in browsers:
+        browser.close()
+
+
+def sign_in_first(console: Console, key: str) -> None:
+    """With the key, then a passkey is enrolled, and from now on that opens the door."""
+    console.open("/operator")
+    assert "/operator/sign-in?next=" in console.page.url
+    console.write("Key", key)
+    console.press("Sign in with the key")
+    console.press("Me", exactly=True)
+    console.write("Name, such as the machine", "laptop")
+    console.press("Enrol")
+    console.says("The passkey is enrolled.")
+    console.press("Sign out")
+
+
+def sign_in(console: Console) -> None:
+    """With the passkey."""
+    console.open("/operator")
+    console.press("Sign in with a passkey")
+    console.page.wait_for_url("**/operator")
+
+
+def test_a_day_is_settled_by_two_operators_with_keyboards_and_passkeys(
+    system: System, ada: httpx.Client, new_console: Callable[..., Console]
+) -> None:
+    bo, dee, _ = two_who_can_be_paid(system, ada)
+    olu, pia = new_console(), new_console()
+    keys = {name: make_operator(system, name) for name in ("Olu", "Pia")}
+    for console, name in ((olu, "Olu"), (pia, "Pia")):
+        console.give_passkeys()
+        sign_in_first(console, keys[name])
+        console.look(f"o01-signed-out-{name}")
+        sign_in(console)
+        console.look(f"o02-home-{name}")
+    run = make_a_run(olu)
+    four_eyes(system, olu, pia, run)
+    an_ambiguous_transfer(system, olu, run, keys["Olu"])
+    a_dispute(system, pia)
+    close_the_day(system, pia)
+    what_was_done(olu, pia, system)
+    for person in (bo, dee):
+        assert person.client.get("/v1/people/earnings").json()["paid"]["amount"] == 300
+
+
+def make_a_run(olu: Console) -> str:
+    olu.press("Payout runs")
+    olu.press("New run")
+    olu.says("to 2 people")
+    olu.says("No payout account")
+    olu.look("o03-run-preview")
+    olu.press("Make a draft")
+    run = olu.page.url.split("?")[0].rpartition("/")[2]
+    olu.look("o04-run-draft")
+    olu.press("Freeze")
+    olu.press("Hand in for approval")
+    olu.says("Somebody else has to approve it")
+    olu.look("o05-run-submitted")
+    return run
+
+
+def four_eyes(system: System, olu: Console, pia: Console, run: str) -> None:
+    """Olu cannot approve what Olu made; Pia can, and proves once more who sits there."""
+    assert not [each for each in olu.page.locator("button").all_inner_texts() if "pprove" in each]
+    refused = olu.page.request.post(
+        f"{olu.url}/operator/runs/{run}/approve", headers={"sec-fetch-site": "same-origin", "accept": "text/html"},
+        form={"lines_sha256": olu.page.locator(".hash").first.inner_text()},
+    )  # fmt: skip
+    assert refused.status == 403, refused.text()
+    later(system, 301)
+    pia.press("Runs to approve")
+    pia.press("run_…")
+    pia.says("exactly these 2 lines")
+    pia.look("o06-run-to-approve")
+    pia.press("Approve")
+    pia.says("Show once more who you are")
+    pia.look("o07-proof")
+    pia.press("Use a passkey and go on")
+    pia.says("Approved.")
+    pia.look("o08-run-approved")
+
+
+def an_ambiguous_transfer(system: System, olu: Console, run: str, key: str) -> None:
+    """Stripe makes the first transfer and answers 500, and then answers nothing: nobody knows. Olu stops, and looks."""
+    control(system, "/webhooks", {"drop": 1.0})
+    transfers = {"path": "^/v1/transfers"}
+    control(system, "/faults", {"rules": [
+        {"fault": "error_after", "verb": "post", "times": 1, **transfers},
+        {"fault": "error_before", "verb": "get", **transfers},
+    ]})  # fmt: skip
+    olu.open(f"/operator/runs/{run}")
+    olu.press("Execute")
+    olu.says("Show once more who you are")
+    olu.write("Or your key", key)
+    olu.press("Use the key and go on")
+    olu.says("Transfers go out")
+    headers = {"authorization": f"Bearer {key}"}
+    path = f"{system.url}/v1/operator/operations?doubtful=true"
+    wait_for(lambda: len(httpx.get(path, headers=headers).json()["items"]) == 1, 60)
+    olu.press("Overview")
+    olu.press("Switches", exactly=True)
+    olu.write("Why stop them?", "a transfer is in doubt")  # payouts come first
+    olu.press("Stop payouts")
+    olu.says("Payouts are stopped")
+    olu.look("o09-switches")
+    control(system, "/faults", method="DELETE")
+    olu.press("Overview")
+    olu.look("o10-home-in-doubt")
+    olu.press("Operations in doubt")
+    olu.look("o11-in-doubt")
+    olu.press("sop_…")
+    olu.look("o12-operation")
+    olu.press("Look it up at Stripe")
+    olu.says("It has happened at Stripe")
+    olu.look("o13-operation-found")
+    olu.press("pay_…")
+    olu.says("the same: at most one transfer")
+    olu.look("o14-line")
+    olu.press("Switches", exactly=True)
+    olu.write("Why may they go on?", "it was found: paid once")
+    olu.press("Start payouts")
+    control(system, "/webhooks", {})
+    control(system, "/webhooks/replay", {})
+    olu.open(f"/operator/runs/{run}")
+    wait_for(
+        lambda: "Everybody in it was paid" in (olu.open(f"/operator/runs/{run}") or olu.page.inner_text("main")), 60
+    )
+    olu.look("o15-run-done")
+
+
+def a_dispute(system: System, pia: Console) -> None:
+    control(system, f"/charges/{operator_cast.last_charge(system)}/dispute")
+    pia.open("/operator/disputes")
+    wait_for(lambda: "disp_" in (pia.open("/operator/disputes") or pia.page.inner_text("main")))
+    pia.look("o16-disputes")
+    pia.press("disp_…")
+    pia.says("without an answer it is lost")
+    pia.look("o17-dispute")
+    pia.write("Anything else", "Each of these answers was asked for, paid for and delivered.")
+    pia.press("Hand the evidence in")
+    pia.says("It is answered.")
+    wait_for(lambda: "under review" in (pia.page.reload() and pia.page.inner_text("h1")))
+    pia.look("o18-dispute-answered")
+
+
+def close_the_day(system: System, pia: Console) -> None:
+    """Midnight passes, and with it the session; Pia comes back and closes the day."""
+    later(system, 86_400)
+    pia.open("/operator/closes")
+    pia.press("Sign in with a passkey")
+    pia.page.wait_for_url("**/operator/closes")
+    wait_for(lambda: "agree" in (pia.open("/operator/reconciliation") or pia.page.inner_text("main")))
+    pia.look("o19-reconciliation")
+    pia.press("Daily closes")
+    pia.look("o20-closes")
+    pia.press("Close 2")
+    pia.says("Ed25519 signature")
+    pia.look("o21-close")
+
+
+def what_was_done(olu: Console, pia: Console, system: System) -> None:
+    """Every act stands in the audit log, whose chain is whole; and the books are in balance."""
+    pia.press("Audit log")
+    pia.press("Follow the chain")
+    pia.says("The chain is whole")
+    pia.says("Approve payout run")
+    pia.look("o22-audit")
+    pia.press("Trial balance")
+    pia.says("balanced")
+    pia.look("o23-trial-balance")
+    pia.press("platform:fee")
+    pia.look("o24-ledger")
+    pia.press("platform:fee", exactly=True)
+    pia.look("o25-book")
+    pia.press("Submission accept")
+    pia.look("o26-transaction")
+    for name, path in (
+        ("o27-people", "/operator/people"), ("o28-accounts", "/operator/accounts"), ("o29-holds", "/operator/holds"),
+        ("o30-decisions", "/operator/decisions"), ("o31-events", "/operator/events?all=yes"),
+        ("o32-me", "/operator/me"),
+        ("o33-operations", "/operator/operations?all=yes"), ("o34-fraud", "/operator/fraud-warnings"),
+        ("o35-lines", "/operator/reconciliation/lines"), ("o36-transactions", "/operator/ledger/transactions"),
+        ("o37-home", "/operator"), ("o38-runs", "/operator/runs"),
+    ):  # fmt: skip
+        pia.open(path)
+        pia.look(name)
+    pia.open("/operator/people")
+    pia.press("prsn_…")
+    pia.look("o39-person")
+    pia.open("/operator/accounts")
+    pia.press("acct_…")
+    pia.look("o40-account")
+
+
+def test_in_the_dark_the_console_has_the_same_look(
+    system: System, ada: httpx.Client, new_console: Callable[..., Console]
+) -> None:
+    console = new_console(color_scheme="dark")
+    console.open("/operator/sign-in")
+    console.look("o50-dark-sign-in")
+    console.write("Key", make_operator(system, "Ola"))
+    console.press("Sign in with the key")
+    console.look("o51-dark-home")
+    console.open("/operator/runs/run_" + "0" * 32)
+    console.says("There is no such payout run.")
+    console.look("o52-dark-problem")
