@@ -10,7 +10,7 @@ import pytest
 
 from app.money.outgoing import send_op
 from market import ids
-from tests.app.conftest import Caller, agent, is_problem, ok, post_task
+from tests.app.conftest import Caller, a_task, agent, is_problem, ok, post_task
 from tests.app.stripe_sandbox import Desk, desk, world
 
 __all__ = ["desk", "world"]
@@ -45,7 +45,9 @@ async def of(desk: Desk, refund: str) -> str:
     return found
 
 
-async def test_a_refund_goes_to_the_newest_payments_first_and_leaves_the_balance_at_once(desk: Desk, cy: Caller) -> None:
+async def test_a_refund_goes_to_the_newest_payments_first_and_leaves_the_balance_at_once(
+    desk: Desk, cy: Caller
+) -> None:
     older, newer = await pay(desk, cy, 1_000), await pay(desk, cy, 700)
     asked = ok(await cy.post("/v1/refunds", {**usd(900), "reason": "done"}), 201)["items"]
     assert [(one["funding_id"], one["amount"]["amount"], one["status"], one["reason"]) for one in asked] == [
@@ -115,7 +117,9 @@ async def test_eight_workers_with_the_same_refund_send_it_once(desk: Desk, cy: C
 @pytest.mark.parametrize("fault", ["timeout_after", "reset_after", "error_after"])
 async def test_an_answer_that_never_came_refunds_once(desk: Desk, cy: Caller, fault: str) -> None:
     await pay(desk, cy, 1_000)
-    await desk.control("/faults", rules=[{"path": "/v1/refunds$", "verb": "post", "fault": fault, "times": 1}])
+    await desk.control(
+        "/faults", rules=[{"path": "/v1/refunds$", "verb": "post", "fault": fault, "times": 1, "delay_s": 1}]
+    )
     ok(await cy.post("/v1/refunds", usd(400)), 201)
     await desk.rest()
     for _ in range(4):
@@ -179,8 +183,6 @@ async def test_a_held_account_is_refunded_nothing_and_posts_nothing(desk: Desk, 
             "INSERT INTO account_hold (account_id, reason, operator_id) VALUES ($1, 'looked into', $2)",
             ids.read("account", cy.id), ids.read("operator", olu.id),
         )  # fmt: skip
-    from tests.app.conftest import a_task
-
     is_problem(await cy.post("/v1/refunds", {}), 403, "account-held")
     is_problem(await cy.post("/v1/tasks", a_task()), 403, "account-held")
     raised = {"reward": {"amount": 400, "currency": "usd"}}
