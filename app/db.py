@@ -273,6 +273,21 @@ class Database:
         for channel in wakes:
             self.signals.send(channel)
 
+    @asynccontextmanager
+    async def holding(self, name: str) -> AsyncIterator[bool]:
+        """Whether we alone hold `name` while the block lasts. The lock is the session's: it dies with the process."""
+        async with self.read() as connection:
+            held: bool | None = None
+            try:
+                held = await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", name)
+                yield bool(held)
+                if held:
+                    await connection.execute("SELECT pg_advisory_unlock(hashtextextended($1, 0))", name)
+                held = False
+            finally:
+                if held is not False:
+                    connection.terminate()  # it must not go back to the pool with a lock that nobody knows of
+
 
 @asynccontextmanager
 async def open_database(

@@ -241,13 +241,27 @@ async def executing(conn: asyncpg.Connection) -> list[UUID]:
 
 
 async def currency_of(conn: asyncpg.Connection, run: UUID) -> str | None:
-    """The currency of an executing run that has listed lines; None when there is nothing to plan."""
+    """The currency of an executing run; None when there is none, or nothing may be sent."""
     found: str | None = await conn.fetchval(
-        """SELECT currency FROM payout_run WHERE id = $1 AND status = 'executing' AND NOT money_stopped('transfer')
-             AND EXISTS (SELECT FROM payout WHERE run_id = $1 AND status = 'listed')""",
-        run,
+        "SELECT currency FROM payout_run WHERE id = $1 AND status = 'executing' AND NOT money_stopped('transfer')", run
     )
     return found
+
+
+async def under_way(conn: asyncpg.Connection, run: UUID, mine: set[UUID], limit: int) -> list[UUID]:
+    """Transfers of a run to be sent now: those that are due, and those held by anybody but `mine` (operations).
+
+    For whoever alone pays this run: another holder can only be dead.
+    """
+    rows = await conn.fetch(
+        """SELECT o.id FROM payout p JOIN stripe_op o ON o.kind = 'transfer' AND o.subject_id = p.id
+             AND o.status IN ('planned', 'sending', 'unknown')
+           WHERE p.run_id = $1 AND p.status = 'planned' AND o.id <> ALL ($2::uuid[])
+             AND (o.status = 'sending' OR o.due_at <= now())
+           ORDER BY o.due_at LIMIT $3""",
+        run, list(mine), limit,
+    )  # fmt: skip
+    return [row["id"] for row in rows]
 
 
 async def _tell(conn: asyncpg.Connection, type: str, rows: Sequence[asyncpg.Record]) -> None:

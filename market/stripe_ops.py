@@ -14,9 +14,9 @@ import asyncpg
 import msgspec
 
 LEASE_S = 25.0  # longer than a call to Stripe takes; the caller says it by its own time-out
-LONGEST_WAIT_S = 300
+LONGEST_WAIT_S = 30
 LOOK_FROM_TRY = 3  # from here on it is looked up before it is sent again: an answer of 500 may be replayed for a day
-SET_ASIDE_AFTER_TRIES = 40  # some three hours: then an operator decides
+SET_ASIDE_AFTER_TRIES = 250  # some two hours: then an operator decides
 # Stripe forgets keys after 24 hours: from here on, what an operation has done is looked up before it is sent again.
 KEY_LIFE_S = 23 * 3600
 
@@ -107,24 +107,39 @@ async def take_many(conn: asyncpg.Connection, ops: list[UUID], lease_s: float = 
              free.status <> 'planned' AS doubtful""",
         ops, lease_s, KEY_LIFE_S,
     )  # fmt: skip
-    return [
-        Op(
-            row["id"], row["kind"], row["subject_id"], row["attempt"], row["params"], row["tries"], row["lease"],
-            row["key_is_old"], row["doubtful"],
-        )
-        for row in rows
-    ]  # fmt: skip
+    return [_taken(row) for row in rows]
+
+
+async def take_over(conn: asyncpg.Connection, ops: list[UUID], lease_s: float) -> list[Op]:
+    """Lease operations whatever worker holds them: for one who knows that it is dead. Ends stay ends, and what an
+    operator has in hand stays there until that lease ends."""
+    await conn.execute(
+        """UPDATE stripe_op SET leased_until = now() - interval '1 second'
+           WHERE id = ANY ($1::uuid[]) AND status = 'sending' AND moved_by = 'worker'""",
+        ops,
+    )
+    return await take_many(conn, ops, lease_s)
+
+
+def _taken(row: asyncpg.Record) -> Op:
+    return Op(
+        row["id"], row["kind"], row["subject_id"], row["attempt"], row["params"], row["tries"], row["lease"],
+        row["key_is_old"], row["doubtful"],
+    )  # fmt: skip
 
 
 async def due(conn: asyncpg.Connection, limit: int) -> list[UUID]:
-    """Operations that somebody should take now: due, or left behind by a worker that died."""
+    """Operations that somebody should take now: due, or left behind by a worker that died.
+
+    Not transfers: those are taken by whoever pays their run.
+    """
     rows = await conn.fetch(
         """(SELECT id FROM stripe_op
-            WHERE status IN ('planned', 'unknown') AND due_at <= now() AND NOT money_stopped(kind)
-            ORDER BY due_at LIMIT $1)
+            WHERE status IN ('planned', 'unknown') AND due_at <= now() AND kind <> 'transfer'
+              AND NOT money_stopped(kind) ORDER BY due_at LIMIT $1)
            UNION ALL
-           (SELECT id FROM stripe_op WHERE status = 'sending' AND leased_until < now() AND NOT money_stopped(kind)
-            ORDER BY leased_until LIMIT $1)""",
+           (SELECT id FROM stripe_op WHERE status = 'sending' AND leased_until < now() AND kind <> 'transfer'
+              AND NOT money_stopped(kind) ORDER BY leased_until LIMIT $1)""",
         limit,
     )
     return [row["id"] for row in rows]
@@ -195,7 +210,7 @@ async def refusal(conn: asyncpg.Connection, op: UUID) -> tuple[str, str] | None:
 
 
 def wait_s(tries: int) -> float:
-    """Seconds until the next try: 1, 2, 4 … 300."""
+    """Seconds until the next try: 1, 2, 4 … 30."""
     return float(min(LONGEST_WAIT_S, 2 ** min(tries - 1, 12)))
 
 

@@ -12,7 +12,8 @@ from uuid import UUID
 import structlog
 
 from app.db import EVENTS, Connection, wake
-from app.jobs import Payload, enqueue, handler
+from app.gateways.stripe import Failure
+from app.jobs import Payload, enqueue, handler, sweep
 from app.money.outgoing import Answered, Outcome, ask, lease_s, settle, stripe_of
 from app.services import Services
 from market import payout_lines, stripe_ops
@@ -21,9 +22,10 @@ from market.stripe_ops import LeaseLost, Op
 
 log = structlog.get_logger()
 
-LINES_AT_ONCE = 100
 SENDERS_AT_ONCE = 12
+LINES_AT_ONCE = 2 * SENDERS_AT_ONCE  # no more than is sent soon: what is leased and not sent, a crash delays
 SETTLED_AT_ONCE = 50
+RESUME_S = 2.0
 GATHER_S = 0.05  # how long answers wait for one another to be written together
 
 Ops = asyncio.Queue[Op | None]
@@ -37,19 +39,40 @@ async def queue_run(connection: Connection, run: UUID) -> None:
 
 @handler("payout_run")
 async def pay_run(services: Services, payload: Payload) -> None:
-    """Pay every listed line of an executing run, or skip it with its reason; then end the run if it is over."""
+    """Pay what can be paid of an executing run, or skip it with its reason; then end the run if it is over.
+
+    One process at a time pays a run, which the database knows at once when it dies: so what a dead one held is taken
+    over without waiting for its leases.
+    """
     run = UUID(payload["run"])
-    async with services.database.read() as connection:
-        currency = await payout_lines.currency_of(connection, run)
-    if currency is not None:
-        available, _ = await stripe_of(services).balance_parts()
-        await _pay(services, run, available.get(currency, 0))
+    async with services.database.holding(f"payout_run {run}") as alone:
+        if not alone:
+            return
+        async with services.database.read() as connection:
+            currency = await payout_lines.currency_of(connection, run)
+        if currency is not None:
+            try:
+                available, _ = await stripe_of(services).balance_parts()
+            except Failure as failure:
+                log.warning("Stripe does not say what is there: the run waits", run=str(run), failure=str(failure))
+                return  # the sweep comes again
+            await _pay(services, run, available.get(currency, 0))
     await finish(services, run)
 
 
+@sweep("payout runs", every_s=RESUME_S)
+async def resume(services: Services) -> None:
+    """Go on with runs that a crash has left under way, and with transfers that are due again."""
+    async with services.database.read() as connection:
+        under_way = await payout_lines.executing(connection)
+    for run in under_way:
+        await pay_run(services, {"run": str(run)})
+
+
 async def _pay(services: Services, run: UUID, available: int) -> None:
-    ops: Ops = asyncio.Queue(LINES_AT_ONCE)
+    ops: Ops = asyncio.Queue(SENDERS_AT_ONCE)
     answers: Answers = asyncio.Queue(2 * SETTLED_AT_ONCE)
+    mine: set[UUID] = set()  # operations in our hands
 
     async def send() -> None:
         while (op := await ops.get()) is not None:
@@ -59,29 +82,36 @@ async def _pay(services: Services, run: UUID, available: int) -> None:
         async with asyncio.TaskGroup() as sending:
             for _ in range(SENDERS_AT_ONCE):
                 sending.create_task(send())
-            await _plan(services, run, available, ops)
+            await _plan(services, run, available, ops, mine)
             for _ in range(SENDERS_AT_ONCE):
                 await ops.put(None)
         await answers.put(None)
 
     async with asyncio.TaskGroup() as work:
         work.create_task(plan_and_send())
-        work.create_task(_settle_all(services, answers))
+        work.create_task(_settle_all(services, answers, mine))
 
 
-async def _plan(services: Services, run: UUID, available: int, ops: Ops) -> None:
-    """Set money aside and lease the transfers, some lines in each transaction, until no line is left."""
-    looked = LINES_AT_ONCE
-    while looked == LINES_AT_ONCE:
+async def _plan(services: Services, run: UUID, available: int, ops: Ops, mine: set[UUID]) -> None:
+    """Take over what is under way, then set money aside and lease transfers, some in each transaction, until there is
+    nothing to do for now."""
+    while True:
         async with services.database.transaction() as connection:
-            looked, planned, amount = await payout_lines.plan_lines(connection, run, LINES_AT_ONCE, available)
-            taken = await stripe_ops.take_many(connection, planned, lease_s(services))
-        available -= amount
+            left = await payout_lines.under_way(connection, run, mine, LINES_AT_ONCE)
+            taken = await stripe_ops.take_over(connection, left, lease_s(services)) if left else []
+            looked = 0
+            if not taken:
+                looked, planned, amount = await payout_lines.plan_lines(connection, run, LINES_AT_ONCE, available)
+                taken = await stripe_ops.take_many(connection, planned, lease_s(services))
+                available -= amount
+        if not taken and not looked:
+            return
+        mine |= {op.id for op in taken}
         for op in taken:
             await ops.put(op)
 
 
-async def _settle_all(services: Services, answers: Answers) -> None:
+async def _settle_all(services: Services, answers: Answers, mine: set[UUID]) -> None:
     """Write answers as they come, as many together as there are."""
     over = False
     while not over:
@@ -100,6 +130,7 @@ async def _settle_all(services: Services, answers: Answers) -> None:
                 gathered.append(following)
         if gathered:
             await settle_together(services, gathered)
+            mine -= {op.id for op, _ in gathered}
 
 
 async def settle_together(services: Services, gathered: list[tuple[Op, Answered]]) -> None:

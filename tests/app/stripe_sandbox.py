@@ -22,6 +22,7 @@ import pytest
 
 from app import config as configuration
 from app.gateways.stripe import StripeGateway
+from app.money.runs import resume
 from app.money.sweeps import take_up_what_waits
 from app.reconciliation import reconcile
 from market import audit
@@ -167,6 +168,7 @@ class Desk:
         """Jobs, sweeps and webhooks, until none is left; without `deliver` the webhooks wait at the receiver."""
         for _ in range(50):
             await take_up_what_waits(self.world.services)
+            await resume(self.world.services)
             await self.world.jobs()
             await self._arrived()
             if not deliver or self.brought == len(self.receiver.received):
