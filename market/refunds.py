@@ -68,9 +68,8 @@ async def begin(conn: asyncpg.Connection, actor: Actor, draft: RefundDraft) -> l
         raise Stopped("Refunds are stopped by an operator for now; nothing was taken from the balance.")
     if draft.amount is not None and draft.amount.currency != actor.currency:
         raise Invalid(f"This account keeps {actor.currency}.", pointer="/amount/currency")
-    asked = await ask(
-        conn, actor.owner, draft.amount and draft.amount.amount, by=actor.name, reason=draft.reason.strip()
-    )
+    amount = None if draft.amount is None else draft.amount.amount
+    asked = await ask(conn, actor.owner, amount, by=actor.name, reason=draft.reason.strip())
     [left] = await ledger.balances(conn, [ledger.buyer(actor.owner)], actor.currency)
     if await conn.fetchval(
         "SELECT true FROM auto_top_up WHERE account_id = $1 AND paused_for IS NULL AND threshold > $2",
@@ -133,7 +132,7 @@ async def ask(
 
 async def _refundable(conn: asyncpg.Connection, account: UUID, funding: UUID | None) -> list[asyncpg.Record]:
     """The fundings that something can go back to, locked, newest first."""
-    return await conn.fetch(
+    rows: list[asyncpg.Record] = await conn.fetch(
         """SELECT * FROM funding f
            WHERE f.account_id = $1 AND f.status = 'succeeded' AND f.charge_id IS NOT NULL
              AND ($2::uuid IS NULL OR f.id = $2) AND f.amount - f.refunded - f.disputed > 0
@@ -144,6 +143,7 @@ async def _refundable(conn: asyncpg.Connection, account: UUID, funding: UUID | N
            ORDER BY f.id DESC FOR NO KEY UPDATE OF f""",
         account, funding,
     )  # fmt: skip
+    return rows
 
 
 async def _plan(conn: asyncpg.Connection, row: asyncpg.Record, part: int, by: str, reason: str) -> tuple[UUID, UUID]:
