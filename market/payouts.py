@@ -106,13 +106,13 @@ async def include(conn: asyncpg.Connection, operator: UUID, run: UUID, person: U
 
 async def freeze(conn: asyncpg.Connection, operator: UUID, run: UUID) -> None:
     """draft -> frozen: its lines stay as they were last shown, under their hash."""
-    moved = await conn.fetchval(
+    # Locked by a statement of its own: one that waited for a change would hash the lines as they were before it.
+    await _locked_draft(conn, run, "Only a draft can be frozen.")
+    await conn.execute(
         """UPDATE payout_run SET status = 'frozen', lines_hash = payout_lines_hash(id)
-           WHERE id = $1 AND status = 'draft' RETURNING id""",
+           WHERE id = $1 AND status = 'draft'""",
         run,
     )
-    if moved is None:
-        await _refuse(conn, run, "Only a draft can be frozen.")
     await _note(conn, "payout_run.frozen", run, operator)
 
 
@@ -234,10 +234,12 @@ _REFUSED: dict[str | None, type[Refusal]] = {
 # ---- inside
 
 
-async def _locked_draft(conn: asyncpg.Connection, run: UUID) -> asyncpg.Record:
+async def _locked_draft(
+    conn: asyncpg.Connection, run: UUID, rule: str = "Only a draft can be changed."
+) -> asyncpg.Record:
     row = await conn.fetchrow("SELECT * FROM payout_run WHERE id = $1 AND status = 'draft' FOR UPDATE", run)
     if row is None:
-        await _refuse(conn, run, "Only a draft can be changed.")
+        await _refuse(conn, run, rule)
     return row
 
 
