@@ -13,6 +13,7 @@ import asyncpg
 
 from market import books, ids, journal, matching
 from market.csv_cells import Cell
+from market.errors import NotFound
 
 AT_ONCE = 500
 
@@ -55,6 +56,12 @@ async def journal_batches(reads: Reads, begins: datetime | None, ends: datetime 
         if not rows:
             return
         yield rows
+
+
+async def require_run(conn: asyncpg.Connection, run: UUID) -> None:
+    """Raises NotFound for a payout run that is not there."""
+    if not await conn.fetchval("SELECT true FROM payout_run WHERE id = $1", run):
+        raise NotFound("There is no payout run with this id.")
 
 
 async def run_batches(reads: Reads, run: UUID) -> AsyncIterator[Rows]:

@@ -14,7 +14,7 @@ from app.auth import OPERATOR
 from app.csv_out import CsvStream, csv_answer
 from app.edge import Call, endpoint
 from app.routes.operator.books import TrialQuery
-from market import exports, ids, journal, payouts
+from market import exports, ids, journal
 from market.matching import State
 
 EXPORTS = "/v1/operator/exports"
@@ -58,7 +58,7 @@ async def export_payout_run(call: Call, run_id: str) -> Answer:
     """The lines of a payout run, with names and addresses of those who are paid: it is kept who took them."""
     run = ids.read("payout_run", run_id)
     async with call.services.database.read() as connection:
-        await payouts.terms_of(connection, run)  # is there such a run?
+        await exports.require_run(connection, run)
     return CsvStream(f"{run_id}.csv", exports.RUN_COLUMNS, exports.run_batches(call.services.database, run))
 
 
