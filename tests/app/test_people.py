@@ -270,10 +270,10 @@ async def test_earnings_show_every_currency_that_was_earned(world: World, ada: C
     seen = ok(await bo.get("/v1/people/earnings"))
     sums = [{name: (each["amount"], each["currency"]) for name, each in sums.items()} for sums in seen["by_currency"]]
     assert sums == [
-        {"pending": (0, "usd"), "payable": (600, "usd"), "held": (0, "usd"), "paid": (0, "usd")},
-        {"pending": (0, "eur"), "payable": (250, "eur"), "held": (0, "eur"), "paid": (0, "eur")},
+        {"pending": (0, "usd"), "payable": (600, "usd"), "held": (0, "usd"), "paid": (0, "usd"), "owed": (0, "usd")},
+        {"pending": (0, "eur"), "payable": (250, "eur"), "held": (0, "eur"), "paid": (0, "eur"), "owed": (0, "eur")},
     ]
-    assert {name: seen[name] for name in ("pending", "payable", "held", "paid")} == seen["by_currency"][0]
+    assert {name: seen[name] for name in ("pending", "payable", "held", "paid", "owed")} == seen["by_currency"][0]
     assert [line["amount"] for line in seen["lines"]] == [
         {"amount": 300, "currency": "usd"}, {"amount": 300, "currency": "usd"}, {"amount": 250, "currency": "eur"}
     ]  # fmt: skip
