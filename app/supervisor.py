@@ -298,7 +298,7 @@ def run(data_dir: Path | None, host: str | None, port: int | None) -> None:
             say(f"{name:<10} {url}")
         if system.stripe_url:
             say(f"stripe     {system.stripe_url}/v1/… is the bundled sandbox")
-        say("           with a key that `sensorium operator add` prints; passkeys work at http://localhost")
+        say(f"           with a key that `sensorium operator add` prints; programs: {system.url}/v1/operator/…")
         say(f"data       {system._settled().data_dir}")
         say(f"ready in {time.monotonic() - began:.1f} s; Ctrl-C stops it")
         threading.Event().wait()

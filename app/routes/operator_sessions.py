@@ -26,6 +26,7 @@ from market.passkeys import Passkey, Purpose
 Json = dict[str, Any]
 
 WRONG_KEYS_A_MINUTE = 20
+EXAMPLE = {"passkey": {"id": "AQIDBA", "rawId": "AQIDBA", "type": "public-key", "response": {"clientDataJSON": "e30"}}}
 
 _A_PASSKEY = msgspec.Meta(
     description="What `navigator.credentials` gave, as its `toJSON()` writes it.", examples=[{"type": "public-key"}]
@@ -95,7 +96,7 @@ async def ask_operator_in(call: Call) -> Asked:
 
 @endpoint(
     "POST", "/v1/operator/session", by=EVERYONE, uses="own", status=201,
-    problems=("unauthenticated", "forbidden", "policy-refused", "rate-limited"),
+    problems=("unauthenticated", "forbidden", "policy-refused", "rate-limited"), example=EXAMPLE,
 )  # fmt: skip
 async def open_operator_session(call: Call, data: Proof) -> Opened:
     """Sign a browser in, with a passkey or, in the sandbox, with a key.
@@ -196,7 +197,7 @@ async def ask_operator_again(call: Call) -> Asked:
 
 @endpoint(
     "POST", "/v1/operator/session/proof", by=OPERATOR, uses="own", status=204,
-    problems=("not-found", "policy-refused", "rate-limited"),
+    problems=("not-found", "policy-refused", "rate-limited"), example=EXAMPLE,
 )  # fmt: skip
 async def prove_operator(call: Call, data: Proof) -> None:
     """Prove once more who sits at this session. What needs a fresh proof takes it for the next five minutes."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from html import unescape
 
 import httpx
 import pytest
@@ -13,6 +15,7 @@ from tests.web import operator_cast
 from tests.web.conftest import find_chromium, wait_for
 from tests.web.operator_cast import Console, control, later, make_operator, two_who_can_be_paid
 
+MOST_PAGES = 300
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
@@ -222,6 +225,25 @@ def what_was_done(olu: Console, pia: Console, system: System) -> None:
     pia.open("/operator/accounts")
     pia.press("acct_…")
     pia.look("o40-account")
+
+
+def test_every_link_of_the_console_leads_somewhere(system: System, ada: httpx.Client) -> None:
+    """From the overview on, whatever the tests before have left there."""
+    browser = httpx.Client(base_url=system.url, timeout=30, headers={"accept": "text/html"})
+    form = {"key": make_operator(system, "Ole"), "next": "/operator"}
+    assert browser.post("/operator/sign-in", data=form, headers={"sec-fetch-site": "same-origin"}).status_code == 303
+    waiting, seen = ["/operator"], set()
+    while waiting and len(seen) < MOST_PAGES:
+        path = waiting.pop(0)
+        seen.add(path)
+        page = browser.get(path)
+        assert page.status_code == 200, (path, page.text)
+        links = {unescape(link).partition("#")[0] for link in re.findall(r'href="(/[^"]+)"', page.text)}
+        assert all(link.startswith(("/operator", "/static/", "/v1/operator/exports/")) for link in links), path
+        # Exports are files, and one list of acts is like another.
+        new = {link for link in links if link.startswith("/operator") and "audit?subject" not in link} - seen
+        waiting += sorted(new - set(waiting))
+    assert len(seen) > 25
 
 
 def test_in_the_dark_the_console_has_the_same_look(

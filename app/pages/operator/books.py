@@ -19,9 +19,12 @@ from market.matching import State
 from market.terms import Strict
 
 TARGETS = {
-    "platform:losses": "a loss of ours", "stripe:fees": "a fee of Stripe’s", 
-    "platform:bank": "paid out to our own bank",    "platform:capital": "money that we put in", "platform:fee": "income of ours",
-}  # fmt: skip
+    "platform:losses": "a loss of ours",
+    "stripe:fees": "a fee of Stripe’s",
+    "platform:bank": "paid out to our own bank",
+    "platform:capital": "money that we put in",
+    "platform:fee": "income of ours",
+}
 
 
 class Lines(Strict, frozen=True, kw_only=True):

@@ -76,7 +76,7 @@ async def show(call: Call, connection: Connection, template: str, *, status: int
         stopped = [each for each in await switches.listed(connection) if each.stopped]
     sitting = names.get(call.actor.name, "") if names else ""
     done = phrases.DONE.get(call.request.query_params.get("done", ""), "")
-    here = _section(call.request.url.path)
+    here = _section(call.request.scope["path"])
     return await render.show(
         call, connection, f"operator/{template}", status=status, sections=SECTIONS, here=here, sitting=sitting,
         names=names, stopped=stopped, once=secrets.token_hex(16), done=done, **shown,
@@ -126,14 +126,14 @@ def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
         "operator/proof.html" if problem.slug == "proof-required" else "operator/problem.html",
         now=None, signed_in=True, sandbox=config.sandbox, sections=SECTIONS, here=_section(back), sitting="", names={},
         stopped=[], once="", done="", problem=problem, kind=PROBLEMS[problem.slug], back=back, identity=identity,
-        action=request.url.path, form=request.scope["state"].get("form", {}),
+        action=request.scope["path"], form=request.scope["state"].get("form", {}),
     )  # fmt: skip
     return Response(text.encode(), status_code=problem.status, media_type="text/html", headers=headers)
 
 
 def _way_back(request: Request[Any, Any, Any]) -> str:
     """The page that a form stood on: its own address, or that without the last part, which names what the form does."""
-    path: str = request.url.path
+    path: str = request.scope["path"]  # request.url would read the Host header, which may be what is wrong
     return path if request.method == "GET" or path in SENT_TO_ITSELF else path.rpartition("/")[0]
 
 

@@ -142,7 +142,7 @@ def sum_of(amount: int, currency: str) -> str:
 
 def typed(amount: Money | None) -> str:
     """An amount as it stands in a field."""
-    return "" if amount is None else amounts.number(amount)
+    return "" if amount is None else str(amounts.number(amount))
 
 
 def minor_units(text: str, currency: str, pointer: str) -> int | None:

@@ -1,0 +1,186 @@
+"""The console's forms: once each, from our own pages only, kept while a proof is asked for; and what they refuse."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import httpx
+import pytest
+
+from market import audit_log
+from tests.app import console_cases
+from tests.app.conftest import Caller, World, ok
+
+OWN = {"sec-fetch-site": "same-origin", "accept": "text/html"}
+
+
+class Desk:
+    """Somebody's browser at the console, without scripts."""
+
+    def __init__(self, world: World, key: str) -> None:
+        self.world, self.key, self.cookie = world, key, ""
+
+    async def sign_in(self) -> Desk:
+        answer = await self.send("/operator/sign-in", key=self.key, next="/operator/runs")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/operator/runs"), answer.text
+        self.cookie = answer.headers["set-cookie"].split(";")[0]
+        self.world.client.cookies.clear()
+        return self
+
+    async def open(self, path: str) -> httpx.Response:
+        return await self.world.client.get(path, headers={"cookie": self.cookie, **OWN})
+
+    async def send(self, path: str, site: str = "same-origin", **form: str) -> httpx.Response:
+        headers = {"cookie": self.cookie, **OWN, "sec-fetch-site": site}
+        return await self.world.client.post(path, data=form, headers=headers)
+
+
+def hidden(page: str, name: str) -> str:
+    """What a hidden field of the page holds."""
+    found = re.search(rf'<input type="hidden" name="{name}" value="([^"]*)"', page)
+    assert found is not None, name
+    return unescape(found[1])
+
+
+def main(page: httpx.Response) -> str:
+    return page.text[page.text.index("<main") :]
+
+
+@pytest.fixture
+async def desk(world: World, olu: Caller) -> Desk:
+    """Olu's."""
+    return await Desk(world, olu.secret).sign_in()
+
+
+async def test_every_page_opens_or_says_that_there_is_no_such_thing(desk: Desk, ada: Caller, bo: Caller) -> None:
+    names = {
+        **console_cases.NAMES, "run_id": "run_" + "0" * 32, "payout_id": "pay_" + "0" * 32, "person_id": bo.id,
+        "account_id": ada.id, "operation_id": "sop_" + "0" * 32,
+    }  # fmt: skip
+    for path in console_cases.PAGES:
+        if path in ("/operator/me/proof", "/operator/reconciliation"):
+            continue  # the one asks for a proof, the other asks Stripe, which is not there
+        page = await desk.open(path.format(**names))
+        nothing = "{" in path and not any(name in path for name in ("person_id", "account_id"))
+        assert page.status_code == (404 if nothing else 200), (path, page.text)
+        assert "default-src 'none'" in page.headers["content-security-policy"], path
+        assert page.headers["cache-control"] == "no-store" and "<h1" in page.text
+
+
+async def test_a_guest_is_sent_to_sign_in_and_on_to_our_own_pages_only(world: World, olu: Caller) -> None:
+    guest = Desk(world, olu.secret)
+    away = await guest.open("/operator/runs")
+    assert (away.status_code, away.headers["location"]) == (303, "/operator/sign-in?next=/operator/runs")
+    assert "Max-Age=0" in away.headers["set-cookie"] and "SameSite=Strict" in away.headers["set-cookie"]
+    for elsewhere in ("https://evil.example", "//evil.example", "/operator.evil", "/w", "/operator/../w"):
+        page = await guest.open(f"/operator/sign-in?next={elsewhere}")
+        assert hidden(page.text, "next") == "/operator"
+        assert (await guest.send("/operator/sign-in", key=olu.secret, next=elsewhere)).status_code == 422
+    wrong = await guest.send("/operator/sign-in", key="op_" + "x" * 43)
+    assert wrong.status_code == 401 and "no operator" in wrong.text and "set-cookie" not in wrong.headers
+
+
+async def test_another_site_makes_no_form_of_the_console_do_anything(desk: Desk, world: World, olu: Caller) -> None:
+    for path, form in console_cases.FORMS.items():
+        names = {**console_cases.NAMES, "switch_name": "payouts"}
+        names |= dict.fromkeys(("run_id", "person_id", "account_id", "operation_id", "event_id"), "x")
+        answer = await desk.send(path.format(**names), "cross-site", **form)
+        assert answer.status_code == 403, path
+    signing = await desk.send("/operator/sign-in", "cross-site", key=olu.secret)
+    assert signing.status_code == 403
+    async with world.services.database.read() as connection:
+        [newest, *_] = await audit_log.listed(connection, before=None, limit=5)
+    assert newest.action == "open_operator_session"
+
+
+async def test_a_form_sent_twice_makes_one_run_and_one_without_our_key_none(desk: Desk, olu: Caller) -> None:
+    page = await desk.open("/operator/runs/new")
+    form = {"currency": "usd", "minimum": "1.00", "note": "October", "once": hidden(page.text, "once")}
+    first, second = await desk.send("/operator/runs", **form), await desk.send("/operator/runs", **form)
+    assert first.status_code == second.status_code == 303
+    assert first.headers["location"] == second.headers["location"]
+    other = await desk.send("/operator/runs", **{**form, "minimum": "2.00"})
+    assert other.status_code == 422 and "used for" in main(other)
+    for once in ("", "x", "0" * 33):
+        assert (await desk.send("/operator/runs", **{**form, "once": once})).status_code == 422
+    [run] = ok(await olu.get("/v1/operator/payout-runs"))["items"]
+    assert (run["minimum"]["amount"], run["note"], run["status"]) == (100, "October", "frozen")
+
+
+@pytest.mark.parametrize(
+    ("form", "says"),
+    [
+        ({"minimum": "12,5x"}, "is no amount"), ({"minimum": "1.005"}, "is no amount"),
+        ({"currency": "jpy", "minimum": "1.50"}, "such as 1250"), ({"currency": "xxx"}, "currency"),
+        ({"minimum": "-1"}, "is no amount"), ({"most_per_line": "0.50"}, "nobody gets the minimum"),
+        ({"note": "x" * 501}, "note"), ({"unknown": "1"}, "unknown"), ({"minimum": "999999999999"}, "minimum"),
+        ({"note": "\x00"}, "NUL"),
+    ],
+)  # fmt: skip
+async def test_a_bad_form_gets_a_page_that_names_the_field(desk: Desk, form: dict[str, str], says: str) -> None:
+    answer = await desk.send("/operator/runs", once="0" * 32, **form)
+    assert answer.status_code == 422, answer.text
+    assert says in unescape(main(answer)) and 'href="/operator/runs"' in answer.text
+
+
+async def test_amounts_are_read_and_shown_with_the_currencys_own_decimals(desk: Desk, olu: Caller) -> None:
+    for currency, typed, units, shown in (("jpy", "1250", 1250, "JPY 1,250"), ("eur", "12.5", 1250, "€12.50")):
+        once = hidden((await desk.open("/operator/runs/new")).text, "once")
+        made = await desk.send("/operator/runs", currency=currency, minimum=typed, once=once)
+        page = await desk.open(made.headers["location"])
+        assert shown in page.text
+        run = made.headers["location"].partition("?")[0].rpartition("/")[2]
+        assert ok(await olu.get(f"/v1/operator/payout-runs/{run}"))["minimum"]["amount"] == units
+
+
+async def test_a_stale_session_is_asked_for_a_proof_and_the_form_goes_on_with_it(
+    desk: Desk, world: World, olu: Caller, pia: Caller
+) -> None:
+    stop = {"stopped": "true", "reason": "a <b>strange</b> transfer"}
+    await world.later(301)
+    path = "/operator/switches/payouts/turn"
+    assert (await desk.send(path, **stop)).status_code == 303  # stopping takes none
+    start = {"stopped": "false", "reason": "it was <i>found</i>"}
+    asked = await desk.send(path, **start)
+    assert asked.status_code == 403 and 'data-passkey="prove"' in asked.text
+    kept = {name: hidden(asked.text, name) for name in start}
+    assert kept == start and f'action="{path}"' in asked.text
+    for wrong in (pia.secret, "op_" + "x" * 43):
+        again = await desk.send(path, **kept, proof_key=wrong)
+        assert again.status_code == 403 and 'name="proof_key"' in again.text and wrong not in again.text
+    assert [each["stopped"] for each in ok(await olu.get("/v1/operator/switches"))["items"]].count(True) == 1
+    done = await desk.send(path, **kept, proof_key=olu.secret)
+    assert (done.status_code, done.headers["location"]) == (303, "/operator/switches?done=started")
+    assert not any(each["stopped"] for each in ok(await olu.get("/v1/operator/switches"))["items"])
+    async with world.services.database.read() as connection:
+        acts = await audit_log.listed(connection, before=None, limit=10)
+    assert [each.action for each in acts][:2] == ["turn_switch", "turn_switch"]
+    assert olu.secret not in repr(acts)
+
+
+async def test_what_is_shown_of_people_is_kept_and_no_text_of_theirs_is_markup(
+    desk: Desk, world: World, bo: Caller
+) -> None:
+    ok(await bo.patch("/v1/people/me", {"display_name": "<script>alert(1)</script>"}))
+    page = await desk.open(f"/operator/people/{bo.id}")
+    assert "<script>alert" not in page.text and "&lt;script&gt;alert" in page.text
+    await desk.open(f"/operator/people?search={bo.id}")
+    await desk.send(f"/operator/people/{bo.id}/hold", reason="identity under review", days="3")
+    page = await desk.open(f"/operator/people/{bo.id}")
+    assert "identity under review" in page.text and "On hold" in page.text
+    async with world.services.database.read() as connection:
+        acts = await audit_log.listed(connection, before=None, limit=10)
+    assert [each.action for each in acts][:4] == [
+        "get_person_for_operator", "hold_person", "find_people", "get_person_for_operator",
+    ]  # fmt: skip
+    assert acts[0].subject == bo.id
+
+
+async def test_a_broken_chain_is_told_where_it_breaks(desk: Desk, world: World) -> None:
+    assert "The chain is whole" in (await desk.open("/operator/audit?check=yes")).text
+    async with world.services.database.transaction() as connection:
+        await connection.execute("ALTER TABLE audit_log DISABLE TRIGGER USER")
+        await connection.execute("UPDATE audit_log SET data = '{}' WHERE seq = 1")
+        await connection.execute("ALTER TABLE audit_log ENABLE TRIGGER USER")
+    assert "The chain breaks at act 1" in (await desk.open("/operator/audit?check=yes")).text
