@@ -1,4 +1,4 @@
-"""Early fraud warnings in the books: what is left of a payment is frozen once, until somebody decides or the bank does."""
+"""Early fraud warnings in the books: what is left of a payment is frozen once, until an operator or the bank decides."""
 
 from __future__ import annotations
 
