@@ -1,4 +1,4 @@
-"""Early fraud warnings in the books: what is left of a payment is frozen once, until an operator or the bank decides."""
+"""Early fraud warnings in the books: what is left of a payment is frozen once, until an operator or a bank decides."""
 
 from __future__ import annotations
 
