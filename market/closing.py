@@ -144,7 +144,7 @@ async def _require_matched(conn: asyncpg.Connection, day: date) -> None:
 class DayOfLedger(NamedTuple):
     """What a day's postings come to: how many, their hash, sums by kind of posting and by kind of account."""
 
-    count: int
+    transactions: int
     hash: str
     by_kind: list[dict[str, Any]]
     moved: dict[tuple[str, str, str, int], tuple[int, int]]  # (account kind, class, currency, normal): debits, credits
@@ -195,7 +195,7 @@ NOTHING = DayOfLedger(0, "", [], {})
 def ledger_part(day: DayOfLedger, trial: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What of a close follows from the ledger alone."""
     return {
-        "transactions": {"count": day.count, "sha256": day.hash},
+        "transactions": {"count": day.transactions, "sha256": day.hash},
         "by_kind": sorted(day.by_kind, key=lambda each: (each["kind"], each["currency"])),
         "trial_balance": sorted(trial, key=lambda each: (each["currency"], each["kind"])),
     }

@@ -49,15 +49,15 @@ async def unfounded(conn: asyncpg.Connection) -> list[str]:
         _add(sums, posted[day])
     wrong = []
     for row in closes:
-        day = posted.get(row["day"], closing.NOTHING)
-        _add(sums, day)
+        own = posted.get(row["day"], closing.NOTHING)
+        _add(sums, own)
         trial = [
             closing.trial_row(kind, class_, currency, normal, debits, credits)
             for (kind, class_, currency, normal), (debits, credits) in sums.items()
         ]
         clearing = {each["currency"]: each["balance"] for each in trial if each["kind"] == "stripe:clearing"}
         follows: dict[str, Any] = {
-            **closing.ledger_part(day, trial), "clearing": clearing,
+            **closing.ledger_part(own, trial), "clearing": clearing,
             "stripe": await closing.stripe_part(conn, row["day"]),
         }  # fmt: skip
         if any(row["content"].get(name) != value for name, value in follows.items()):

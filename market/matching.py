@@ -68,8 +68,8 @@ class MatchedLine(msgspec.Struct, frozen=True):
     closed_day: str | None
 
 
-# One row for each line: its state, our row behind it, and what its posting moved.
-LINES = """
+# One row for each line `b`: its state, our row behind it, and what its posting moved.
+_LINES = """
     SELECT b.*, x.id AS tx, s.id AS suspense_tx,
            extract(epoch FROM market_now() - b.seen_at)::bigint AS age_s, w.about_type, w.about_id,
            CASE WHEN b.ledger_key IS NULL THEN
@@ -80,7 +80,7 @@ LINES = """
                 WHEN w.key IS DISTINCT FROM b.ledger_key OR w.amount <> b.amount OR w.currency <> b.currency
                   THEN 'contradictory'
                 ELSE 'matched' END AS state
-    FROM stripe_balance_txn b
+    FROM {lines} b
       LEFT JOIN ledger_tx x ON x.idem_key = b.ledger_key
       LEFT JOIN ledger_tx s ON s.idem_key = b.suspense_key
       LEFT JOIN LATERAL (
@@ -109,6 +109,15 @@ LINES = """
         SELECT 'dispute', d.id, 'dispute:' || d.id || ':' || b.id, b.amount, d.currency
           FROM dispute d WHERE d.stripe_id = b.source
         LIMIT 1) w ON true"""
+_OPEN = {
+    "suspense": "AND ledger_key IS NULL AND suspense_key IS NOT NULL",
+    "unmatched": "AND ledger_key IS NULL AND suspense_key IS NULL AND (amount <> 0 OR net <> 0)",
+}
+
+
+def query(lines: str) -> str:
+    """The query of lines with their states over a table, or a query in brackets, of rows of stripe_balance_txn."""
+    return _LINES.replace("{lines}", lines)
 
 
 async def open_currencies(conn: asyncpg.Connection, codes: set[str]) -> None:
@@ -157,20 +166,21 @@ async def lines(
 ) -> list[MatchedLine]:
     """Lines of Stripe's balance, newest first: those in one state, or all. `after`: the last one of the page before."""
     at, id = after or (None, None)
-    # What is open is found by its index; the others have to be looked at one by one.
-    open_only = "AND b.ledger_key IS NULL" if state in ("suspense", "unmatched") else ""
+    # The other states are found only by looking: line by line, newest first, until there are enough.
+    own = "" if state is None or state in _OPEN else "WHERE state = $4"
+    page = f"""(SELECT * FROM stripe_balance_txn
+                WHERE ($1::timestamptz IS NULL OR (created_at, id) < ($1, $2)) {_OPEN.get(state or "", "")}
+                ORDER BY created_at DESC, id DESC {"" if own else "LIMIT $3"})"""
     rows = await conn.fetch(
-        f"""SELECT * FROM ({LINES}
-              WHERE ($1::timestamptz IS NULL OR (b.created_at, b.id) < ($1, $2)) {open_only}) AS l
-            WHERE ($3::text IS NULL OR state = $3) ORDER BY created_at DESC, id DESC LIMIT $4""",
-        at, id, state, limit,
+        f"SELECT * FROM ({query(page)}) AS l {own} ORDER BY created_at DESC, id DESC LIMIT $3",
+        at, id, limit, *([state] if own else []),
     )  # fmt: skip
     return [shown(row) for row in rows]
 
 
 async def line(conn: asyncpg.Connection, txn: str) -> MatchedLine | None:
     """One line of Stripe's balance."""
-    row = await conn.fetchrow(f"{LINES} WHERE b.id = $1", txn)
+    row = await conn.fetchrow(f"{query('stripe_balance_txn')} WHERE b.id = $1", txn)
     return None if row is None else shown(row)
 
 
@@ -236,5 +246,5 @@ async def sides(conn: asyncpg.Connection, held: dict[str, int]) -> list[Side]:
 
 async def counts(conn: asyncpg.Connection) -> dict[str, int]:
     """How many lines of Stripe's balance are in each state."""
-    rows = await conn.fetch(f"SELECT state, count(*) AS count FROM ({LINES}) AS l GROUP BY state")
+    rows = await conn.fetch(f"SELECT state, count(*) AS count FROM ({query('stripe_balance_txn')}) AS l GROUP BY state")
     return dict.fromkeys(STATES, 0) | {row["state"]: row["count"] for row in rows}

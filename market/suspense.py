@@ -53,7 +53,7 @@ async def put_overdue(conn: asyncpg.Connection, limit: int = AT_ONCE) -> int:
 async def items(conn: asyncpg.Connection, limit: int) -> list[MatchedLine]:
     """What is in suspense, oldest first."""
     rows = await conn.fetch(
-        f"""{matching.LINES} WHERE b.ledger_key IS NULL AND b.suspense_key IS NOT NULL
+        f"""{matching.query("stripe_balance_txn")} WHERE b.ledger_key IS NULL AND b.suspense_key IS NOT NULL
             ORDER BY b.seen_at, b.id LIMIT $1""",
         limit,
     )

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import structlog
 
-from app.db import EVENTS, Database, wake
+from app.db import Database
 from app.gateways.stripe import Ambiguous, Definite, RateLimited, StripeGateway, Webhook
 from app.jobs import sweep
 from app.money.incoming import LOOKS, queue_event
@@ -85,8 +85,6 @@ async def _keep_events(
             unseen = await stripe_inbox.receive_all(connection, notices, "list")
             for event in unseen:
                 await queue_event(connection, event)
-            if unseen:
-                wake(EVENTS)
         new += len(unseen)
         newest = max(newest, *(_time(each.created) if each.created else begun for each in batch))
     await _has_read(database, name, newest)
