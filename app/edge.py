@@ -287,6 +287,8 @@ def _arguments(spec: Endpoint, request: AnyRequest, body: bytes) -> dict[str, An
     arguments: dict[str, Any] = {name: request.path_params[name] for name in spec.parameters}
     if any(isinstance(value, int) and not 0 <= value <= LARGEST_IN_PATH for value in arguments.values()):
         raise Problem("not-found", "There is nothing with this number.")
+    if any(isinstance(value, str) and "\x00" in value for value in arguments.values()):
+        raise Problem("not-found", "There is nothing with this name.")
     if spec.query is not None:
         pairs = list(request.query_params.multi_items())
         if len(dict(pairs)) != len(pairs):
