@@ -201,6 +201,11 @@ async def test_after_many_wrong_keys_a_network_waits(
 async def test_outside_the_sandbox_a_key_enrols_the_first_passkey_and_does_no_more(live: World) -> None:
     olu = await operator(live, "Olu")
     is_problem(await sign_in(live, key=olu.secret), 403, "policy-refused")
+    page = await live.client.get("/operator/sign-in", headers={"accept": "text/html"})
+    assert "You have no passkey yet" in page.text and "Sign in with the key" not in page.text
+    typed = {"key": olu.secret, "next": "/operator"}
+    by_form = await live.client.post("/operator/sign-in", data=typed, headers={**OWN, "accept": "text/html"})
+    assert by_form.status_code == 403 and "set-cookie" not in by_form.headers
     laptop = Device("https://market.example", "market.example")
     ok(await enrol(olu, laptop), 201)
     is_problem(await olu.post("/v1/operator/passkeys/challenge"), 403, "policy-refused")
