@@ -131,7 +131,9 @@ def main() -> None:
     if missed and (given.verbose or given.require_all):
         print("not struck:", *missed[:60], sep="\n  ")
     if given.points:
-        given.points.write_text(json.dumps({point: point in points.STRUCK for point in sorted(points.TOTAL)}, indent=1))
+        told = {point: "struck" if point in points.STRUCK else "met" if point in points.MET else "never met"
+                for point in sorted(points.TOTAL)}  # fmt: skip
+        given.points.write_text(json.dumps(told, indent=1))
     sys.exit(bool(run.failed) or (given.require_all and bool(missed)))
 
 

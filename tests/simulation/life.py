@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from market import accounts, claims, ids, keys, operators, people, submissions
-from tests.simulation.world import Json, World
+from tests.simulation.cast import Buyer, Somebody
+from tests.simulation.desk import Desk
+from tests.simulation.world import Json
 
 CARDS = (
     "pm_card_visa", "pm_card_visa", "pm_card_mastercard", "pm_card_chargeCustomerFail",
@@ -17,36 +17,10 @@ CARDS = (
 FAULTS = (
     "rate_limit", "error_before", "conflict", "reset_before", "error_after", "timeout_after", "reset_after",
 )  # fmt: skip
-REASONS = ("forged photo", "same photo twice")
 
 
-@dataclass
-class Buyer:
-    """An account with its key."""
-
-    id: str
-    secret: str
-    actor: keys.Actor
-
-
-@dataclass
-class Somebody:
-    """A person or an operator with a key."""
-
-    id: str
-    secret: str
-
-
-@dataclass
-class Life:
+class Life(Desk):
     """One life: who is there, and what may happen next."""
-
-    world: World
-    buyers: list[Buyer] = field(default_factory=list)
-    people: list[Somebody] = field(default_factory=list)
-    operators: list[Somebody] = field(default_factory=list)
-    acknowledged: dict[str, int] = field(default_factory=dict)  # intentions that were answered with success
-    _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     async def begin(self) -> None:
         """Two buyers, three people, two operators; nothing dies yet."""
@@ -72,34 +46,18 @@ class Life:
             self.carry_on_run: 3, self.dispute: 3, self.answer_dispute: 2, self.end_dispute: 2, self.suspect: 2,
             self.reverse: 2, self.fail_refund: 1, self.lose_capability: 1, self.bank: 2, self.elsewhere: 1,
             self.claw_back: 2, self.decide: 2, self.auto: 2, self.bad_weather: 4, self.switch: 1, self.wait: 4,
-            self.deliver: 12, self.work_off: 12, self.debit: 2, self.warn: 1, self.resolve: 1, self.hold: 1,
+            self.deliver: 12, self.work_off: 12, self.debit: 2, self.warn: 1, self.resolve: 3, self.hold: 1,
+            self.look: 3, self.close: 2, self.explain: 2, self.change_draft: 2, self.retry_events: 2, self.drop_card: 1,
+            self.hold_account: 1, self.cap: 1,
         }  # fmt: skip
-        for first in (self.fund, self.onboard, self.deliver, self.work_off, self.work, self.work_off, self.wait):
+        for first in (
+            self.fund, self.fund, self.onboard, self.deliver, self.work_off, self.work, self.work, self.work_off,
+            self.wait, self.settle, self.work_off,
+        ):  # fmt: skip
             await first()
         for _ in range(steps):
             [act] = self.world.random.choices(list(acts), list(acts.values()))
             await act()
-
-    # ---- helpers
-
-    def one(self, of: list[Any]) -> Any:
-        return self.world.random.choice(of) if of else None
-
-    async def ask(self, who: Any, method: str, path: str, body: Any = None) -> Json:
-        """Asked until it is answered; {} for a refusal."""
-        answer = await self.world.insist(method, path, who.secret, body)
-        if answer.status_code < 300:
-            name = f"{method} {path.rsplit('/', 1)[-1] if method == 'POST' else ''}"
-            self.acknowledged[name] = self.acknowledged.get(name, 0) + 1
-        return answer.json() if answer.status_code < 300 and answer.content else {}
-
-    async def listed(self, path: str) -> list[Json]:
-        """Everything of an operator's list."""
-        answer = await self.world.ask("GET", path, self.operators[0].secret)
-        if answer.status_code == 404: return []
-        assert answer.status_code == 200, (path, answer.text)
-        items: list[Json] = answer.json()["items"]
-        return items
 
     # ---- buyers
 
@@ -130,6 +88,15 @@ class Life:
         amount = self.one([None, {"amount": 500, "currency": "usd"}, {"amount": 2_000, "currency": "usd"}])
         await self.ask(self.one(self.buyers), "POST", "/v1/refunds", {"amount": amount} if amount else {})
 
+    async def drop_card(self) -> None:
+        buyer = self.one(self.buyers)
+        cards = (await self.ask(buyer, "GET", "/v1/cards")).get("items", [])
+        if cards:
+            await self.ask(buyer, "DELETE", f"/v1/cards/{self.one(cards)['id']}")
+
+    async def cap(self) -> None:
+        await self.ask(self.one(self.buyers), "PATCH", "/v1/account", {"max_per_day": self.one([None, 5_000])})
+
     async def auto(self) -> None:
         buyer = self.one(self.buyers)
         cards = (await self.ask(buyer, "GET", "/v1/cards")).get("items", [])
@@ -156,7 +123,7 @@ class Life:
             held = await claims.claim(connection, ids.read("person", person.id), posted["id"], None)
             answering = submissions.Answering(answers={"open": True})
             handed_in = await submissions.submit(connection, ids.read("person", person.id), held.id, answering)
-        verdict = {"score": 1.0, "outcome": "accept", "version": "1", "checks": []}
+        verdict = {"score": 1.0, "outcome": "pass", "version": "1", "checks": []}
         decided = None
         while decided is None:
             decided = await self.world.run(self._judge(handed_in, verdict))
@@ -195,85 +162,6 @@ class Life:
             end = self.one(["pay", "fail"])
             body = {"failure_code": "account_closed"} if end == "fail" else {}
             await self.world.control(f"payouts/{made['id']}/{end}", body)
-
-    # ---- operators
-
-    async def settle(self) -> None:
-        maker, checker = self.operators
-        await self.wait()
-        await self.world.sweep("earnings")
-        draft: Json = {"minimum": self.one([1, 100]), "draft": self.world.random.random() < 0.3}
-        if self.world.random.random() < 0.3:
-            draft |= {"most_per_line": 600}
-        run = await self.ask(maker, "POST", "/v1/operator/payout-runs", draft)
-        path = f"/v1/operator/payout-runs/{run.get('id')}"
-        if not run or not await self._frozen(maker, run, path):
-            return
-        await self.ask(maker, "POST", f"{path}/submit")
-        await self.ask(checker, "POST", f"{path}/approve")
-        if self.world.random.random() < 0.2:
-            await self.ask(maker, "POST", f"{path}/reopen")
-        await self.ask(maker, "POST", f"{path}/execute")
-
-    async def _frozen(self, maker: Somebody, run: Json, path: str) -> bool:
-        if run["status"] == "draft":
-            if run["lines"] and self.world.random.random() < 0.5:
-                out = {"person_id": run["lines"][0]["person_id"], "note": "not yet"}
-                await self.ask(maker, "POST", f"{path}/exclude", out)
-            return bool(await self.ask(maker, "POST", f"{path}/freeze"))
-        return True
-
-    async def carry_on_run(self) -> None:
-        for run in await self.listed("/v1/operator/payout-runs"):
-            if run["status"] in ("approved", "partial"):
-                path = f"/v1/operator/payout-runs/{run['id']}"
-                await self.ask(self.operators[1], "POST", f"{path}/approve")
-                await self.ask(self.operators[0], "POST", f"{path}/execute")
-
-    async def switch(self) -> None:
-        name = self.one(["payouts", "refunds", "top_ups"])
-        for stopped in (True, False):
-            body = {"stopped": stopped, "reason": "storm" if stopped else "over"}
-            await self.ask(self.operators[0], "PUT", f"/v1/operator/switches/{name}", body)
-            await self.world.jobs()
-
-    async def hold(self) -> None:
-        person = self.one(self.people)
-        path = f"/v1/operator/people/{person.id}/hold"
-        await self.ask(self.operators[0], "PUT", path, {"reason": "identity under review"})
-        await self.world.jobs()
-        await self.ask(self.operators[0], "DELETE", path)
-
-    async def claw_back(self) -> None:
-        async with self.world.services.database.read() as connection:
-            rows = await connection.fetch("SELECT submission_id FROM earning WHERE clawed_back_at IS NULL")
-        found = self.one([ids.show("submission", row["submission_id"]) for row in rows])
-        if found:
-            body = {"kind": "clawback", "subject": found, "reason": self.one(list(REASONS))}
-            await self.ask(self.operators[0], "POST", "/v1/operator/decisions", body)
-
-    async def decide(self) -> None:
-        async with self.world.services.database.read() as connection:
-            rows = await connection.fetch(
-                """SELECT split_part(code, ':', 2)::uuid AS person, posted, currency FROM ledger_account
-                   WHERE code LIKE 'person:%:receivable' AND posted > 0"""
-            )
-        for row in rows:
-            person = ids.show("person", row["person"])
-            body = {"kind": "write_off", "subject": person, "reason": "moved away"}
-            body["amount"] = {"amount": row["posted"], "currency": row["currency"]}
-            await self.ask(self.operators[0], "POST", "/v1/operator/decisions", body)
-        for each in await self.listed("/v1/operator/decisions"):
-            if each["status"] == "asked":
-                end = self.one(["approve", "approve", "refuse"])
-                await self.ask(self.operators[1], "POST", f"/v1/operator/decisions/{each['id']}/{end}")
-
-    async def resolve(self) -> None:
-        """The queue of what is in doubt."""
-        for each in await self.listed("/v1/operator/operations?doubtful=true"):
-            end = self.one(["look", "retry", "give-up"])
-            body = {"reason": "looked at Stripe", "confirm_absent": True} if end == "give-up" else None
-            await self.ask(self.operators[0], "POST", f"/v1/operator/operations/{each['id']}/{end}", body)
 
     # ---- Stripe, the network, time
 
