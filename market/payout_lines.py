@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
-from market import events, ledger, stripe_balance, stripe_ops
+from market import earnings, events, ledger, stripe_balance, stripe_ops
 from market.ledger import Posting
 from market.stripe_balance import BalanceLine
 from market.stripe_ops import Op
@@ -44,6 +44,7 @@ async def plan_lines(conn: asyncpg.Connection, run: UUID, limit: int, available:
     )  # fmt: skip
     if not rows:
         return Planned(0, [], 0)
+    await _lock_earnings(conn, rows)
     owed = await _locked_balances(conn, rows)
     going, skipped, left = [], [], available
     for row in rows:
@@ -60,6 +61,15 @@ async def plan_lines(conn: asyncpg.Connection, run: UUID, limit: int, available:
             [line for line, _ in skipped], [reason for _, reason in skipped],
         )  # fmt: skip
     return Planned(len(rows), await _set_aside(conn, going) if going else [], available - left)
+
+
+async def _lock_earnings(conn: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> None:
+    """Whoever takes earnings back locks them before the ledger too."""
+    await conn.execute(
+        """SELECT FROM earning WHERE person_id = ANY ($1::uuid[]) AND currency = $2 AND payout_id IS NULL
+             AND released_at IS NOT NULL AND clawed_back_at IS NULL ORDER BY submission_id FOR NO KEY UPDATE""",
+        [row["person_id"] for row in rows], rows[0]["currency"],
+    )  # fmt: skip
 
 
 async def _locked_balances(conn: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> dict[UUID, int]:
@@ -200,12 +210,20 @@ async def returned(conn: asyncpg.Connection, payout: UUID, code: str, message: s
     )  # fmt: skip
     if row is None:
         return None
+    person, currency, attempt = row["person_id"], row["currency"], row["attempt"]
+    await conn.execute(
+        """UPDATE earning SET payout_id = NULL WHERE submission_id IN (
+             SELECT submission_id FROM earning WHERE payout_id = $1 ORDER BY submission_id FOR NO KEY UPDATE)""",
+        payout,
+    )
+    payable, owes = ledger.person(person, "payable"), ledger.person(person, "receivable")
+    await ledger.lock(conn, {(aside(payout), currency), (payable, currency), (owes, currency)})
     await ledger.post(
-        conn, "payout_returned", f"payout_returned:{payout}:{row['attempt']}",
-        [(aside(payout), row["amount"]), (ledger.person(row["person_id"], "payable"), -row["amount"])],
-        currency=row["currency"], actor=ACTOR, subject=("payout", payout), meta={"code": code},
+        conn, "payout_returned", f"payout_returned:{payout}:{attempt}",
+        [(aside(payout), row["amount"]), (payable, -row["amount"])],
+        currency=currency, actor=ACTOR, subject=("payout", payout), meta={"code": code},
     )  # fmt: skip
-    await conn.execute("UPDATE earning SET payout_id = NULL WHERE payout_id = $1", payout)
+    await earnings.net(conn, person, currency, f"returned:{payout}:{attempt}", ACTOR)
     await _tell(conn, "payout.returned", [row])
     return row["run_id"]  # type: ignore[no-any-return]
 
