@@ -74,6 +74,8 @@ class Run:
         first, count = self.given.first, self.given.seeds
         for seed in range(first, first + count):
             await self._life(server, dsn, folder, seed, points.Strikes(seed, self.given.one_in))
+            if self.failed and self.given.until_broken:
+                return
         hunts = 0
         while self.given.hunt and hunts < self.given.hunt and (left := points.TOTAL - points.STRUCK):
             # What no dice has struck is struck at its first meeting, a few at a time.
@@ -110,6 +112,9 @@ def main() -> None:
     parser.add_argument("--one-in", type=int, default=12, help="each seed strikes one in so many points")
     parser.add_argument("--hunt", type=int, default=0, help="at most so many lives more, for points not yet struck")
     parser.add_argument("--require-all", action="store_true", help="fail when a point was never struck")
+    parser.add_argument("--plant", choices=("fresh-keys", "silence-is-refusal", "no-transactions", "events-forgotten"),
+                        help="put a bug in, to see it found")  # fmt: skip
+    parser.add_argument("--until-broken", action="store_true", help="stop at the first that is broken")
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--points", type=Path, help="write the list of points, and whether each was struck")
     given = parser.parse_args()
@@ -119,6 +124,10 @@ def main() -> None:
     from app import logs
 
     logs.configure("critical")
+    if given.plant:
+        from tests.simulation import planted
+
+        planted.BUGS[given.plant]()
     run = Run(given)
     began = time.monotonic()
     run.go()

@@ -1,0 +1,35 @@
+"""A hundred lives of the market's money, each with faults at Stripe and some fifty deaths: the books always close.
+
+In a process of its own, since the modules are read with points in them. `python -m tests.simulation --seeds 1000` is
+the same for longer.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LIVES = 100
+
+
+def simulated(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.simulation", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_money_survives_a_hundred_lives_with_a_death_at_every_await_that_is_met() -> None:
+    done = simulated("--seeds", str(LIVES))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{LIVES} lives" in done.stdout and ", 0 broken" in done.stdout, done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bug", ["fresh-keys", "silence-is-refusal", "no-transactions", "events-forgotten"])
+def test_the_simulation_finds_a_planted_bug(bug: str) -> None:
+    done = simulated("--seeds", "60", "--plant", bug, "--until-broken")
+    assert done.returncode == 1 and "BROKEN" in done.stdout, done.stdout + done.stderr
