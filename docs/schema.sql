@@ -95,6 +95,12 @@ CREATE FUNCTION public.audit_hash(seq bigint, at timestamp with time zone, actor
   SELECT sha256(previous || convert_to(jsonb_build_array(seq, (extract(epoch FROM at) * 1000000)::bigint, actor, action,
     subject, data, request_id)::text, 'UTF8')) $$;
 
+CREATE FUNCTION public.close_hash(day date, content jsonb, closed_by uuid, closed_at timestamp with time zone, previous bytea) RETURNS bytea
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  SELECT sha256(previous || convert_to(jsonb_build_array(day - date '2000-01-01', content, closed_by,
+    (extract(epoch FROM closed_at) * 1000000)::bigint)::text, 'UTF8')) $$;
+
 CREATE FUNCTION public.decision_stays() RETURNS trigger
     LANGUAGE plpgsql
     AS $$BEGIN
@@ -198,6 +204,16 @@ CREATE FUNCTION public.ledger_tx_balanced() RETURNS trigger
      OR EXISTS (SELECT 1 FROM ledger_entry WHERE tx_id = NEW.id GROUP BY currency HAVING sum(amount) <> 0)
   THEN RAISE EXCEPTION 'ledger_tx % does not balance per currency', NEW.id USING ERRCODE = 'LG003'; END IF;
   RETURN NULL; END$$;
+
+CREATE FUNCTION public.ledger_tx_in_open_day() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE last date := (SELECT max(day) FROM daily_close);
+BEGIN
+  IF NEW.effective_at < (last + 1)::timestamp AT TIME ZONE 'UTC' THEN
+    RAISE EXCEPTION 'the day % is closed', last USING ERRCODE = 'LG007';
+  END IF;
+  RETURN NEW; END$$;
 
 CREATE FUNCTION public.market_now() RETURNS timestamp with time zone
     LANGUAGE sql STABLE
@@ -1085,6 +1101,7 @@ CREATE TABLE public.stripe_balance_txn (
     description text DEFAULT ''::text NOT NULL,
     category text DEFAULT ''::text NOT NULL,
     seen_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    closed_day date,
     CONSTRAINT stripe_balance_txn_check CHECK ((net = (amount - fee)))
 );
 
@@ -1517,6 +1534,8 @@ CREATE INDEX claim_person ON public.claim USING btree (person_id, id);
 
 CREATE INDEX claim_rejected ON public.claim USING btree (task_id, person_id) WHERE (status = 'rejected'::public.claim_status);
 
+CREATE UNIQUE INDEX daily_close_chain ON public.daily_close USING btree (previous);
+
 CREATE INDEX dataset_account ON public.dataset USING btree (account_id, id);
 
 CREATE INDEX dispute_account ON public.dispute USING btree (account_id, id);
@@ -1623,6 +1642,8 @@ CREATE INDEX saved_card_account ON public.saved_card USING btree (account_id) WH
 
 CREATE INDEX stripe_balance_txn_created ON public.stripe_balance_txn USING btree (created_at);
 
+CREATE INDEX stripe_balance_txn_new ON public.stripe_balance_txn USING btree (created_at) WHERE (closed_day IS NULL);
+
 CREATE INDEX stripe_balance_txn_open ON public.stripe_balance_txn USING btree (seen_at) WHERE (ledger_key IS NULL);
 
 CREATE INDEX stripe_event_waiting ON public.stripe_event USING btree (received_at) WHERE (handled_at IS NULL);
@@ -1682,6 +1703,8 @@ CREATE TRIGGER ledger_entry_with_tx BEFORE INSERT ON public.ledger_entry FOR EAC
 CREATE CONSTRAINT TRIGGER ledger_tx_balance AFTER INSERT ON public.ledger_tx DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.ledger_tx_balanced();
 
 CREATE TRIGGER ledger_tx_keep BEFORE DELETE OR UPDATE ON public.ledger_tx FOR EACH ROW EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER ledger_tx_open_day BEFORE INSERT ON public.ledger_tx FOR EACH ROW EXECUTE FUNCTION public.ledger_tx_in_open_day();
 
 CREATE TRIGGER ledger_tx_whole BEFORE TRUNCATE ON public.ledger_tx FOR EACH STATEMENT EXECUTE FUNCTION public.append_only();
 
