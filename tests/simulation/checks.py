@@ -39,12 +39,15 @@ def _once(life: Life, rows: dict[str, Rows]) -> list[str]:
         ("transfer", "payout", "payout", {"paid"}),
         ("refund", "refund", "refund", {"succeeded", "failed"}),
     ):
+        waiting = {one["metadata"].get(key) for one in life.world.objects(kind) if one.get("status") == "pending"}
         there = Counter(one["metadata"][key] for one in life.world.objects(kind) if (one["metadata"] or {}).get(key))
         found += [f"{kind} for {key} {each} stands {count} times" for each, count in there.items() if count > 1]
         settled = {str(row["id"]): row for row in rows[ours]}
         found += [f"{kind} for {each}, of which we know nothing" for each in there if each not in settled]
         for identity, row in settled.items():
             stands = row["status"] in done and (kind != "refund" or row["stripe_id"] is not None)
+            # Stripe itself holds a refund back until the platform's balance covers it.
+            stands = stands or (row["status"] == "pending" and identity in waiting)
             if stands != (there[identity] == 1):
                 found.append(f"{ours} {identity} is {row['status']} and stands {there[identity]} times at Stripe")
     return found
