@@ -137,7 +137,7 @@ async def test_whatever_is_posted_the_journal_rebuilds_the_cached_balances(
         written, rebuilt = await read_back(conn)
         rows = list(csv_cells.read(io.StringIO(written, newline="")))
         keys = sorted(row[4] for row in rows[1:] if row[1] == "0")  # all at one time: in the order of their ids
-            assert keys == sorted(f"{move[3]}:{n}" for n, move in enumerate(moves))
+        assert keys == sorted(f"{move[3]}:{n}" for n, move in enumerate(moves))
         assert rebuilt.wrong == [] and rebuilt.transactions == len(moves)
         assert await journal.differences(conn, rebuilt) == []
     finally:
