@@ -150,7 +150,7 @@ class Signals:
     """
 
     def __init__(self, url: str, pool: asyncpg.Pool) -> None:
-        self._url = url
+        self.url = url
         self._pool = pool
         self._due: set[str] = set()
         self._sending: asyncio.Task[None] | None = None
@@ -202,7 +202,7 @@ class Signals:
         while True:
             lost = asyncio.Event()
             try:
-                connection = await asyncpg.connect(self._url, server_settings={"application_name": "sensorium-listen"})
+                connection = await asyncpg.connect(self.url, server_settings={"application_name": "sensorium-listen"})
                 try:
                     connection.add_termination_listener(lambda _, lost=lost: lost.set())
                     await connection.add_listener(EVENTS, lambda _c, _pid, name, _payload: self._raise_flag(name))
@@ -275,18 +275,21 @@ class Database:
 
     @asynccontextmanager
     async def holding(self, name: str) -> AsyncIterator[bool]:
-        """Whether we alone hold `name` while the block lasts. The lock is the session's: it dies with the process."""
-        async with self.read() as connection:
-            held: bool | None = None
-            try:
-                held = await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", name)
-                yield bool(held)
-                if held:
-                    await connection.execute("SELECT pg_advisory_unlock(hashtextextended($1, 0))", name)
-                held = False
-            finally:
-                if held is not False:
-                    connection.terminate()  # it must not go back to the pool with a lock that nobody knows of
+        """Whether we alone hold `name` while the block lasts, which may be long: so on a connection of its own.
+
+        The lock is the session's: it dies with the process.
+        """
+        try:
+            connection = await asyncpg.connect(
+                self.signals.url, timeout=ACQUIRE_TIMEOUT_S, server_settings={"application_name": "sensorium-lock"}
+            )
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise DatabaseAway(str(error) or type(error).__name__) from error
+        try:
+            yield await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", name)
+            await connection.close(timeout=2)
+        finally:
+            connection.terminate()
 
 
 @asynccontextmanager

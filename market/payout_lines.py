@@ -119,11 +119,12 @@ async def _set_aside(conn: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -
 
 
 async def _mark_earnings(conn: asyncpg.Connection, payouts: list[UUID]) -> None:
-    """Which earnings a line pays: all that are released, or, when part of them is left for the next run, the oldest."""
+    """Which earnings a line pays: those released when it was drafted, or the oldest of them as far as it goes."""
     await conn.execute(
         """WITH unpaid AS (
-             SELECT e.submission_id, p.id AS payout_id, p.rolled_over = 0 OR sum(e.amount) OVER (
-                 PARTITION BY p.id ORDER BY e.released_at, e.submission_id) <= p.amount AS taken
+             SELECT e.submission_id, p.id AS payout_id, sum(e.amount) OVER (
+                 PARTITION BY p.id ORDER BY e.released_at, e.submission_id)
+               <= CASE WHEN p.rolled_over = 0 THEN p.earned ELSE least(p.earned, p.amount) END AS taken
              FROM payout p JOIN earning e ON e.person_id = p.person_id AND e.currency = p.currency
                AND e.released_at IS NOT NULL AND e.payout_id IS NULL AND e.clawed_back_at IS NULL
              WHERE p.id = ANY ($1::uuid[]))
@@ -226,6 +227,11 @@ async def returned(conn: asyncpg.Connection, payout: UUID, code: str, message: s
     await earnings.net(conn, person, currency, f"returned:{payout}:{attempt}", ACTOR)
     await _tell(conn, "payout.returned", [row])
     return row["run_id"]  # type: ignore[no-any-return]
+
+
+async def is_returned(conn: asyncpg.Connection, payout: UUID) -> bool:
+    """Whether a line's money went back to its person: it was refused or given up."""
+    return bool(await conn.fetchval("SELECT true FROM payout WHERE id = $1 AND status = 'returned'", payout))
 
 
 async def is_paid_by(conn: asyncpg.Connection, transfer_id: str) -> bool:

@@ -12,6 +12,8 @@ import msgspec
 
 from market import ledger
 
+RESOLVED = "suspense_resolved:"  # how the keys of what operators said about a line begin
+
 
 class BalanceLine(msgspec.Struct, frozen=True):
     """One balance transaction of Stripe's, in minor units: net = amount - fee, signed."""
@@ -58,9 +60,41 @@ async def mirror(conn: asyncpg.Connection, line: BalanceLine, ledger_key: str) -
 async def counters(conn: asyncpg.Connection, lines: Sequence[BalanceLine]) -> dict[str, str]:
     """`counter` of many lines, by id."""
     rows = await conn.fetch(
-        f"{_KEEP} ON CONFLICT (id) DO UPDATE SET seen_at = b.seen_at RETURNING id, suspense_key", *_columns(lines)
+        f"{_KEEP} ON CONFLICT (id) DO UPDATE SET seen_at = b.seen_at RETURNING id, suspense_key, ledger_key",
+        *_columns(lines),
     )
+    for row in sorted(rows, key=lambda each: str(each["id"])):
+        if row["ledger_key"] is not None and row["ledger_key"].startswith(RESOLVED):
+            await _undo(conn, row["id"], row["ledger_key"])
     return {row["id"]: ledger.CLEARING if row["suspense_key"] is None else ledger.SUSPENSE for row in rows}
+
+
+async def _undo(conn: asyncpg.Connection, line: str, key: str) -> None:
+    """Operators said what a line in suspense was, and now its true cause has come: what they said is taken back.
+
+    What a buyer was given for it and has spent is the platform's loss.
+    """
+    tx = await conn.fetchrow("SELECT id, subject_type, subject_id FROM ledger_tx WHERE idem_key = $1", key)
+    entries = await conn.fetch(
+        """SELECT a.code, e.currency, -e.amount AS amount, a.floor_zero
+           FROM ledger_entry e JOIN ledger_account a ON a.id = e.account_id WHERE e.tx_id = $1 ORDER BY e.line""",
+        tx["id"],
+    )
+    currency = entries[0]["currency"]
+    await ledger.lock(conn, {(each["code"], currency) for each in entries})
+    lines: list[tuple[str, int]] = []
+    for each in entries:
+        taken = each["amount"]
+        if each["floor_zero"] and taken > 0:
+            [there] = await ledger.balances(conn, [each["code"]], currency)
+            taken = min(taken, there)
+            lines.append((ledger.LOSSES, each["amount"] - taken))
+        lines.append((each["code"], taken))
+    await ledger.post(
+        conn, "suspense.undone", f"undone:{key}", lines, currency=currency, actor="stripe",
+        subject=(tx["subject_type"], tx["subject_id"]), meta={"txn": line}, reverses=tx["id"],
+    )  # fmt: skip
+    await conn.execute("UPDATE stripe_balance_txn SET ledger_key = NULL WHERE id = $1", line)
 
 
 async def mirror_many(conn: asyncpg.Connection, lines: Sequence[tuple[BalanceLine, str]]) -> None:

@@ -42,6 +42,8 @@ class Op(msgspec.Struct, frozen=True):
     @property
     def look_first(self) -> bool:
         """Whether what it may have done is looked up by its metadata before it is sent again."""
+        if self.attempt > 1:
+            return True  # the one before was refused or given up, and what was given up may have arrived after all
         return self.doubtful and (self.key_is_old or self.tries >= LOOK_FROM_TRY)
 
 

@@ -91,7 +91,21 @@ async def _open_line(conn: asyncpg.Connection, txn: str) -> BalanceLine:
         raise WrongState("Something stands for this line already.")
     if put is None and found["net"]:
         raise WrongState("This line is not in suspense: its event may still come.")
+    await _require_no_doubt(conn, found["amount"], found["currency"])
     return BalanceLine(**found)
+
+
+async def _require_no_doubt(conn: asyncpg.Connection, amount: int, currency: str) -> None:
+    """The line may be what an operation has done of which nobody knows yet. Raises WrongState."""
+    doubtful = await conn.fetchval(
+        """SELECT o.kind FROM stripe_op o LEFT JOIN refund r ON o.kind = 'refund' AND r.id = o.subject_id
+           WHERE o.status IN ('sending', 'unknown') AND o.kind IN ('transfer', 'charge', 'refund')
+             AND coalesce(r.amount, (o.params->>'amount')::bigint) = abs($1::bigint)
+             AND coalesce(r.currency, o.params->>'currency') = $2 LIMIT 1""",
+        amount, currency,
+    )  # fmt: skip
+    if doubtful is not None:
+        raise WrongState(f"A {doubtful} of the same amount is in doubt: find out first whether this line is its own.")
 
 
 async def _require_target(conn: asyncpg.Connection, target: str, currency: str) -> UUID | None:
@@ -123,7 +137,7 @@ async def _resolve(conn: asyncpg.Connection, asked: Asked) -> None:
     line = await _open_line(conn, txn)
     account = await _require_target(conn, target, line.currency)
     counter = await stripe_balance.counter(conn, line)
-    key = f"suspense_resolved:{asked.id}"
+    key = f"{stripe_balance.RESOLVED}{asked.id}"
     await ledger.post(
         conn, "suspense.resolved", key, list(_entries(line, target, counter)), currency=line.currency, actor=asked.by,
         subject=("money_decision", asked.id), meta={"txn": txn, "reason": asked.reason},

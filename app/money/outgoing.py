@@ -6,6 +6,7 @@ end, and only while it still holds the lease. A worker that wakes up late writes
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -23,7 +24,7 @@ from market.stripe_ops import LeaseLost, Op
 
 log = structlog.get_logger()
 
-LEASE_SPARE_S = 5.0  # beyond the time-out of a call
+LEASE_SPARE_S = 5.0
 MOST_SWEPT = 200
 
 Write = Callable[[Connection], Awaitable[None]]
@@ -66,8 +67,8 @@ def stripe_of(services: Services) -> StripeGateway:
 
 
 def lease_s(services: Services) -> float:
-    """How long a worker holds an operation: longer than a call may take."""
-    return services.config.stripe_timeout_s + LEASE_SPARE_S
+    """How long a worker holds an operation: a call to look it up and one to send it, and some time to wait its turn."""
+    return 2 * services.config.stripe_timeout_s + LEASE_SPARE_S
 
 
 async def queue_op(connection: Connection, op: UUID) -> None:
@@ -78,17 +79,18 @@ async def queue_op(connection: Connection, op: UUID) -> None:
 @handler("stripe_op")
 async def send_op(services: Services, payload: Payload) -> None:
     """One try of one operation."""
+    until = asyncio.get_running_loop().time() + lease_s(services)
     async with services.database.transaction() as connection:
         op = await stripe_ops.take(connection, UUID(payload["op"]), lease_s(services))
     if op is not None:
-        await try_op(services, op)
+        await try_op(services, op, until)
 
 
-async def try_op(services: Services, op: Op) -> None:
-    """Send an operation that we hold, and settle it."""
+async def try_op(services: Services, op: Op, until: float) -> None:
+    """Send an operation that we hold until then, and settle it."""
     sender = SENDERS[op.kind]
     try:
-        answer = await ask(services, op)
+        answer = await ask(services, op, until)
         async with services.database.transaction() as connection:
             await settle(connection, op, answer)
             wake(EVENTS)
@@ -102,15 +104,22 @@ async def try_op(services: Services, op: Op) -> None:
 Answered = Outcome | Definite | Ambiguous | RateLimited
 
 
-async def ask(services: Services, op: Op) -> Answered:
-    """What Stripe says to an operation: nothing is written yet."""
-    sender = SENDERS[op.kind]
+async def ask(services: Services, op: Op, until: float | None = None) -> Answered:
+    """What Stripe says to an operation: nothing is written yet.
+
+    until: the loop's time at which our lease on it ends. What could be sent, or looked up, only past that is left: the
+    operation may be another's by then, and what arrives late is worse than what waits.
+    """
+    sender, call_s = SENDERS[op.kind], services.config.stripe_timeout_s
+    loop = asyncio.get_running_loop()
     try:
         if op.look_first:
             # Stripe may have forgotten the key, or answers for a day what it answered once: has it been done?
             found = await sender.look_up(services, op)
             if found is not None:
                 return found
+        if until is not None and loop.time() + call_s > until:
+            return RateLimited("its turn came too late in our lease: not sent")
         return await sender.send(services, op)
     except (Definite, Ambiguous, RateLimited) as failure:
         return failure

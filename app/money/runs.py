@@ -28,7 +28,7 @@ SETTLED_AT_ONCE = 50
 RESUME_S = 2.0
 GATHER_S = 0.05  # how long answers wait for one another to be written together
 
-Ops = asyncio.Queue[Op | None]
+Ops = asyncio.Queue[tuple[Op, float] | None]  # with the time at which our lease on it ends
 Answers = asyncio.Queue[tuple[Op, Answered] | None]
 
 
@@ -66,7 +66,10 @@ async def resume(services: Services) -> None:
     async with services.database.read() as connection:
         under_way = await payout_lines.executing(connection)
     for run in under_way:
-        await pay_run(services, {"run": str(run)})
+        try:
+            await pay_run(services, {"run": str(run)})
+        except Exception:
+            log.exception("payout run interrupted", run=str(run))  # the others go on; this one is tried again
 
 
 async def _pay(services: Services, run: UUID, available: int) -> None:
@@ -75,8 +78,9 @@ async def _pay(services: Services, run: UUID, available: int) -> None:
     mine: set[UUID] = set()  # operations in our hands
 
     async def send() -> None:
-        while (op := await ops.get()) is not None:
-            await answers.put((op, await ask(services, op)))
+        while (held := await ops.get()) is not None:
+            op, until = held
+            await answers.put((op, await ask(services, op, until)))
 
     async def plan_and_send() -> None:
         async with asyncio.TaskGroup() as sending:
@@ -96,6 +100,7 @@ async def _plan(services: Services, run: UUID, available: int, ops: Ops, mine: s
     """Take over what is under way, then set money aside and lease transfers, some in each transaction, until there is
     nothing to do for now."""
     while True:
+        until = asyncio.get_running_loop().time() + lease_s(services)
         async with services.database.transaction() as connection:
             left = await payout_lines.under_way(connection, run, mine, LINES_AT_ONCE)
             taken = await stripe_ops.take_over(connection, left, lease_s(services)) if left else []
@@ -108,7 +113,7 @@ async def _plan(services: Services, run: UUID, available: int, ops: Ops, mine: s
             return
         mine |= {op.id for op in taken}
         for op in taken:
-            await ops.put(op)
+            await ops.put((op, until))
 
 
 async def _settle_all(services: Services, answers: Answers, mine: set[UUID]) -> None:
@@ -141,9 +146,16 @@ async def settle_together(services: Services, gathered: list[tuple[Op, Answered]
         if isinstance(answer, Outcome) and answer.line is not None
     ]
     if sent:
-        async with services.database.transaction() as connection:
-            await payout_lines.settle_sent(connection, sent)
-            wake(EVENTS)
+        try:
+            await _settle_sent(services, sent)
+        except Exception:
+            # One of them cannot be settled: it alone shall wait, and whoever pays the run next will see it fail again.
+            log.exception("transfers settled one by one", count=len(sent))
+            for each in sent:
+                try:
+                    await _settle_sent(services, [each])
+                except Exception:
+                    log.exception("transfer not settled", op=str(each.op.id), transfer=each.transfer_id)
     for op, answer in gathered:
         if not isinstance(answer, Outcome):
             try:
@@ -152,6 +164,12 @@ async def settle_together(services: Services, gathered: list[tuple[Op, Answered]
                     wake(EVENTS)
             except LeaseLost as lost:
                 log.warning("transfer settled by another", op=str(op.id), reason=str(lost))
+
+
+async def _settle_sent(services: Services, sent: list[Sent]) -> None:
+    async with services.database.transaction() as connection:
+        await payout_lines.settle_sent(connection, sent)
+        wake(EVENTS)
 
 
 async def finish(services: Services, run: UUID) -> None:

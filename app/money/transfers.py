@@ -7,7 +7,7 @@ from uuid import UUID
 from app.db import Connection
 from app.gateways.stripe import Definite, Transfer
 from app.money import runs
-from app.money.incoming import AFTERWARDS, LOOKS, uuid_or_none
+from app.money.incoming import AFTERWARDS, LOOKS, NotSettled, uuid_or_none
 from app.money.outgoing import SENDERS, Outcome, Sender, Write, balance_line, nothing, stripe_of
 from app.money.reversals import write_reversals
 from app.services import Services
@@ -68,6 +68,9 @@ async def _look(services: Services, notice: Notice) -> Write:
     come_back = await write_reversals(services, transfer)
 
     async def write(connection: Connection) -> None:
+        if await payout_lines.is_returned(connection, about):
+            # Given up, and it arrived after all. Going on with the run finds it, so it is not paid twice.
+            raise NotSettled(f"{transfer.id} stands at Stripe for a line that was given up: execute its run again")
         if await stripe_ops.found(connection, "transfer", about, transfer.id):
             await payout_lines.paid(connection, about, transfer.id, line)
         await come_back(connection)
