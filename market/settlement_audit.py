@@ -26,12 +26,13 @@ CHECKS = {
           FULL JOIN (SELECT currency, sum(net) AS open FROM stripe_balance_txn
                      WHERE suspense_key IS NOT NULL AND ledger_key IS NULL GROUP BY currency) b USING (currency)
         WHERE coalesce(held, 0) <> coalesce(open, 0)""",
-    "what two operators have decided on a line of Stripe's balance is what was posted for it": """
+    "what two operators have decided on a line of Stripe's balance is what was posted for it, until its true cause came": """
         SELECT d.id::text AS what FROM money_decision d
           LEFT JOIN ledger_tx x ON x.idem_key = 'suspense_resolved:' || d.id
+          LEFT JOIN ledger_tx undone ON undone.reverses = x.id
           LEFT JOIN stripe_balance_txn b ON b.id = d.txn_id AND b.ledger_key = x.idem_key
         WHERE d.kind = 'suspense' AND ((d.status = 'approved') <> (x.id IS NOT NULL)
-          OR (d.status = 'approved') <> (b.id IS NOT NULL))""",
+          OR (d.status = 'approved' AND undone.id IS NULL) <> (b.id IS NOT NULL))""",
     "a refund holds its amount until it has left Stripe's balance or failed, and nothing afterwards": """
         SELECT r.id::text AS what FROM refund r
           LEFT JOIN ledger_tx x ON x.idem_key = 'refund-sent:' || r.id

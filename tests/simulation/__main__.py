@@ -130,7 +130,10 @@ def main() -> None:
         planted.BUGS[given.plant]()
     run = Run(given)
     began = time.monotonic()
-    run.go()
+    try:
+        run.go()
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)  # what has been found until now is told
     missed = sorted(points.TOTAL - points.STRUCK)
     took = time.monotonic() - began
     print(

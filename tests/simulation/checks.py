@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 from app.money.outgoing import stripe_of
 from app.reconciliation import reconcile
-from market import audit
+from market import audit, books, csv_cells, journal
 from tests.simulation.life import Life
+from tests.simulation.world import World
 
 Rows = list[dict[str, Any]]
 
@@ -27,9 +30,48 @@ async def broken(life: Life) -> list[str]:
     agreed = await reconcile(world.services.database, stripe)
     if not agreed.agrees or agreed.unmatched:
         found.append(f"ledger and Stripe differ: {agreed}")
+    found += await _books(life)
     found += _once(life, rows) + _charges(life, rows["funding"]) + _lines(life, rows["stripe_balance_txn"])
     found += [f"unexpected: {each}" for each in world.failures if "AssertionError" in each or "KeyError" in each]
     return found
+
+
+async def _books(life: Life) -> list[str]:
+    """The journal that operators export rebuilds every balance; the trial balance and statements add up."""
+    world, olu = life.world, life.operators[0]
+    answer = await world.ask("GET", "/v1/operator/exports/journal", olu.secret)
+    rebuilt = journal.rebuild(csv_cells.read(StringIO(answer.text, newline="")))
+    found = [f"journal: {each}" for each in rebuilt.wrong]
+    async with world.services.database.read() as connection:
+        found += [f"journal: {each}" for each in await journal.differences(connection, rebuilt)]
+        trial = await books.trial_balance(connection)
+        if not all(each.balanced and each.debits == each.credits for each in trial.sums):
+            found.append(f"trial balance: {trial}")
+        some = await connection.fetch("SELECT id FROM ledger_tx ORDER BY random() LIMIT 5")
+        for row in some:
+            opened = await books.transaction(connection, row["id"])
+            if sum(line.debit - line.credit for line in opened.lines) != 0:
+                found.append(f"transaction {row['id']} does not open into what sums to zero")
+    for who, path in (*((each, "/v1/people/earnings/statement") for each in life.people),
+                      *((each, "/v1/account/statement") for each in life.buyers)):  # fmt: skip
+        found += await _statement(world, path, who.secret)
+    return found
+
+
+async def _statement(world: World, path: str, secret: str) -> list[str]:
+    async with world.services.database.read() as connection:
+        today = await connection.fetchval("SELECT (market_now() AT TIME ZONE 'utc')::date")
+    span = f"?from={today - timedelta(days=365)}&to={today}"
+    answer = await world.ask("GET", path + span, secret)
+    if answer.status_code != 200:
+        return [f"{path}: {answer.text}"]
+    told = answer.json()
+    wrong = [
+        part
+        for part, opening in told["opening"].items()
+        if opening + sum(line["change"][part] for line in told["lines"]) != told["closing"][part]
+    ]
+    return [f"{path}: {', '.join(wrong)} do not add up"] if wrong else []
 
 
 def _once(life: Life, rows: dict[str, Rows]) -> list[str]:
