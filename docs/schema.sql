@@ -273,6 +273,7 @@ CREATE FUNCTION public.payout_run_fixed() RETURNS trigger
     OR (OLD.status = 'draft') = (NEW.status = 'draft') AND OLD.lines_hash IS DISTINCT FROM NEW.lines_hash
     OR (OLD.status = NEW.status OR NEW.status NOT IN ('draft', 'submitted'))
       AND (OLD.submitted_by, OLD.submitted_at) IS DISTINCT FROM (NEW.submitted_by, NEW.submitted_at)
+    OR OLD.reopened AND NOT NEW.reopened
   THEN
     RAISE EXCEPTION 'payout run % is fixed once it is frozen', OLD.id USING ERRCODE = 'PR001';
   END IF;
@@ -297,6 +298,12 @@ CREATE FUNCTION public.payout_run_moves() RETURNS trigger
         AND a.lines_hash = NEW.lines_hash AND a.expires_at > market_now()) THEN
       RAISE EXCEPTION 'the approval of payout run % has expired', NEW.id USING ERRCODE = 'PR005';
     END IF;
+    IF EXISTS (SELECT FROM operator WHERE id = NEW.approved_by AND disabled_at IS NOT NULL) THEN
+      RAISE EXCEPTION 'who approved payout run % is disabled', NEW.id USING ERRCODE = 'PR006';
+    END IF;
+  END IF;
+  IF NEW.status = 'draft' THEN
+    NEW.reopened := true;
   END IF;
   RETURN NEW; END$$;
 
@@ -815,6 +822,7 @@ CREATE TABLE public.passkey_challenge (
     challenge bytea NOT NULL,
     purpose text NOT NULL,
     operator_id uuid,
+    network text DEFAULT ''::text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     used_at timestamp with time zone,
     CONSTRAINT passkey_challenge_purpose_check CHECK ((purpose = ANY (ARRAY['enrol'::text, 'sign_in'::text, 'prove'::text])))
@@ -908,6 +916,7 @@ CREATE TABLE public.payout_run (
     most_per_line bigint,
     most_in_all bigint,
     note text DEFAULT ''::text NOT NULL,
+    reopened boolean DEFAULT false NOT NULL,
     CONSTRAINT payout_run_check CHECK (((status = 'draft'::public.payout_run_status) = (lines_hash IS NULL))),
     CONSTRAINT payout_run_check1 CHECK (((status = ANY (ARRAY['draft'::public.payout_run_status, 'frozen'::public.payout_run_status])) = (submitted_by IS NULL))),
     CONSTRAINT payout_run_check2 CHECK (((submitted_by IS NULL) = (submitted_at IS NULL))),
@@ -1599,6 +1608,10 @@ CREATE INDEX observation_task ON public.observation USING btree (task_id, id);
 CREATE UNIQUE INDEX operator_email ON public.operator USING btree (lower(email));
 
 CREATE INDEX operator_passkey_operator ON public.operator_passkey USING btree (operator_id) WHERE (removed_at IS NULL);
+
+CREATE INDEX passkey_challenge_created ON public.passkey_challenge USING btree (created_at);
+
+CREATE INDEX passkey_challenge_network ON public.passkey_challenge USING btree (network, created_at) WHERE ((purpose = 'sign_in'::text) AND (used_at IS NULL));
 
 CREATE INDEX payout_open ON public.payout USING btree (run_id, id) WHERE (status <> 'paid'::public.payout_status);
 

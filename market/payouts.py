@@ -27,6 +27,10 @@ class LinesChanged(Changed):
     """The lines of this run are not the ones that were frozen."""
 
 
+class ApproverDisabled(ApprovalExpired):
+    """Who approved this run is no operator any more. Another one approves it anew."""
+
+
 async def make(conn: asyncpg.Connection, operator: UUID, currency: str, minimum: int) -> UUID:
     """draft -> frozen at once: a run of everybody who can be paid at least `minimum`, with who is left out, and why."""
     run = await draft(conn, operator, await payout_preview.terms(conn, currency, minimum))
@@ -166,8 +170,9 @@ async def submit(conn: asyncpg.Connection, operator: UUID, run: UUID, seen: byte
 async def approve(conn: asyncpg.Connection, operator: UUID, run: UUID, seen: bytes | None = None) -> None:
     """submitted -> approved, for APPROVAL_S; of an approved or partial run, the approval is given anew.
 
-    seen: the hash of the lines that the operator has looked at. Raises FourEyes for its maker or submitter, Changed
-    when its lines are not as frozen, or not as seen.
+    seen: the hash of the lines that the operator has looked at; only of a run that was never reopened can it be left
+    out, since that has had no other lines. Raises FourEyes for its maker or submitter, Changed when its lines are not
+    as frozen, or not as seen.
     """
     row = await conn.fetchrow(
         "SELECT * FROM payout_run WHERE id = $1 AND status IN ('submitted', 'approved', 'partial') FOR UPDATE", run
@@ -175,6 +180,8 @@ async def approve(conn: asyncpg.Connection, operator: UUID, run: UUID, seen: byt
     if row is None:
         await _refuse(conn, run, "Only a submitted run can be approved, and an approved or partial one approved anew.")
     _require_seen(row["lines_hash"], seen)
+    if seen is None and row["reopened"]:
+        raise Changed("This run was reopened: look at its lines again, and send their hash as `lines_sha256`.")
     if await conn.fetchval("SELECT payout_lines_hash($1)", run) != row["lines_hash"]:
         raise LinesChanged
     await conn.execute("DELETE FROM payout_approval WHERE run_id = $1", run)
@@ -200,7 +207,7 @@ async def approve(conn: asyncpg.Connection, operator: UUID, run: UUID, seen: byt
 async def execute(conn: asyncpg.Connection, operator: UUID, run: UUID) -> None:
     """approved | partial -> executing. Of a partial run, the lines that were not paid are tried again.
 
-    Raises ApprovalExpired, PayoutsStopped, Changed: the database refuses those by itself.
+    Raises ApprovalExpired (ApproverDisabled too), PayoutsStopped, Changed: the database refuses those by itself.
     """
     try:
         moved = await conn.fetchval(
@@ -228,6 +235,7 @@ _REFUSED: dict[str | None, type[Refusal]] = {
     "PR003": LinesChanged,
     "PR004": PayoutsStopped,
     "PR005": ApprovalExpired,
+    "PR006": ApproverDisabled,
 }
 
 

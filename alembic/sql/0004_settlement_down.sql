@@ -33,7 +33,7 @@ ALTER TABLE payout_exclusion ADD CONSTRAINT payout_exclusion_reason_check CHECK 
   ('held', 'no_payout_account', 'capability_inactive', 'in_another_run', 'below_minimum'));
 DROP INDEX payout_transfer;
 ALTER TABLE payout DROP COLUMN earned, DROP COLUMN fee, DROP COLUMN items, DROP COLUMN rolled_over, DROP COLUMN reversed;
-ALTER TABLE payout_run DROP COLUMN most_per_line, DROP COLUMN most_in_all, DROP COLUMN note;
+ALTER TABLE payout_run DROP COLUMN most_per_line, DROP COLUMN most_in_all, DROP COLUMN note, DROP COLUMN reopened;
 ALTER TABLE earning DROP COLUMN fee, DROP COLUMN payout_id, DROP COLUMN clawed_back_at;
 ALTER TABLE payout_account DROP COLUMN country, DROP COLUMN lost_at, DROP COLUMN due_at;
 ALTER TABLE currency DROP COLUMN minimum_payout;

@@ -15,7 +15,8 @@ SQL = Path(__file__).resolve().parent.parent / "sql"
 
 def upgrade() -> None:
     """Make the tables."""
-    run_script(op, (SQL / "0004_settlement.sql").read_text())
+    for name in ("0004_settlement.sql", "0004_desk.sql"):
+        run_script(op, (SQL / name).read_text())
 
 
 def downgrade() -> None:

@@ -127,7 +127,8 @@ async def settle(client: httpx.AsyncClient, outcome: Outcome, olu: str, pia: str
         raise AssertionError("the maker could approve their own run")
     except Refused:
         pass
-    await checker.post(f"{path}/approve")
+    seen = await checker.get(path)
+    await checker.post(f"{path}/approve", {"lines_sha256": seen["lines_sha256"]})
     await checker.post(f"{path}/execute")
 
     async def paid() -> Any:

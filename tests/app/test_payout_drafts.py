@@ -109,6 +109,9 @@ async def test_an_approval_is_of_what_was_seen(bo: Caller, olu: Caller, pia: Cal
     ok(await olu.post(f"{path}/freeze"))
     ok(await olu.post(f"{path}/submit"))
     is_problem(await pia.post(f"{path}/approve", seen), 409, "conflict")
+    for silent in (None, {}, {"lines_sha256": None}):
+        problem = is_problem(await pia.post(f"{path}/approve", silent), 409, "conflict")
+        assert "lines_sha256" in problem["detail"]
     for wrong in ("", "zz" * 32, ANOTHER[:-2]):
         problem = is_problem(await pia.post(f"{path}/approve", {"lines_sha256": wrong}), 422, "validation")
         assert problem["errors"][0]["pointer"] == "/lines_sha256"

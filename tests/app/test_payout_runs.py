@@ -42,7 +42,8 @@ async def approved(olu: Caller, pia: Caller, **draft: Any) -> Json:
     """A run made and submitted by Olu, approved by Pia."""
     run = ok(await olu.post(RUNS, draft), 201)
     ok(await olu.post(f"{RUNS}/{run['id']}/submit"))
-    found: Json = ok(await pia.post(f"{RUNS}/{run['id']}/approve"))
+    seen = ok(await pia.get(f"{RUNS}/{run['id']}"))
+    found: Json = ok(await pia.post(f"{RUNS}/{run['id']}/approve", {"lines_sha256": seen["lines_sha256"]}))
     return found
 
 

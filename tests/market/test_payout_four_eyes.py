@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from market import clock, holds, payout_lines, payout_views, payouts
+from market import clock, holds, ids, operators, payout_lines, payout_views, payouts
 from market.errors import ApprovalExpired, Changed
 from tests.market.test_payouts import PLENTY, Desk, desk
 
@@ -92,6 +92,22 @@ async def test_an_approval_ends_and_is_given_anew_by_somebody_who_may(desk: Desk
     assert (await told(desk, run))[-2:] == ["approved_anew", "executing"]
 
 
+async def test_what_an_operator_approved_who_is_disabled_since_is_paid_only_once_another_approves_it(desk: Desk) -> None:
+    await desk.earner("bo", 900)
+    run = await desk.approved()
+    shut = "UPDATE operator SET disabled_at = market_now() WHERE id = $1"
+    await desk.conn.execute(shut, desk.pia)
+    with refused("PR006"):
+        await behind(desk, EXECUTE, run, desk.olu)
+    with pytest.raises(payouts.ApproverDisabled):
+        async with desk.conn.transaction():
+            await payouts.execute(desk.conn, desk.olu, run)
+    zoe, _ = await operators.add(desk.conn, "zoe@sensorium.example", "Zoe")
+    await payouts.approve(desk.conn, ids.read("operator", zoe.id), run)
+    await payouts.execute(desk.conn, desk.olu, run)
+    assert (await payout_views.get(desk.conn, run)).status == "executing"
+
+
 async def test_a_partial_run_goes_on_only_with_an_approval_that_lasts(desk: Desk) -> None:
     bo = await desk.earner("bo", 900)
     run = await desk.approved()
@@ -144,6 +160,7 @@ EDITS = {
     "its minimum": "minimum = minimum + 1",
     "its caps": "most_in_all = 1000000",
     "its note": "note = 'harmless'",
+    "that it was reopened": "reopened = false",
     "its maker": "made_by = submitted_by, submitted_by = made_by, submitted_at = submitted_at + interval '1 s'",
     "its currency": "currency = 'eur'",
     "its hash with its status": "status = 'approved', approved_by = made_by, lines_hash = sha256('mine')",
@@ -154,6 +171,9 @@ EDITS = {
 async def test_behind_the_programs_back_a_submitted_run_stays_as_it_is(desk: Desk, edit: str) -> None:
     await desk.earner("bo", 900)
     run = await submitted(desk)
+    await payouts.reopen(desk.conn, desk.olu, run)
+    await payouts.freeze(desk.conn, desk.olu, run)
+    await payouts.submit(desk.conn, desk.olu, run)
     with refused("PR001"):
         await behind(desk, f"UPDATE payout_run SET {EDITS[edit]} WHERE id = $1", run)
 

@@ -34,7 +34,8 @@ class Desk(Cast):
         if not run or not await self._frozen(maker, run, path):
             return
         await self.ask(maker, "POST", f"{path}/submit")
-        await self.ask(checker, "POST", f"{path}/approve")
+        seen = await self.ask(checker, "GET", path)
+        await self.ask(checker, "POST", f"{path}/approve", {"lines_sha256": seen.get("lines_sha256")})
         if self.world.random.random() < 0.2:
             await self.ask(maker, "POST", f"{path}/reopen")
         await self.ask(maker, "POST", f"{path}/execute")
@@ -51,7 +52,7 @@ class Desk(Cast):
         for run in await self.listed("/v1/operator/payout-runs"):
             if run["status"] in ("approved", "partial"):
                 path = f"/v1/operator/payout-runs/{run['id']}"
-                await self.ask(self.operators[1], "POST", f"{path}/approve")
+                await self.ask(self.operators[1], "POST", f"{path}/approve", {"lines_sha256": run["lines_sha256"]})
                 await self.ask(self.operators[0], "POST", f"{path}/execute")
 
     async def switch(self) -> None:

@@ -77,7 +77,10 @@ class TakenIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """lines_sha256: of the lines that you have looked at. When the run has others by now, nothing happens."""
+    """lines_sha256: of the lines that you have looked at. When the run has others by now, nothing happens.
+
+    A run that was reopened is approved with it only.
+    """
 
     lines_sha256: Annotated[str, msgspec.Meta(max_length=100, examples=["5f" * 32])] | None = None
 
@@ -228,7 +231,8 @@ async def submit_payout_run(call: Call, run_id: str, data: Seen = NOT_SAID) -> R
 async def approve_payout_run(call: Call, run_id: str, data: Seen = NOT_SAID) -> Run:
     """Approve a run that another operator has made and submitted.
 
-    The approval is of exactly the lines whose hash the run shows, and lasts 72 hours. An approved run, or one that was
+    The approval is of exactly the lines whose hash the run shows, and lasts 72 hours. Send `lines_sha256` as you have
+    seen it: of a run that was reopened, which had other lines before, it is required. An approved run, or one that was
     paid in part, is approved anew in the same way.
     """
     run, seen = ids.read("payout_run", run_id), payouts.read_hash(data.lines_sha256)
