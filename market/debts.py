@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import earnings, events, ids, ledger, money_decisions
+from market import disputes, earnings, events, ids, ledger, money_decisions
 from market.errors import Invalid, NotFound, WrongState
 from market.money import Money
 from market.money_decisions import Asked
@@ -123,7 +123,8 @@ async def clawed_back(conn: asyncpg.Connection, submission: UUID) -> Clawed:
 
 
 async def _claw_back(conn: asyncpg.Connection, asked: Asked) -> None:
-    """The person's part comes from what they have with us, the rest is owed; the buyer has the whole price back."""
+    """The person's part comes from what they have with us, the rest is owed; the buyer has the whole price back, which
+    first makes good what chargebacks of theirs have cost us."""
     assert asked.subject is not None
     row = await conn.fetchrow(
         """SELECT e.*, s.account_id FROM earning e JOIN submission s ON s.id = e.submission_id
@@ -140,6 +141,7 @@ async def _claw_back(conn: asyncpg.Connection, asked: Asked) -> None:
     fee = await _fee(conn, asked.subject)
     person, currency, buyer = row["person_id"], row["currency"], ledger.buyer(row["account_id"])
     codes = [ledger.person(person, part) for part in ("pending", *PARTS)]
+    owing = await disputes.locked_owing(conn, row["account_id"])
     await ledger.lock(conn, {(code, currency) for code in (*codes, buyer)})
     if row["released_at"] is None:
         await earnings.post_release(conn, row)
@@ -152,6 +154,7 @@ async def _claw_back(conn: asyncpg.Connection, asked: Asked) -> None:
         currency=currency, actor=asked.by, subject=("submission", asked.subject),
         meta={"decision": str(asked.id), "asked_by": asked.asked_by, "reason": asked.reason},
     )  # fmt: skip
+    await disputes.recover(conn, owing.losses, gross)
     told = {"currency": currency, "amount": row["amount"], "owed": parts["receivable"]}
     await events.append(conn, "earning.clawed_back", ("submission", asked.subject), asked.by, person=person, data=told)
     await events.append(

@@ -1,8 +1,9 @@
 """Chargebacks and inquiries: what Stripe says of them is written here, whatever the order in which it is heard.
 
 `apply` moves a dispute from whatever we have to what Stripe says and posts the lines that are not posted yet. While a
-chargeback is open, as much of the buyer's balance as there is stays frozen; lost, that pays for it, and the rest is the
-platform's loss. What people have earned, and what tasks hold for them, is never touched.
+chargeback is open, as much of the buyer's balance as there is stays frozen, also what comes free later. Lost, that and
+what else there is by then pays for it, and the rest is the platform's loss, which the buyer makes good before anything
+goes back to a card. What people have earned, and what tasks hold for them, is never touched.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from market import charges, events, fraud_warnings, ids, ledger, stripe_balance
 from market.charges import Mismatch, NotYet
 from market.stripe_balance import BalanceLine
 
-ACTOR = "stripe"
+ACTOR, MARKET = "stripe", "market"
 WARNINGS = ("warning_needs_response", "warning_under_review")  # inquiries: no money has moved
 ENDS = ("warning_closed", "won", "lost")
 # How far each state is. What was heard earlier and comes later changes nothing.
@@ -88,10 +89,10 @@ async def apply(conn: asyncpg.Connection, found: Reported) -> Steps:
     return Steps(row["id"], steps)
 
 
-async def freeze_more(conn: asyncpg.Connection, dispute: UUID, actor: str) -> int:
+async def freeze_more(conn: asyncpg.Connection, dispute: UUID, actor: str = MARKET) -> int:
     """Freeze what the buyer has by now, up to the amount of an open chargeback; how much more is frozen.
 
-    For an operator, and for whoever brings money back to a buyer that had left before the chargeback came.
+    For an operator, for the sweep over `short`, and for whoever brings money back to a buyer.
     """
     await conn.execute(
         "SELECT FROM funding WHERE id = (SELECT funding_id FROM dispute WHERE id = $1) FOR NO KEY UPDATE", dispute
@@ -100,8 +101,76 @@ async def freeze_more(conn: asyncpg.Connection, dispute: UUID, actor: str) -> in
     if row is None or row["closed_at"] is not None or row["status"] in WARNINGS:
         return 0
     await ledger.lock(conn, {(code, row["currency"]) for code in _accounts(row)})
-    after = await _freeze(conn, row, row["frozen"], actor)
-    return int(after["frozen"] - row["frozen"])
+    return await _freeze_since(conn, row, actor)
+
+
+async def short(conn: asyncpg.Connection, limit: int) -> list[UUID]:
+    """Open chargebacks that are not frozen in full, and whose buyers have something that could be."""
+    rows = await conn.fetch(
+        """SELECT d.id FROM dispute d JOIN ledger_account l
+             ON l.code = 'buyer:' || d.account_id || ':available' AND l.currency = d.currency AND l.posted < 0
+           WHERE d.closed_at IS NULL AND d.status <> ALL ($1::text[]) AND d.frozen < d.amount ORDER BY d.id LIMIT $2""",
+        list(WARNINGS), limit,
+    )  # fmt: skip
+    return [row["id"] for row in rows]
+
+
+class Owing(NamedTuple):
+    """An account's chargebacks that still want its money, locked: the open ones, and those that were our loss."""
+
+    is_open: list[asyncpg.Record]
+    losses: list[asyncpg.Record]
+
+
+async def locked_owing(conn: asyncpg.Connection, account: UUID) -> Owing:
+    """Lock an account's chargebacks, oldest first; whoever locks fundings does that before."""
+    rows = await conn.fetch(
+        """SELECT * FROM dispute WHERE account_id = $1 AND (written_off > 0
+             OR closed_at IS NULL AND status <> ALL ($2::text[])) ORDER BY id FOR NO KEY UPDATE""",
+        account, list(WARNINGS),
+    )  # fmt: skip
+    return Owing([row for row in rows if row["closed_at"] is None], [row for row in rows if row["written_off"]])
+
+
+async def secure(conn: asyncpg.Connection, account: UUID) -> int:
+    """Before money leaves an account: its balance pays for chargebacks that were our loss, and is frozen for the open
+    ones; how much they want beyond that. The caller has locked the account's fundings, and no ledger account yet."""
+    owing = await locked_owing(conn, account)
+    rows = [*owing.losses, *owing.is_open]
+    if not rows:
+        return 0
+    await ledger.lock(conn, {(code, row["currency"]) for row in rows for code in _accounts(row)})
+    left = sum(row["written_off"] for row in owing.losses) - await recover(conn, owing.losses)
+    for row in owing.is_open:
+        left += row["amount"] - row["frozen"] - await _freeze_since(conn, row, MARKET)
+    return int(left)
+
+
+async def recover(conn: asyncpg.Connection, losses: Sequence[asyncpg.Record], most: int | None = None) -> int:
+    """What a buyer has by now, or `most` of it, makes good what chargebacks have cost us; how much.
+
+    losses: from `locked_owing`. The caller has locked the buyer's balance.
+    """
+    recovered = 0
+    for row in losses:
+        [available] = await ledger.balances(conn, [ledger.buyer(row["account_id"])], row["currency"])
+        part = min(row["written_off"], available if most is None else min(available, most - recovered))
+        if part <= 0:
+            break
+        before = await conn.fetchval(
+            "SELECT count(*) FROM ledger_tx WHERE subject_id = $1 AND kind = 'dispute.recovered'", row["id"]
+        )
+        await _post(
+            conn, row, "dispute.recovered", f"dispute_recovered:{row['id']}:{before + 1}",
+            [(ledger.buyer(row["account_id"]), part), (ledger.LOSSES, -part)], MARKET,
+        )  # fmt: skip
+        after = await conn.fetchrow(
+            "UPDATE dispute SET covered = covered + $2, written_off = written_off - $2 WHERE id = $1 RETURNING *",
+            row["id"], part,
+        )  # fmt: skip
+        await _tell(conn, "recovered", after, MARKET)
+        recovered += part
+    return recovered
 
 
 async def freeze_returned(conn: asyncpg.Connection, funding: UUID) -> None:
@@ -119,6 +188,14 @@ async def freeze_returned(conn: asyncpg.Connection, funding: UUID) -> None:
 
 
 # ---- inside
+
+
+async def _freeze_since(conn: asyncpg.Connection, row: asyncpg.Record, actor: str) -> int:
+    after = await _freeze(conn, row, row["frozen"], actor)
+    more: int = after["frozen"] - row["frozen"]
+    if more:
+        await _tell(conn, "frozen", after, actor)
+    return more
 
 
 def _require_sense(found: Reported, status: str, taken: int) -> None:
@@ -230,6 +307,8 @@ async def _freeze(conn: asyncpg.Connection, row: asyncpg.Record, held: int, acto
 
 async def _end(conn: asyncpg.Connection, row: asyncpg.Record, status: str) -> asyncpg.Record:
     """The open dispute is over: what is frozen pays for what was lost, and the rest is the buyer's again."""
+    if status == "lost":
+        row = await _freeze(conn, row, row["frozen"])  # what has come free since it opened pays as well
     taken, frozen = row["withdrawn"], row["frozen"]
     covered = min(taken, frozen)
     lines = [
@@ -266,9 +345,9 @@ async def _post(
     )  # fmt: skip
 
 
-async def _tell(conn: asyncpg.Connection, step: str, row: asyncpg.Record) -> None:
+async def _tell(conn: asyncpg.Connection, step: str, row: asyncpg.Record, actor: str = ACTOR) -> None:
     data = {name: row[name] for name in ("status", "reason", "amount", "currency", "frozen", "covered")}
     await events.append(
-        conn, f"dispute.{step}", ("dispute", row["id"]), ACTOR, account=row["account_id"],
+        conn, f"dispute.{step}", ("dispute", row["id"]), actor, account=row["account_id"],
         data=data | {"funding_id": ids.show("funding", row["funding_id"])},
     )  # fmt: skip

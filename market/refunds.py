@@ -94,13 +94,21 @@ async def ask(
     """Set balance aside and plan its way back over the account's fundings, newest first: (refund, operation) pairs.
 
     amount: minor units; None: all that can go back. funding: only that one, an operator's decision, which a hold, a
-    fraud warning or an inquiry does not stop. Of each funding goes back at most what is neither refunded nor disputed.
-    Raises AccountHeld, InsufficientFunds, Invalid; WrongState when nothing can go back.
+    fraud warning, an inquiry or another payment's chargeback does not stop. Of each funding goes back at most what is
+    neither refunded nor disputed. Raises AccountHeld, InsufficientFunds, Invalid; WrongState when nothing can go back,
+    or chargebacks want more than there is.
     """
     if funding is None:
         await spending.require_free(conn, account)
-    rows = await _refundable(conn, account, funding)
     currency = await conn.fetchval("SELECT currency FROM account WHERE id = $1", account)
+    locked = await _lock_fundings(conn, account, funding)
+    if funding is None and (short := await disputes.secure(conn, account)):
+        raise WrongState(
+            f"Payments of this account are charged back, and its balance does not cover that: {short} {currency} "
+            "(minor units) are missing. Until they are there, or the bank has decided for the account, nothing goes "
+            "back to a card."
+        )
+    rows = await _refundable(conn, locked, operators=funding is not None)
     await ledger.lock(conn, {(ledger.buyer(account), currency)})
     [available] = await ledger.balances(conn, [ledger.buyer(account)], currency)
     most = sum(row["amount"] - row["refunded"] - row["disputed"] for row in rows)
@@ -130,18 +138,31 @@ async def ask(
     return asked
 
 
-async def _refundable(conn: asyncpg.Connection, account: UUID, funding: UUID | None) -> list[asyncpg.Record]:
-    """The fundings that something can go back to, locked, newest first."""
+async def _lock_fundings(conn: asyncpg.Connection, account: UUID, funding: UUID | None) -> list[UUID]:
+    """Lock the account's fundings, or one, that something can go back to or that are charged back: newest first."""
+    rows = await conn.fetch(
+        """SELECT id FROM funding f
+           WHERE f.account_id = $1 AND f.status = 'succeeded' AND f.charge_id IS NOT NULL
+             AND ($2::uuid IS NULL OR f.id = $2) AND (f.amount > f.refunded OR f.disputed > 0)
+           ORDER BY f.id DESC FOR NO KEY UPDATE""",
+        account, funding,
+    )  # fmt: skip
+    return [row["id"] for row in rows]
+
+
+async def _refundable(conn: asyncpg.Connection, locked: Sequence[UUID], *, operators: bool) -> list[asyncpg.Record]:
+    """Those of the locked fundings that something can go back to, newest first.
+
+    Looked at in a statement of its own: what came while the locks were waited for counts.
+    """
     rows: list[asyncpg.Record] = await conn.fetch(
         """SELECT * FROM funding f
-           WHERE f.account_id = $1 AND f.status = 'succeeded' AND f.charge_id IS NOT NULL
-             AND ($2::uuid IS NULL OR f.id = $2) AND f.amount - f.refunded - f.disputed > 0
+           WHERE f.id = ANY ($1::uuid[]) AND f.amount - f.refunded - f.disputed > 0
              AND NOT EXISTS (SELECT FROM dispute d WHERE d.funding_id = f.id AND d.closed_at IS NULL
-                               AND ($2::uuid IS NULL OR d.status NOT LIKE 'warning%'))
-             AND ($2::uuid IS NOT NULL
-                  OR NOT EXISTS (SELECT FROM fraud_warning w WHERE w.funding_id = f.id AND w.status = 'open'))
-           ORDER BY f.id DESC FOR NO KEY UPDATE OF f""",
-        account, funding,
+                               AND (NOT $2 OR d.status NOT LIKE 'warning%'))
+             AND ($2 OR NOT EXISTS (SELECT FROM fraud_warning w WHERE w.funding_id = f.id AND w.status = 'open'))
+           ORDER BY f.id DESC""",
+        locked, operators,
     )  # fmt: skip
     return rows
 

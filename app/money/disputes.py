@@ -12,10 +12,11 @@ from uuid import UUID
 import structlog
 
 from app import dispute_words
-from app.db import Connection
+from app.db import EVENTS, Connection, wake
 from app.dispute_words import Mail
 from app.gateways import mail
 from app.gateways.stripe import Definite, Dispute
+from app.jobs import sweep
 from app.money.incoming import LOOKS, NotSettled, uuid_or_none
 from app.money.money_in import write_of_intent
 from app.money.outgoing import SENDERS, Outcome, Sender, Write, balance_line, nothing, stripe_of
@@ -30,6 +31,7 @@ from market.stripe_ops import Op
 
 log = structlog.get_logger()
 
+EVERY_S, AT_ONCE = 5.0, 200
 ANSWERED = ("under_review", "warning_under_review", "won")
 
 
@@ -75,6 +77,20 @@ async def _refused(connection: Connection, op: Op, refusal: Definite) -> None:
 
 SENDERS["dispute_answer"] = Sender(_send_answer, _find_answer, _refused)
 SENDERS["dispute_close"] = Sender(_send_close, _find_close, _refused)
+
+
+# ---- what came free since
+
+
+@sweep("short chargebacks", every_s=EVERY_S)
+async def freeze_what_came_free(services: Services) -> None:
+    """Freeze what buyers have by now for chargebacks that were opened while it was in their tasks."""
+    async with services.database.read() as connection:
+        found = await disputes.short(connection, AT_ONCE)
+    for dispute in found:
+        async with services.database.transaction() as connection:
+            await disputes.freeze_more(connection, dispute)
+            wake(EVENTS)
 
 
 # ---- what their events say
