@@ -97,8 +97,8 @@ PROBLEMS: dict[str, Kind] = {
     "approval-expired": Kind(
         409,
         "The approval has expired",
-        "Or whoever gave it is disabled. An operator who has neither made nor submitted the run approves it anew; nothing "
-        "else about it changes.",
+        "Or whoever gave it is disabled. An operator who has neither made nor submitted the run approves it anew; "
+        "nothing else about it changes.",
     ),
     "stopped": Kind(
         409,

@@ -1,12 +1,13 @@
 """The books to read: sums that are zero, numbers that open, and a journal from which every balance comes back."""
 
+import csv
 import io
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from market import books, csv_cells, ids, journal, ledger
@@ -200,3 +201,22 @@ def test_no_text_is_a_formula_and_numbers_stay_numbers(start: str, rest: str, nu
     cell = csv_cells.guarded(start + rest)
     assert cell[0] == "'" and csv_cells.unguarded(cell) == start + rest
     assert csv_cells.lines([[number]]) == f"{number}\r\n"
+
+
+# Texts that are mostly what is dangerous.
+TRICKS = st.text(st.sampled_from("=+-@＝＋－＠'\"';\t\r\n,x"), max_size=12)
+
+
+@given(st.lists(st.lists(TRICKS | st.integers(min_value=0), min_size=1, max_size=4), min_size=1, max_size=4))
+@example([["tx", "Bo;=HYPERLINK(1)", 3]])
+@example([["tx", 'Bo\t"=1+1"']])
+def test_no_part_of_a_text_is_a_formula_whatever_parts_the_cells(rows: list[list[str | int]]) -> None:
+    written = csv_cells.lines(rows)
+    for separator in ",;\t":
+        for row in csv.reader(io.StringIO(written, newline=""), delimiter=separator):
+            assert not any(cell.startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠")) for cell in row), (
+                separator,
+                row,
+            )
+    back = list(csv_cells.read(io.StringIO(written, newline="")))
+    assert back == [[str(cell) for cell in row] for row in rows]

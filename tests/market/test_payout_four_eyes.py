@@ -92,7 +92,9 @@ async def test_an_approval_ends_and_is_given_anew_by_somebody_who_may(desk: Desk
     assert (await told(desk, run))[-2:] == ["approved_anew", "executing"]
 
 
-async def test_what_an_operator_approved_who_is_disabled_since_is_paid_only_once_another_approves_it(desk: Desk) -> None:
+async def test_what_an_operator_approved_who_is_disabled_since_is_paid_only_once_another_approves_it(
+    desk: Desk,
+) -> None:
     await desk.earner("bo", 900)
     run = await desk.approved()
     shut = "UPDATE operator SET disabled_at = market_now() WHERE id = $1"
