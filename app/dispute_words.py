@@ -143,6 +143,16 @@ def warned(frozen: Money) -> Mail:
     )
 
 
+def top_ups_paused(suspected: bool) -> Mail:
+    """The account's automatic top-ups have stopped, since a bank disputes one of its payments, or suspects it."""
+    what = "suspects that its owner did not allow one" if suspected else "disputes one"
+    return Mail(
+        "Your automatic top-ups are paused",
+        f"The bank of a card {what} of the payments into your balance. Until that is over no card is charged by "
+        "itself; set automatic top-ups again then: PUT /v1/auto-top-up.\n",
+    )
+
+
 def freed(amount: Money, refunded: bool) -> Mail:
     """A suspicion has ended."""
     end = "is on its way back to the card" if refunded else "is yours to use again"

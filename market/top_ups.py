@@ -2,7 +2,8 @@
 
 The day (UTC) counts what was asked for in it, whether it has arrived or not, and what was asked for earlier and is
 still under way or has arrived in it: no day brings more than its cap, whatever waits in between. The row of
-`auto_top_up` is locked while that is decided; the database allows one pending automatic funding an account.
+`auto_top_up` is locked while that is decided; the database allows one pending automatic funding an account. None begins
+while a bank disputes or suspects a payment of the account: the card may not be the owner's.
 """
 
 from datetime import datetime
@@ -32,8 +33,9 @@ class TopUpDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class TopUp(msgspec.Struct, frozen=True):
-    """The account's automatic top-ups. `paused_for`: why they have stopped by themselves, the card's answer; setting
-    them again goes on. `asked_today`: what counts against `max_per_day`."""
+    """The account's automatic top-ups. `paused_for`: why they have stopped by themselves: the card's answer, or
+    `card_removed`, `refunded`, `disputed`, `fraud_warning`; setting them again goes on, of the last two when the bank's
+    case is over. `asked_today`: what counts against `max_per_day`."""
 
     threshold: int
     amount: int
@@ -50,8 +52,13 @@ _TODAY = """(SELECT coalesce(sum(f.amount), 0)::bigint FROM funding f
   WHERE f.account_id = t.account_id AND f.cause = 'auto' AND (f.status = 'pending'
     OR f.created_at >= date_trunc('day', market_now(), 'utc')
     OR f.status = 'succeeded' AND f.settled_at >= date_trunc('day', market_now(), 'utc')))"""
+# Why none may begin, whatever the owner says: a payment of theirs is under dispute or suspected.
+_SUSPECT = """CASE
+  WHEN EXISTS (SELECT FROM dispute d WHERE d.account_id = {account} AND d.closed_at IS NULL) THEN 'disputed'
+  WHEN EXISTS (SELECT FROM fraud_warning w WHERE w.account_id = {account} AND w.status = 'open') THEN 'fraud_warning'
+  END"""
 # Whether it is time for one.
-_DUE = f"""t.paused_for IS NULL AND NOT money_stopped('charge')
+_DUE = f"""t.paused_for IS NULL AND {_SUSPECT.format(account="t.account_id")} IS NULL AND NOT money_stopped('charge')
   AND coalesce((SELECT -l.posted FROM ledger_account l
                 WHERE l.code = 'buyer:' || t.account_id || ':available' AND l.currency = a.currency), 0) < t.threshold
   AND NOT EXISTS (SELECT FROM funding f WHERE f.account_id = t.account_id AND f.cause = 'auto' AND f.status = 'pending')
@@ -76,7 +83,7 @@ async def get(conn: asyncpg.Connection, account: UUID) -> TopUp:
 
 
 async def put(conn: asyncpg.Connection, actor: Actor, draft: TopUpDraft) -> TopUp:
-    """Turn them on, change them, or go on after a pause. Raises Invalid."""
+    """Turn them on, change them, or go on after a pause, if no bank disputes or suspects a payment. Raises Invalid."""
     funding.require_enough(draft.amount, actor.currency, "/amount")
     if draft.max_per_day < draft.amount:
         raise Invalid("Less than one top-up a day: `max_per_day` is below `amount`.", pointer="/max_per_day")
@@ -85,10 +92,11 @@ async def put(conn: asyncpg.Connection, actor: Actor, draft: TopUpDraft) -> TopU
     except NotFound:
         raise Invalid("This account has no such card: see GET /v1/cards.", pointer="/card") from None
     await conn.execute(
-        """INSERT INTO auto_top_up (account_id, card, threshold, amount, max_per_day) VALUES ($1, $2, $3, $4, $5)
-           ON CONFLICT (account_id) DO UPDATE SET card = excluded.card, threshold = excluded.threshold,
-             amount = excluded.amount, max_per_day = excluded.max_per_day, paused_for = NULL,
-             updated_at = market_now()""",
+        f"""INSERT INTO auto_top_up (account_id, card, threshold, amount, max_per_day, paused_for)
+              VALUES ($1, $2, $3, $4, $5, {_SUSPECT.format(account="$1")})
+            ON CONFLICT (account_id) DO UPDATE SET card = excluded.card, threshold = excluded.threshold,
+              amount = excluded.amount, max_per_day = excluded.max_per_day, paused_for = excluded.paused_for,
+              updated_at = market_now()""",
         actor.owner, draft.card, draft.threshold, draft.amount, draft.max_per_day,
     )  # fmt: skip
     await events.append(
@@ -138,6 +146,22 @@ async def pause(conn: asyncpg.Connection, funded: UUID, code: str) -> bool:
     if account is None:
         return False
     await conn.execute("UPDATE auto_top_up SET paused_for = $2 WHERE account_id = $1", account, code)
+    return True
+
+
+async def suspect(conn: asyncpg.Connection, account: UUID, why: str) -> bool:
+    """A bank disputes or suspects a payment of the account: no more until they are set again, after that is over.
+
+    why: disputed | fraud_warning. False where they are off, or paused already.
+    """
+    if not await conn.fetchval(
+        "UPDATE auto_top_up SET paused_for = $2 WHERE account_id = $1 AND paused_for IS NULL RETURNING true",
+        account, why,
+    ):  # fmt: skip
+        return False
+    await events.append(
+        conn, "auto_top_up.paused", ("account", account), ACTOR, account=account, data={"failure": why}
+    )  # fmt: skip
     return True
 
 

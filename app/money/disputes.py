@@ -21,7 +21,7 @@ from app.money.incoming import LOOKS, NotSettled, uuid_or_none
 from app.money.money_in import write_of_intent
 from app.money.outgoing import SENDERS, Outcome, Sender, Write, balance_line, nothing, stripe_of
 from app.services import Services
-from market import charges, dispute_answers, dispute_views, disputes, fraud_warnings, funding, ids, stripe_ops
+from market import charges, dispute_answers, dispute_views, disputes, fraud_warnings, funding, ids, stripe_ops, top_ups
 from market.charges import Mismatch, NotYet
 from market.disputes import Reported
 from market.fraud_warnings import Warned
@@ -134,9 +134,9 @@ async def _look_at_warning(services: Services, notice: Notice) -> Write:
         if warning is not None:
             shown = await fraud_warnings.get(connection, warning)
             if shown.status == "open":
-                await tell(
-                    connection, services, ids.read("account", shown.account_id), dispute_words.warned(shown.frozen)
-                )
+                account = ids.read("account", shown.account_id)
+                await tell(connection, services, account, dispute_words.warned(shown.frozen))
+                await _pause_top_ups(connection, services, account, "fraud_warning")
 
     return write
 
@@ -167,9 +167,18 @@ async def _apply(services: Services, connection: Connection, found: Dispute) -> 
         shown = await dispute_views.get(connection, dispute)
         money = shown.money
         words = dispute_words.told(news[-1], shown.amount, money.frozen, money.covered, shown.reason)
+        account = ids.read("account", shown.account_id)
         if words is not None:
-            await tell(connection, services, ids.read("account", shown.account_id), words)
+            await tell(connection, services, account, words)
+        if "opened" in news or news == ["inquiry"]:
+            await _pause_top_ups(connection, services, account, "disputed")
     return dispute
+
+
+async def _pause_top_ups(connection: Connection, services: Services, account: UUID, why: str) -> None:
+    """What a bank doubts is not charged again by itself; the owner hears of it, if there were any."""
+    if await top_ups.suspect(connection, account, why):
+        await tell(connection, services, account, dispute_words.top_ups_paused(why == "fraud_warning"))
 
 
 async def tell(connection: Connection, services: Services, account: UUID, words: Mail) -> None:
