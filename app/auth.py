@@ -57,6 +57,9 @@ async def identify(
             return None
         raise Problem("unauthenticated", "This needs a key: send `Authorization: Bearer <key>`.")
     actor = await keys.find(connection, secret)
+    if actor.kind == "operator" and not actor.session and "authorization" not in request.headers:
+        # What is in a cookie any page of ours can use, without a proof: a key, put there by hand, is none of that.
+        raise Problem("unauthenticated", "A cookie holds a session. Send a key as `Authorization: Bearer <key>`.")
     if actor.kind not in by:
         wanted = " or ".join(_A_KIND[kind] for kind in sorted(by))
         raise Problem("forbidden", f"This takes {wanted}, not {_A_KIND[actor.kind]}.")

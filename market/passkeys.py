@@ -9,11 +9,13 @@ import asyncpg
 import msgspec
 
 from market import events, ids
-from market.errors import NotFound, WrongState
+from market.errors import NotFound, TooOften, WrongState
 
 CHALLENGE_S = 5 * 60
 CHALLENGE_BYTES = 32
 MOST_PASSKEYS = 20
+MOST_OPEN_OF_NETWORK = 30  # challenges to sign in, that nobody has answered
+SWEPT_AT_ONCE = 100
 
 Purpose = Literal["enrol", "sign_in", "prove"]
 
@@ -39,15 +41,37 @@ class Known(NamedTuple):
 _ID = "'pk_' || left(encode(sha256(credential), 'hex'), 32)"
 
 
-async def challenge(conn: asyncpg.Connection, purpose: Purpose, operator: UUID | None) -> bytes:
-    """A new challenge, good once and for five minutes; operator: who alone may answer it, None for whoever comes."""
+async def challenge(conn: asyncpg.Connection, purpose: Purpose, operator: UUID) -> bytes:
+    """A new challenge that this operator alone may answer, good once and for five minutes."""
+    return await _insert(conn, purpose, operator, "")
+
+
+async def sign_in_challenge(conn: asyncpg.Connection, network: str) -> bytes:
+    """A new challenge for whoever comes, good once and for five minutes. Raises TooOften: anybody may ask, so of one
+    network few are open at a time."""
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('challenges:' || $1, 0))", network)
+    waiting = await conn.fetchval(
+        """SELECT count(*) FROM passkey_challenge WHERE network = $1 AND purpose = 'sign_in' AND used_at IS NULL
+             AND created_at > now() - make_interval(secs => $2)""",
+        network, CHALLENGE_S,
+    )  # fmt: skip
+    if waiting >= MOST_OPEN_OF_NETWORK:
+        raise TooOften("Too many challenges that nobody answered were asked for from your network. Wait five minutes.")
+    return await _insert(conn, "sign_in", None, network)
+
+
+async def _insert(conn: asyncpg.Connection, purpose: Purpose, operator: UUID | None, network: str) -> bytes:
+    # Each sweeps more than it adds, and none a great heap.
     await conn.execute(
-        "DELETE FROM passkey_challenge WHERE created_at < now() - make_interval(secs => $1)", CHALLENGE_S
-    )
+        """DELETE FROM passkey_challenge WHERE id IN (
+             SELECT id FROM passkey_challenge WHERE created_at < now() - make_interval(secs => $1)
+             ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)""",
+        CHALLENGE_S, SWEPT_AT_ONCE,
+    )  # fmt: skip
     made = secrets.token_bytes(CHALLENGE_BYTES)
     await conn.execute(
-        "INSERT INTO passkey_challenge (id, challenge, purpose, operator_id) VALUES ($1, $2, $3, $4)",
-        ids.new(), made, purpose, operator,
+        "INSERT INTO passkey_challenge (id, challenge, purpose, operator_id, network) VALUES ($1, $2, $3, $4, $5)",
+        ids.new(), made, purpose, operator, network,
     )  # fmt: skip
     return made
 

@@ -85,12 +85,12 @@ _wrong_keys = _WrongKeys()
 # ---- signing in
 
 
-@endpoint("POST", "/v1/operator/session/challenge", by=EVERYONE, uses="own", status=201)
+@endpoint("POST", "/v1/operator/session/challenge", by=EVERYONE, uses="own", status=201, problems=("rate-limited",))
 async def ask_operator_in(call: Call) -> Asked:
     """Ask for a challenge to sign in with a passkey. It is good once, for five minutes."""
     where = browser.site(call.services.config)
     async with call.services.database.transaction() as connection:
-        challenge = await passkeys.challenge(connection, "sign_in", None)
+        challenge = await passkeys.sign_in_challenge(connection, network_of(call))
     return Asked(browser.request(where, challenge))
 
 

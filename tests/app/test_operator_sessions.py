@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from app import config as configuration
 from app.routes import operator_sessions as routes
-from market import audit_log, operators
+from market import audit_log, operators, passkeys
 from tests.app.conftest import Caller, Json, World, is_problem, ok, operator, running
 from tests.app.passkey_device import Device, b64
 
@@ -196,6 +196,34 @@ async def test_after_many_wrong_keys_a_network_waits(
     is_problem(await sign_in(world, key=olu.secret), 429, "rate-limited")
     monkeypatch.setattr("app.routes.operator_sessions.time.monotonic", lambda: 660.0)
     ok(await sign_in(world, key=olu.secret), 201)
+
+
+async def test_a_network_gets_few_challenges_that_it_does_not_answer_and_others_wait_for_none_of_it(
+    world: World, olu: Caller, laptop: Device
+) -> None:
+    asked = [await challenge(world) for _ in range(passkeys.MOST_OPEN_OF_NETWORK)]
+    path = "/v1/operator/session/challenge"
+    is_problem(await world.client.post(path), 429, "rate-limited")
+    async with world.services.database.transaction() as connection:
+        assert len(await passkeys.sign_in_challenge(connection, "another network")) == passkeys.CHALLENGE_BYTES
+    # Who answers one may ask for one, and so may everybody after five minutes.
+    ok(await sign_in(world, passkey=laptop.get(asked[0])), 201)
+    world.client.cookies.clear()
+    await challenge(world)
+    is_problem(await world.client.post(path), 429, "rate-limited")
+    async with world.services.database.transaction() as connection:
+        await connection.execute("UPDATE passkey_challenge SET created_at = created_at - interval '301 s'")
+    await challenge(world)
+    async with world.services.database.read() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM passkey_challenge") == 1, "old ones are swept"
+
+
+async def test_a_key_put_into_the_sessions_cookie_is_no_session(world: World, olu: Caller) -> None:
+    for name in ("sensorium_operator", "sensorium_session"):
+        by_hand = Browser(world, f"{name}={olu.secret}")
+        is_problem(await by_hand.ask("GET", "/v1/operator/payout-runs"), 401, "unauthenticated")
+        is_problem(await by_hand.ask("POST", "/v1/operator/passkeys/challenge"), 401, "unauthenticated")
+    ok(await by_hand.ask("GET", "/v1/operator/payout-runs", authorization=f"Bearer {olu.secret}"))
 
 
 async def test_outside_the_sandbox_a_key_enrols_the_first_passkey_and_does_no_more(live: World) -> None:
