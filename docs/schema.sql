@@ -596,6 +596,7 @@ CREATE TABLE public.funding (
     charge_id text,
     paid_with text DEFAULT ''::text NOT NULL,
     refunded bigint DEFAULT 0 NOT NULL,
+    refunded_elsewhere bigint DEFAULT 0 NOT NULL,
     disputed bigint DEFAULT 0 NOT NULL,
     CONSTRAINT funding_amount_check CHECK ((amount > 0)),
     CONSTRAINT funding_cause_check CHECK ((cause = ANY (ARRAY['asked'::text, 'auto'::text]))),
@@ -604,7 +605,8 @@ CREATE TABLE public.funding (
     CONSTRAINT funding_check2 CHECK (((status <> 'succeeded'::public.funding_status) OR (intent_id IS NOT NULL))),
     CONSTRAINT funding_check3 CHECK (((status <> 'failed'::public.funding_status) OR (failure IS NOT NULL))),
     CONSTRAINT funding_check4 CHECK (((refunded >= 0) AND (refunded <= amount))),
-    CONSTRAINT funding_check5 CHECK (((disputed >= 0) AND (disputed <= amount))),
+    CONSTRAINT funding_check5 CHECK (((refunded_elsewhere >= 0) AND (refunded_elsewhere <= amount))),
+    CONSTRAINT funding_check6 CHECK (((disputed >= 0) AND (disputed <= amount))),
     CONSTRAINT funding_fee_check CHECK ((fee >= 0))
 );
 

@@ -95,8 +95,8 @@ async def ask(
 
     amount: minor units; None: all that can go back. funding: only that one, an operator's decision, which a hold, a
     fraud warning, an inquiry or another payment's chargeback does not stop. Of each funding goes back at most what is
-    neither refunded nor disputed. Raises AccountHeld, InsufficientFunds, Invalid; WrongState when nothing can go back,
-    or chargebacks want more than there is.
+    neither refunded, by whomever, nor disputed. Raises AccountHeld, InsufficientFunds, Invalid; WrongState when nothing
+    can go back, or chargebacks want more than there is.
     """
     if funding is None:
         await spending.require_free(conn, account)
@@ -111,7 +111,7 @@ async def ask(
     rows = await _refundable(conn, locked, operators=funding is not None)
     await ledger.lock(conn, {(ledger.buyer(account), currency)})
     [available] = await ledger.balances(conn, [ledger.buyer(account)], currency)
-    most = sum(row["amount"] - row["refunded"] - row["disputed"] for row in rows)
+    most = sum(_left(row) for row in rows)
     if amount is None:
         amount = min(available, most)
         if amount <= 0:
@@ -126,7 +126,7 @@ async def ask(
         )  # fmt: skip
     asked: list[tuple[UUID, UUID]] = []
     for row in rows:
-        part = min(amount, row["amount"] - row["refunded"] - row["disputed"])
+        part = min(amount, _left(row))
         if part:
             asked.append(await _plan(conn, row, part, by, reason))
         amount -= part
@@ -157,7 +157,7 @@ async def _refundable(conn: asyncpg.Connection, locked: Sequence[UUID], *, opera
     """
     rows: list[asyncpg.Record] = await conn.fetch(
         """SELECT * FROM funding f
-           WHERE f.id = ANY ($1::uuid[]) AND f.amount - f.refunded - f.disputed > 0
+           WHERE f.id = ANY ($1::uuid[]) AND f.amount > f.refunded + f.refunded_elsewhere + f.disputed
              AND NOT EXISTS (SELECT FROM dispute d WHERE d.funding_id = f.id AND d.closed_at IS NULL
                                AND (NOT $2 OR d.status NOT LIKE 'warning%'))
              AND ($2 OR NOT EXISTS (SELECT FROM fraud_warning w WHERE w.funding_id = f.id AND w.status = 'open'))
@@ -165,6 +165,12 @@ async def _refundable(conn: asyncpg.Connection, locked: Sequence[UUID], *, opera
         locked, operators,
     )  # fmt: skip
     return rows
+
+
+def _left(row: asyncpg.Record) -> int:
+    """What can go back to a funding still."""
+    left: int = row["amount"] - row["refunded"] - row["refunded_elsewhere"] - row["disputed"]
+    return left
 
 
 async def _plan(conn: asyncpg.Connection, row: asyncpg.Record, part: int, by: str, reason: str) -> tuple[UUID, UUID]:
@@ -242,6 +248,14 @@ async def refused(conn: asyncpg.Connection, refund: UUID, code: str) -> bool:
         return False
     await _fail(conn, row, code, None)
     return True
+
+
+async def went_elsewhere(conn: asyncpg.Connection, charge: str, amount: int) -> None:
+    """So much (minor units) has gone back of a charge by no refund of ours. Nothing for a charge of somebody else's."""
+    await conn.execute(
+        "UPDATE funding SET refunded_elsewhere = least(amount, $2) WHERE charge_id = $1 AND refunded_elsewhere <> $2",
+        charge, amount,
+    )  # fmt: skip
 
 
 async def _lock(conn: asyncpg.Connection, refund: UUID) -> asyncpg.Record | None:

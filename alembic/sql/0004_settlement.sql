@@ -107,6 +107,7 @@ ALTER TABLE funding
   ADD COLUMN charge_id text UNIQUE,
   ADD COLUMN paid_with text NOT NULL DEFAULT '',  -- for the receipt: visa 4242
   ADD COLUMN refunded bigint NOT NULL DEFAULT 0 CHECK (refunded BETWEEN 0 AND amount),  -- set aside or gone back
+  ADD COLUMN refunded_elsewhere bigint NOT NULL DEFAULT 0 CHECK (refunded_elsewhere BETWEEN 0 AND amount),
   ADD COLUMN disputed bigint NOT NULL DEFAULT 0 CHECK (disputed BETWEEN 0 AND amount);
 CREATE UNIQUE INDEX funding_auto_one ON funding (account_id) WHERE cause = 'auto' AND status = 'pending';
 CREATE INDEX funding_auto_day ON funding (account_id, created_at) WHERE cause = 'auto';

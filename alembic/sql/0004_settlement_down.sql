@@ -38,7 +38,7 @@ ALTER TABLE earning DROP COLUMN fee, DROP COLUMN payout_id, DROP COLUMN clawed_b
 ALTER TABLE payout_account DROP COLUMN country, DROP COLUMN lost_at, DROP COLUMN due_at;
 ALTER TABLE currency DROP COLUMN minimum_payout;
 ALTER TABLE funding DROP COLUMN cause, DROP COLUMN processing_at, DROP COLUMN charge_id, DROP COLUMN paid_with,
-  DROP COLUMN refunded, DROP COLUMN disputed;
+  DROP COLUMN refunded, DROP COLUMN refunded_elsewhere, DROP COLUMN disputed;
 ALTER TABLE account DROP COLUMN max_per_day;
 DROP INDEX stripe_balance_txn_created, stripe_balance_txn_open, stripe_balance_txn_new;
 DELETE FROM stripe_balance_txn WHERE ledger_key IS NULL;

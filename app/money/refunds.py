@@ -2,6 +2,8 @@
 
 A refund that somebody makes in Stripe's dashboard carries no id of ours. Nothing is posted for it: its line of Stripe's
 balance has no posting, goes into suspense with the mirror, and two operators decide whose it is.
+What it has taken of its payment is counted, so that no refund of ours is of the same money: when Stripe tells of it,
+and when Stripe refuses ours.
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ from app.amounts import money
 from app.db import Connection
 from app.gateways import mail
 from app.gateways.stripe import BalanceTxn, Definite, Refund
+from app.jobs import Payload, enqueue, handler
 from app.money.incoming import LOOKS, NotSettled, uuid_or_none
-from app.money.outgoing import SENDERS, Outcome, Sender, Write, balance_line, nothing, stripe_of
+from app.money.outgoing import SENDERS, Outcome, Sender, Write, balance_line, stripe_of
 from app.services import Services
 from market import funding, refunds, stripe_ops
 from market.stripe_balance import BalanceLine
@@ -59,6 +62,26 @@ def _outcome(services: Services, op: Op, made: Refund) -> Outcome:
 
 async def _refused(connection: Connection, op: Op, refusal: Definite) -> None:
     await refunds.refused(connection, op.subject, refusal.code)
+    charge = op.params["charge"]
+    await enqueue(connection, "count_refunds", {"charge": charge}, only_one=f"count_refunds:{charge}")
+
+
+@handler("count_refunds")
+async def count_refunds(services: Services, payload: Payload) -> None:
+    """Ask Stripe what has gone back of a charge without us, after a refusal that this may explain."""
+    write = await _write_elsewhere(services, payload["charge"])
+    async with services.database.transaction() as connection:
+        await write(connection)
+
+
+async def _write_elsewhere(services: Services, charge: str) -> Write:
+    made = [one for one in await stripe_of(services).refunds_of(charge) if one.status not in OVER]
+    amount = sum(one.amount for one in made if uuid_or_none(one.metadata.get("refund", "")) is None)
+
+    async def write(connection: Connection) -> None:
+        await refunds.went_elsewhere(connection, charge, amount)
+
+    return write
 
 
 def _write(services: Services, refund: UUID, made: Refund) -> Write:
@@ -94,7 +117,7 @@ async def _look(services: Services, notice: Notice) -> Write:
     found = await stripe_of(services).retrieve_refund(notice.object_id)
     about = uuid_or_none(found.metadata.get("refund", ""))
     if about is None:
-        return nothing  # somebody's in Stripe's dashboard, or of another service
+        return await _write_elsewhere(services, found.charge)  # somebody's in the dashboard, or of another service
     came_back = found.txn is None or found.failure_txn is not None
     if (found.status == "succeeded" and found.txn is None) or (found.status in OVER and not came_back):
         raise NotSettled(f"{found.id} is {found.status} and its balance transaction is still to come")

@@ -119,11 +119,13 @@ class MoneyIn(Calls):
 
     async def find_refund(self, charge: str, metadata: dict[str, str]) -> Refund | None:
         """The refund of a charge that carries all of `metadata`."""
+        return next((one for one in await self.refunds_of(charge) if metadata.items() <= one.metadata.items()), None)
+
+    async def refunds_of(self, charge: str) -> list[Refund]:
+        """All refunds of a charge, whoever made them, newest first."""
         expand = ["data.balance_transaction", "data.failure_balance_transaction"]
-        async for one in self._all(self._client.v1.refunds.list_async, {"charge": charge, "expand": expand}):
-            if metadata.items() <= (one["metadata"] or {}).items():
-                return objects.refund(one)
-        return None
+        params = {"charge": charge, "expand": expand}
+        return [objects.refund(one) async for one in self._all(self._client.v1.refunds.list_async, params)]
 
     # ---- disputes
 
