@@ -106,6 +106,32 @@ async def accept(conn: asyncpg.Connection, operator: UUID, dispute: UUID) -> UUI
     return await stripe_ops.plan(conn, "dispute_close", dispute, params)
 
 
+class Payment(NamedTuple):
+    """Whose payment a dispute is about."""
+
+    account: UUID
+    funding: UUID
+
+
+async def give_in(conn: asyncpg.Connection, operator: UUID, dispute: UUID) -> Payment:
+    """An inquiry, also one that is answered, is settled by a refund, which the caller asks for: of what.
+
+    The payment is locked. Raises NotFound, WrongState for a chargeback, which has taken the money, and what is over.
+    """
+    payment = await conn.fetchrow(
+        """SELECT account_id, id FROM funding WHERE id = (SELECT funding_id FROM dispute WHERE id = $1)
+           FOR NO KEY UPDATE""",
+        dispute,
+    )
+    row = await conn.fetchrow("SELECT * FROM dispute WHERE id = $1 FOR NO KEY UPDATE", dispute)
+    if row is None or payment is None:
+        raise NotFound("There is no such dispute.")
+    if row["status"] not in WARNINGS:
+        raise WrongState(f"Only an open inquiry is settled by a refund. This dispute is {row['status']}.")
+    await _note(conn, "giving_in", row, f"operator:{operator}")
+    return Payment(payment["account_id"], payment["id"])
+
+
 async def refused(conn: asyncpg.Connection, dispute: UUID, kind: str, code: str, message: str) -> None:
     """Stripe has not taken the answer, for certain: it may be answered again while there is time."""
     row = await conn.fetchrow(

@@ -109,6 +109,14 @@ async def accept_dispute_by_form(call: Call, dispute_id: str) -> Answer:
     return onward(f"/operator/disputes/{dispute_id}", "accepted")
 
 
+@endpoint("POST", "/operator/disputes/{dispute_id}/refund", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+async def refund_inquiry_by_form(call: Call, dispute_id: str) -> Answer:
+    """Give in to an inquiry."""
+    form = await taken(call)
+    await perform_once(disputes.refund_inquiry, call, form.first("once"), dispute_id=dispute_id)
+    return onward(f"/operator/disputes/{dispute_id}", "refunded")
+
+
 @endpoint("POST", "/operator/disputes/{dispute_id}/freeze", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
 async def freeze_for_dispute_by_form(call: Call, dispute_id: str) -> Answer:
     """Freeze what the buyer has by now."""
@@ -223,9 +231,9 @@ async def withdraw_decision_by_form(call: Call, decision_id: str) -> Answer:
 
 ROUTES: list[HTTPRouteHandler] = guarded(
     [
-        disputes_page, dispute_page, answer_dispute_by_form, accept_dispute_by_form, freeze_for_dispute_by_form,
-        fraud_warnings_page, fraud_warning_page, refund_warned_by_form, dismiss_warning_by_form, decisions_page,
-        decision_page, ask_for_decision_by_form, approve_decision_by_form, refuse_decision_by_form,
-        withdraw_decision_by_form,
+        disputes_page, dispute_page, answer_dispute_by_form, accept_dispute_by_form, refund_inquiry_by_form,
+        freeze_for_dispute_by_form, fraud_warnings_page, fraud_warning_page, refund_warned_by_form,
+        dismiss_warning_by_form, decisions_page, decision_page, ask_for_decision_by_form, approve_decision_by_form,
+        refuse_decision_by_form, withdraw_decision_by_form,
     ]
 )  # fmt: skip

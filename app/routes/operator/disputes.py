@@ -48,7 +48,7 @@ class Frozen(msgspec.Struct, frozen=True):
     dispute: Dispute
 
 
-@endpoint("GET", DISPUTES, by=OPERATOR)
+@endpoint("GET", DISPUTES, by=OPERATOR, audited=True)
 async def list_disputes(call: Call, query: OpenQuery) -> Page[Dispute]:
     """Chargebacks and inquiries, newest first."""
     found = await dispute_views.listed(
@@ -57,7 +57,7 @@ async def list_disputes(call: Call, query: OpenQuery) -> Page[Dispute]:
     return page(found, query.limit, lambda one: ids.read("dispute", one.id), lambda one: one)
 
 
-@endpoint("GET", f"{DISPUTES}/{{dispute_id}}", by=OPERATOR)
+@endpoint("GET", f"{DISPUTES}/{{dispute_id}}", by=OPERATOR, audited=True)
 async def get_dispute(call: Call, dispute_id: str) -> Dispute:
     """One dispute: what the bank says, what was answered, until when, and where the money is."""
     return await dispute_views.get(call.connection, ids.read("dispute", dispute_id))
@@ -100,6 +100,25 @@ async def accept_dispute(call: Call, dispute_id: str) -> Dispute:
     dispute = ids.read("dispute", dispute_id)
     op = await dispute_answers.accept(call.connection, call.actor.owner, dispute)
     await queue_op(call.connection, op)
+    return await dispute_views.get(call.connection, dispute)
+
+
+@endpoint(
+    "POST", f"{DISPUTES}/{{dispute_id}}/refund", by=OPERATOR, once=True, proven=True, problems=("wrong-state",)
+)  # fmt: skip
+async def refund_inquiry(call: Call, dispute_id: str) -> Dispute:
+    """Give in to an inquiry: what the buyer still has of the payment goes back.
+
+    A payment that has gone back whole settles it; one that has not may still be charged back.
+    """
+    dispute = ids.read("dispute", dispute_id)
+    payment = await dispute_answers.give_in(call.connection, call.actor.owner, dispute)
+    asked = await refunds.ask(
+        call.connection, payment.account, None, by=call.actor.name, reason="inquiry", funding=payment.funding
+    )
+    for _, op in asked:
+        await queue_op(call.connection, op)
+    wake(EVENTS)
     return await dispute_views.get(call.connection, dispute)
 
 
@@ -157,6 +176,6 @@ async def dismiss_fraud_warning(call: Call, warning_id: str) -> FraudWarning:
 
 
 ROUTES: list[HTTPRouteHandler] = [
-    list_disputes, get_dispute, draft_evidence, answer_dispute, accept_dispute, freeze_for_dispute,
-    list_fraud_warnings, get_fraud_warning, refund_suspected_payment, dismiss_fraud_warning,
+    list_disputes, get_dispute, draft_evidence, answer_dispute, accept_dispute, refund_inquiry,
+    freeze_for_dispute, list_fraud_warnings, get_fraud_warning, refund_suspected_payment, dismiss_fraud_warning,
 ]  # fmt: skip
