@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -57,7 +58,12 @@ class Run:
         self.given = given
         self.failed: dict[int, list[str]] = {}
         self.deaths = self.lives = 0
+        self.stopped = False
         self.seen: Counter[str] = Counter()
+
+    def stop(self, *_: object) -> None:
+        """After the life that runs; what has been found until then is told."""
+        self.stopped = True
 
     def go(self) -> None:
         from app import migrate
@@ -74,10 +80,10 @@ class Run:
         first, count = self.given.first, self.given.seeds
         for seed in range(first, first + count):
             await self._life(server, dsn, folder, seed, points.Strikes(seed, self.given.one_in))
-            if self.failed and self.given.until_broken:
+            if self.stopped or (self.failed and self.given.until_broken):
                 return
         hunts = 0
-        while self.given.hunt and hunts < self.given.hunt and (left := points.TOTAL - points.STRUCK):
+        while not self.stopped and hunts < self.given.hunt and (left := points.TOTAL - points.STRUCK):
             # What no dice has struck is struck at its first meeting, a few at a time.
             met = sorted(left & points.MET) or sorted(left)
             hunted = frozenset(met[hunts % 3 :: 3])
@@ -130,10 +136,9 @@ def main() -> None:
         planted.BUGS[given.plant]()
     run = Run(given)
     began = time.monotonic()
-    try:
-        run.go()
-    except KeyboardInterrupt:
-        print("interrupted", flush=True)  # what has been found until now is told
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, run.stop)
+    run.go()
     missed = sorted(points.TOTAL - points.STRUCK)
     took = time.monotonic() - began
     print(

@@ -14,7 +14,8 @@ LISTS = (
     "balance-lines", "closes", "people", "accounts", "ledger/accounts",
 )  # fmt: skip
 PAGES = (
-    "reconciliation", "switches", "ledger/trial-balance?currency=usd", "closes/next", "closes/key",
+    "reconciliation", "switches", "ledger/trial-balance", "ledger/accounts/stripe:clearing/entries", "closes/next",
+    "closes/key",
     "payout-runs/preview", "exports/journal", "exports/trial-balance", "exports/balance-lines",
 )  # fmt: skip
 
@@ -90,11 +91,23 @@ class Desk(Cast):
             await self.ask(self.operators[0], "POST", "/v1/operator/decisions", body)
         for each in await self.listed("/v1/operator/decisions"):
             if each["status"] == "asked":
-                end = self.one(["approve", "approve", "refuse"])
-                await self.ask(self.operators[1], "POST", f"/v1/operator/decisions/{each['id']}/{end}")
+                end = self.one(["approve", "approve", "approve", "refuse", "withdraw"])
+                who = self.operators[0 if end == "withdraw" else 1]
+                await self.ask(who, "POST", f"/v1/operator/decisions/{each['id']}/{end}")
 
     async def resolve(self) -> None:
-        """The queue of what is in doubt."""
+        """The queue of what is in doubt, after a storm that leaves much of it."""
+        rules = [{"fault": self.one(["error_after", "error_before", "timeout_after"]), "verb": "post", "times": 9,
+                  "path": "/v1/(refunds|payment_intents|transfers)$"}]  # fmt: skip
+        await self.world.control("faults", {"rules": rules})
+        body = {"amount": {"amount": 700, "currency": "usd"}}
+        await self.ask(self.one(self.buyers), "POST", "/v1/refunds", body)
+        await self.ask(self.one(self.buyers), "POST", "/v1/funding", {**body, "payment_method": "pm_card_visa"})
+        for _ in range(3):
+            await self.world.sweep("stripe", "payout runs")
+            await self.world.jobs()
+            await self.world.later(40)
+        await self.world.later(700)
         for each in await self.listed("/v1/operator/operations?doubtful=true"):
             end = self.one(["look", "retry", "give-up"])
             body = {"reason": "looked at Stripe", "confirm_absent": True} if end == "give-up" else None
@@ -121,10 +134,15 @@ class Desk(Cast):
 
     async def explain(self) -> None:
         """Lines in suspense get their account, by two operators."""
+        await self.world.control("charge_elsewhere", {"amount": 640})
+        for _ in range(3):
+            await self.world.sweep("mirror")
+            await self.world.later(3_700)
         targets = ["platform:losses", "stripe:fees", f"buyer:{ids.read('account', self.buyers[0].id)}:available"]
         for line in await self.listed("/v1/operator/balance-lines?state=suspense"):
             body = {"target": self.one(targets), "reason": "seen in the dashboard"}
             await self.ask(self.operators[0], "POST", f"/v1/operator/balance-lines/{line['id']}/resolution", body)
+        await self.decide()
 
     async def retry_events(self) -> None:
         for event in await self.listed("/v1/operator/stripe-events?waiting=true"):

@@ -50,14 +50,28 @@ class Life(Desk):
             self.look: 3, self.close: 2, self.explain: 2, self.change_draft: 2, self.retry_events: 2, self.drop_card: 1,
             self.hold_account: 1, self.cap: 1,
         }  # fmt: skip
-        for first in (
-            self.fund, self.fund, self.onboard, self.deliver, self.work_off, self.work, self.work, self.work_off,
-            self.wait, self.settle, self.work_off,
-        ):  # fmt: skip
-            await first()
+        await self.prosper()
         for _ in range(steps):
             [act] = self.world.random.choices(list(acts), list(acts.values()))
             await act()
+
+    async def prosper(self) -> None:
+        """A beginning in which everybody has something to lose: money, answered tasks, payout accounts, a first run."""
+        for buyer in self.buyers:
+            body = {"amount": {"amount": 12_345, "currency": "usd"}, "payment_method": "pm_card_visa"}
+            await self.ask(buyer, "POST", "/v1/funding", body)
+        await self.onboard()
+        for _ in range(6):
+            await self.work_off()
+            await self.world.webhooks(all_of_them=True)
+            await self.world.later(40)
+        for _ in range(4):
+            await self.work()
+        await self.world.later(4_000)
+        await self.settle()
+        for _ in range(3):
+            await self.work_off()
+            await self.world.later(40)
 
     # ---- buyers
 
@@ -101,8 +115,11 @@ class Life(Desk):
         buyer = self.one(self.buyers)
         cards = (await self.ask(buyer, "GET", "/v1/cards")).get("items", [])
         if cards and self.world.random.random() < 0.8:
-            body = {"threshold": 3_000, "amount": 2_500, "max_per_day": 5_000, "card": self.one(cards)["id"]}
+            threshold = self.one([3_000, 900_000])  # the second one tops up at once
+            body = {"threshold": threshold, "amount": 2_500, "max_per_day": 5_000, "card": self.one(cards)["id"]}
             await self.ask(buyer, "PUT", "/v1/auto-top-up", body)
+            await self.world.sweep()
+            await self.world.jobs()
         else:
             await self.ask(buyer, "DELETE", "/v1/auto-top-up")
 
@@ -175,7 +192,9 @@ class Life(Desk):
         for each in await self.listed("/v1/operator/disputes"):
             if each["status"] in ("needs_response", "warning_needs_response"):
                 path = f"/v1/operator/disputes/{each['id']}"
-                if self.world.random.random() < 0.7:
+                if each["status"] == "warning_needs_response" and self.world.random.random() < 0.5:
+                    await self.ask(self.operators[0], "POST", f"{path}/refund")
+                elif self.world.random.random() < 0.7:
                     body = {"evidence": {"uncategorized_text": "The work was done."}}
                     await self.ask(self.operators[0], "POST", f"{path}/answer", body)
                 else:
