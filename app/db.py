@@ -28,6 +28,11 @@ def is_beyond(error: Exception) -> bool:
     return type(error) is asyncpg.DataError or isinstance(error, _BEYOND)
 
 
+def is_day_closed(error: Exception) -> bool:
+    """Whether a posting came just after the close of the day in which its transaction began; now is a later day."""
+    return isinstance(error, asyncpg.PostgresError) and error.sqlstate == "LG007"
+
+
 _BEYOND = (
     asyncpg.NumericValueOutOfRangeError,
     asyncpg.DatetimeFieldOverflowError,

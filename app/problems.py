@@ -10,7 +10,7 @@ from litestar.datastructures import Headers
 from litestar.exceptions import HTTPException
 
 from app.answers import PROBLEM_JSON, SAFE_HEADERS, encode, request_id
-from app.db import Unavailable, is_beyond
+from app.db import Unavailable, is_beyond, is_day_closed
 from app.errors import PROBLEMS, Problem, of_refusal
 from market.errors import Refusal
 
@@ -51,6 +51,8 @@ def to_problem(error: Exception) -> Problem:
         return Problem("malformed", "The body ended early.")
     if isinstance(error, Unavailable):
         return Problem("unavailable", "The database is busy or away for a moment.")
+    if is_day_closed(error):
+        return Problem("unavailable", "The books of that day were closed at this very moment. Try again.")
     if is_beyond(error):
         return Problem("validation", BEYOND)
     return Problem("internal", "Something went wrong on our side; nothing has been done.")

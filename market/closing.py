@@ -82,7 +82,8 @@ async def next_day(conn: asyncpg.Connection) -> date | None:
 async def close(conn: asyncpg.Connection, operator: UUID, day: date, sides: Sequence[Side], sign: Sign) -> None:
     """Close a day that is over. `sides`: the books beside Stripe's, looked at just now (market/matching.py).
 
-    Raises WrongState for a day that is not the next one or not over, Unexplained, and Unmatched.
+    Raises WrongState for a day that is not the next one or not over, Unexplained, and Unmatched. The database refuses
+    the lock (LockNotAvailableError) while somebody who has not posted yet holds a line of Stripe's: try again.
     """
     wanted = await next_day(conn)
     if day != wanted:
@@ -91,12 +92,16 @@ async def close(conn: asyncpg.Connection, operator: UUID, day: date, sides: Sequ
     if await conn.fetchval("SELECT market_now()") < end_of(day):
         raise WrongState("This day is not over (in UTC).")
     _require_explained(sides)
-    # Lines first: whoever holds one of them posts next, and must not wait for us while we wait for it.
-    await conn.execute(
-        "UPDATE stripe_balance_txn SET closed_day = $1 WHERE closed_day IS NULL AND created_at < $2", day, end_of(day)
-    )
     # Whoever posts now ends first; whoever posts later finds the day closed. From here on the day does not change.
-    await conn.execute("LOCK TABLE ledger_tx IN SHARE MODE")
+    # No other close gets past here either, which a mode that readers alone share would let it.
+    await conn.execute("LOCK TABLE ledger_tx IN SHARE ROW EXCLUSIVE MODE")
+    # Whoever still holds one of the lines has not posted yet and waits for us: we must not wait for them.
+    await conn.execute(
+        """WITH due AS (SELECT id FROM stripe_balance_txn WHERE closed_day IS NULL AND created_at < $2
+                        FOR NO KEY UPDATE NOWAIT)
+           UPDATE stripe_balance_txn b SET closed_day = $1 FROM due WHERE b.id = due.id""",
+        day, end_of(day),
+    )  # fmt: skip
     await _require_matched(conn, day)
     content = await _content(conn, day)
     previous = await conn.fetchval("SELECT hash FROM daily_close ORDER BY day DESC LIMIT 1") or FIRST

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from app.db import Connection
 from market import clock, csv_cells, ids, journal, ledger
 from tests.app.conftest import Caller, Json, is_problem, ok, operator, person
 from tests.app.stripe_sandbox import Desk, desk, world
@@ -145,6 +147,27 @@ async def test_a_day_is_closed_signed_and_verified_with_the_public_key_alone(
     is_problem(await cy.post(CLOSES, {"day": str(today)}), 403, "forbidden")
     for path in ("2026-02-30", "1999-01-01", "today"):
         is_problem(await olu.get(f"{CLOSES}/{path}"), 404, "not-found")
+
+
+async def test_who_began_before_a_close_and_posts_after_it_is_told_to_try_again(
+    desk: Desk, cy: Caller, olu: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.fund(cy, 10_000)
+    today = await tomorrow_comes(desk)
+    ok(await olu.post(CLOSES, {"day": str(today)}), 201)
+    post = ledger.post
+
+    async def late(connection: Connection, *given: Any, **more: Any) -> bool:
+        """The clock of the transaction is that of its beginning, which was yesterday."""
+        await connection.execute("UPDATE market_clock SET ahead = ahead - interval '1 day'")
+        return await post(connection, *given, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ledger, "post", late)
+        answer = await cy.post("/v1/refunds", {})
+    is_problem(answer, 503, "unavailable")
+    assert answer.headers["retry-after"] == "1"
+    ok(await cy.post("/v1/refunds", {}), 201)
 
 
 async def test_a_day_stays_open_while_something_is_not_explained(desk: Desk, cy: Caller, olu: Caller) -> None:

@@ -261,3 +261,38 @@ async def test_of_two_who_close_a_day_one_does(pool: asyncpg.Pool, open_day: UUI
         return True
 
     assert sorted(await asyncio.gather(*(closes() for _ in range(4)))) == [False, False, False, True]
+
+
+@pytest.mark.parametrize("first", ["its posting", "its line"])
+async def test_whoever_settles_a_line_and_whoever_closes_its_day_never_wait_for_each_other_in_a_ring(
+    pool: asyncpg.Pool, open_day: UUID, first: str
+) -> None:
+    """Some post before they take the line, some after; a close at that moment waits, or is to be tried again."""
+    steps = [
+        lambda conn: ledger.post(
+            conn, "test", "x", [(ledger.FEES, 1), (ledger.LOSSES, -1)], currency="usd", actor="test"
+        ),
+        lambda conn: conn.execute("UPDATE stripe_balance_txn SET seen_at = seen_at WHERE id = 'txn_1'"),
+    ]
+    if first == "its line":
+        steps.reverse()
+    async with pool.acquire() as settler, pool.acquire() as closer:
+        begun = settler.transaction()
+        await begun.start()
+        await steps[0](settler)
+
+        async def closes() -> None:
+            async with closer.transaction():
+                await close(closer, open_day, TODAY, 1_000)
+
+        closing_now = asyncio.create_task(closes())
+        if first == "its line":
+            with pytest.raises(asyncpg.LockNotAvailableError):
+                await closing_now
+        else:
+            await asyncio.sleep(0.2)
+        await steps[1](settler)
+        await begun.commit()
+        await (closes() if first == "its line" else closing_now)
+        assert await closing.next_day(closer) == TODAY + timedelta(days=1)
+        assert await broken(closer) == set()
