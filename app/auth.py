@@ -42,12 +42,10 @@ async def identify(
     scope: str | None,
     *,
     optional: bool = False,
-    proven: bool = False,
 ) -> Actor | None:
     """The actor behind a request, who must be one of `by` and hold `scope`; None when nobody needs to be known.
 
-    Raises unauthenticated without a valid secret, forbidden for one of the wrong kind or scope; with `proven`,
-    proof-required for a session in which nobody has proven lately who they are.
+    Raises unauthenticated without a valid secret, forbidden for one of the wrong kind or scope.
     """
     if not by:
         return None
@@ -65,8 +63,6 @@ async def identify(
         raise Problem("forbidden", f"This takes {wanted}, not {_A_KIND[actor.kind]}.")
     if scope is not None and actor.kind == "agent" and scope not in actor.scopes:
         raise Problem("forbidden", f"This key lacks the scope `{scope}`.")
-    if proven:
-        require_proof(actor)
     return actor
 
 

@@ -49,6 +49,7 @@ class Call:
     actor_or_none: Actor | None
     connection_or_none: Connection | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    kept: bool = False  # in the audit log, by the handler itself (app/audit.py)
 
     @property
     def actor(self) -> Actor:
@@ -232,32 +233,40 @@ async def serve(spec: Endpoint, request: AnyRequest) -> ASGIApp:
         if spec.by:
             async with services.database.read() as connection:
                 actor = await _identify(spec, connection, request)
-        call, arguments = Call(request, services, actor), _arguments(spec, request, body)
-        result = await spec.handler(call, **arguments)
-        if audit.wanted(spec, call):
-            async with services.database.transaction() as connection:
-                await audit.keep(connection, spec, call, arguments, result)
-        return _answer(spec, call, result)
+        return await _serve(spec, Call(request, services, actor), body)
     async with services.database.read() as connection:
         actor = await _identify(spec, connection, request)
-        arguments = _arguments(spec, request, body)
-        call = Call(request, services, actor, connection)
+        return await _serve(spec, Call(request, services, actor, connection), body)
+
+
+async def _serve(spec: Endpoint, call: Call, body: bytes) -> ASGIApp:
+    """The call, once it is known who asks."""
+    arguments = _named(spec, call.request)
+    async with audit.refusals(spec, call, arguments):
+        if spec.proven:
+            auth.require_proof(call.actor)
+        arguments |= _given(spec, call.request, body)
         if spec.uses == "write":
             try:
                 return await _write(spec, call, body, arguments)
             except InsufficientFunds as refusal:
                 # Looked up once the transaction is over: within it nothing more can be asked.
-                raise await funds.explain(connection, call.actor, refusal, database=services.database) from None
-        result = await spec.handler(call, **arguments)
-        if audit.wanted(spec, call):
-            await audit.keep(connection, spec, call, arguments, result)
-        return _answer(spec, call, result)
+                database = call.services.database
+                raise await funds.explain(call.connection, call.actor, refusal, database=database) from None
+        return _answer(spec, call, await do(spec, call, arguments))
 
 
 async def _identify(spec: Endpoint, connection: Connection, request: AnyRequest) -> Actor | None:
-    return await auth.identify(
-        connection, request, spec.by, spec.scope, optional=spec.optional, proven=spec.proven
-    )  # fmt: skip
+    return await auth.identify(connection, request, spec.by, spec.scope, optional=spec.optional)
+
+
+async def do(spec: Endpoint, call: Call, arguments: dict[str, Any]) -> Any:
+    """Run a handler that looks, or has transactions of its own; what is for the audit log and not yet there goes in."""
+    result = await spec.handler(call, **arguments)
+    if audit.wanted(spec, call) and not call.kept:
+        async with call.services.database.transaction(call.connection_or_none) as connection:
+            await audit.keep(connection, spec, call, arguments, result)
+    return result
 
 
 async def act(spec: Endpoint, call: Call, arguments: dict[str, Any]) -> Any:
@@ -283,12 +292,19 @@ async def _write(spec: Endpoint, call: Call, body: bytes, arguments: dict[str, A
         return answer
 
 
-def _arguments(spec: Endpoint, request: AnyRequest, body: bytes) -> dict[str, Any]:
+def _named(spec: Endpoint, request: AnyRequest) -> dict[str, Any]:
+    """What the path names."""
     arguments: dict[str, Any] = {name: request.path_params[name] for name in spec.parameters}
     if any(isinstance(value, int) and not 0 <= value <= LARGEST_IN_PATH for value in arguments.values()):
         raise Problem("not-found", "There is nothing with this number.")
     if any(isinstance(value, str) and "\x00" in value for value in arguments.values()):
         raise Problem("not-found", "There is nothing with this name.")
+    return arguments
+
+
+def _given(spec: Endpoint, request: AnyRequest, body: bytes) -> dict[str, Any]:
+    """What the query and the body say."""
+    arguments: dict[str, Any] = {}
     if spec.query is not None:
         pairs = list(request.query_params.multi_items())
         if len(dict(pairs)) != len(pairs):

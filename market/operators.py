@@ -2,12 +2,13 @@
 
 import re
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
-from market import events, ids, keys
+from market import audit_log, events, ids, keys
 from market.errors import Invalid, NotFound, WrongState
 
 ACTOR = "command line"
@@ -49,7 +50,9 @@ async def add(conn: asyncpg.Connection, email: str, name: str) -> tuple[Operator
     if row is None:
         raise WrongState(f"{email} is an operator already.")
     await events.append(conn, "operator.added", ("operator", row["id"]), ACTOR)
-    return _operator(row), await _make_key(conn, row["id"])
+    secret = await _make_key(conn, row["id"])
+    await _keep(conn, "add_operator", row["id"], {"email": email, "name": name})
+    return _operator(row), secret
 
 
 async def add_key(conn: asyncpg.Connection, email: str) -> tuple[Operator, str]:
@@ -60,7 +63,9 @@ async def add_key(conn: asyncpg.Connection, email: str) -> tuple[Operator, str]:
     )
     if row is None:
         raise await _refusal(conn, email, "is disabled.")
-    return _operator(row), await _make_key(conn, row["id"])
+    secret = await _make_key(conn, row["id"])
+    await _keep(conn, "add_operator_key", row["id"])
+    return _operator(row), secret
 
 
 async def disable(conn: asyncpg.Connection, email: str) -> tuple[Operator, int]:
@@ -85,6 +90,7 @@ async def disable(conn: asyncpg.Connection, email: str) -> tuple[Operator, int]:
     )
     shown = [ids.show("key", key["id"]) for key in revoked if key["proven_at"] is None]
     await events.append(conn, "operator.disabled", ("operator", row["id"]), ACTOR, data={"keys_revoked": shown})
+    await _keep(conn, "disable_operator", row["id"], {"keys_revoked": shown})
     return _operator(row), len(shown)
 
 
@@ -101,6 +107,7 @@ async def enable(conn: asyncpg.Connection, email: str) -> Operator:
     if row is None:
         raise await _refusal(conn, email, "is not disabled.")
     await events.append(conn, "operator.enabled", ("operator", row["id"]), ACTOR)
+    await _keep(conn, "enable_operator", row["id"])
     return _operator(row)
 
 
@@ -128,6 +135,11 @@ async def _make_key(conn: asyncpg.Connection, operator: UUID) -> str:
     _, secret = await keys.first(conn, "operator", operator, actor=ACTOR)
     await events.append(conn, "operator.key_made", ("operator", operator), ACTOR)
     return secret
+
+
+async def _keep(conn: asyncpg.Connection, action: str, operator: UUID, data: dict[str, Any] | None = None) -> None:
+    """In the audit log, which stands last in the order of locks."""
+    await audit_log.record(conn, ACTOR, action, subject=ids.show("operator", operator), data=data)
 
 
 async def _refusal(conn: asyncpg.Connection, email: str, otherwise: str) -> NotFound | WrongState:

@@ -7,10 +7,11 @@ given up: it counts as refused for certain, so its money goes back, and doing th
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Literal, NamedTuple
 from uuid import UUID
 
-from app.db import EVENTS, wake
+from app.db import EVENTS, Connection, wake
 from app.errors import Problem
 from app.gateways.stripe import Ambiguous, Definite, RateLimited
 from app.money.outgoing import SENDERS, Outcome, lease_s, settle
@@ -22,6 +23,7 @@ from market.stripe_ops import LeaseLost, Op
 
 LOOKS_LONGER = 3  # a look may take several calls
 
+Keep = Callable[[Connection], Awaitable[None]]  # notes in the transaction that settles it that an operator did
 Came = Literal["found", "refused", "nothing_found", "given_up"]
 
 
@@ -32,18 +34,18 @@ class Looked(NamedTuple):
     next_key: str | None = None
 
 
-async def look(services: Services, op: UUID, operator: UUID) -> Looked:
+async def look(services: Services, op: UUID, operator: UUID, keep: Keep) -> Looked:
     """Look an operation up at Stripe now; what is found settles it. Raises NotFound, WrongState, Problem."""
     held = await _take(services, op, operator)
-    return await _settled(services, held.op, operator, await _ask(services, held.op, operator))
+    return await _settled(services, held.op, operator, await _ask(services, held.op, operator), keep)
 
 
-async def give_up(services: Services, op: UUID, operator: UUID, reason: str) -> Looked:
+async def give_up(services: Services, op: UUID, operator: UUID, reason: str, keep: Keep) -> Looked:
     """Give an operation up, unless this very look finds it. Raises NotFound, WrongState, Problem."""
     held = await _take(services, op, operator)
     answer = await _ask(services, held.op, operator)
     if answer is not None:
-        return await _settled(services, held.op, operator, answer)
+        return await _settled(services, held.op, operator, answer, keep)
     if not held.quiet:
         await _put_back(services, held.op, operator, "nothing found, too early to give up")
         raise WrongState(
@@ -55,6 +57,7 @@ async def give_up(services: Services, op: UUID, operator: UUID, reason: str) -> 
             await settle(connection, held.op, refusal)
             await operations_desk.note(connection, "stripe_op.given_up", held.op, operator, {"reason": reason})
             wake(EVENTS)
+            await keep(connection)
     except LeaseLost:
         raise _LOST from None
     await _afterwards(services, held.op)
@@ -80,9 +83,9 @@ async def _ask(services: Services, op: Op, operator: UUID) -> Outcome | Definite
         raise Problem("unavailable", "Stripe does not answer just now; the operation is as it was.") from failure
 
 
-async def _settled(services: Services, op: Op, operator: UUID, answer: Outcome | Definite | None) -> Looked:
+async def _settled(services: Services, op: Op, operator: UUID, answer: Outcome | Definite | None, keep: Keep) -> Looked:
     if answer is None:
-        await _put_back(services, op, operator, "looked up by an operator: nothing found")
+        await _put_back(services, op, operator, "looked up by an operator: nothing found", keep)
         return Looked("nothing_found")
     try:
         async with services.database.transaction() as connection:
@@ -92,17 +95,20 @@ async def _settled(services: Services, op: Op, operator: UUID, answer: Outcome |
                 connection, "stripe_op.looked_up", op, operator, {"outcome": "found", "is": found}
             )
             wake(EVENTS)
+            await keep(connection)
     except LeaseLost:
         raise _LOST from None
     await _afterwards(services, op)
     return Looked("found") if isinstance(answer, Outcome) else Looked("refused", _next_key(op))
 
 
-async def _put_back(services: Services, op: Op, operator: UUID, what: str) -> None:
+async def _put_back(services: Services, op: Op, operator: UUID, what: str, keep: Keep | None = None) -> None:
     try:
         async with services.database.transaction() as connection:
             await operations_desk.put_back(connection, op, operator, what)
             wake(EVENTS)
+            if keep is not None:
+                await keep(connection)
     except LeaseLost:
         raise _LOST from None
 

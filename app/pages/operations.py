@@ -1,7 +1,8 @@
 """Forms: read strictly, then done by the very operation of the JSON API."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -12,7 +13,8 @@ from litestar.handlers import HTTPRouteHandler
 
 from app import audit, auth, idempotency
 from app.answers import json_answer
-from app.edge import Call, act, endpoint_of
+from app.db import Connection
+from app.edge import Call, Endpoint, act, do, endpoint_of
 from app.errors import Problem
 from app.strict import decode_query
 
@@ -87,10 +89,8 @@ async def view(route: HTTPRouteHandler, call: Call, **given: Any) -> Any:
     spec = endpoint_of(route)
     if spec is None or spec.uses != "read":
         raise TypeError("this does not only look")
-    result = await spec.handler(call, **given)
-    if audit.wanted(spec, call):
-        await audit.keep(call.connection, spec, call, given, result)
-    return result
+    call.kept = False
+    return await do(spec, call, given)
 
 
 async def perform_once(route: HTTPRouteHandler, call: Call, key: str, **given: Any) -> dict[str, Any]:
@@ -100,18 +100,13 @@ async def perform_once(route: HTTPRouteHandler, call: Call, key: str, **given: A
         raise TypeError("this is no operation of one transaction")
     if not KEY.fullmatch(key):
         raise Problem("validation", "The form is not as our page has made it: open the page anew.")
-    if spec.proven:
-        auth.require_proof(call.actor)
-    async with call.services.database.transaction() as connection:
-        call.connection_or_none = connection
-        try:
-            asked = idempotency.asked(call.actor, key, call.request, await call.request.body())
-            answer = await idempotency.begin(connection, asked, seal=None)
-            if answer is None:
-                answer = json_answer(await act(spec, call, given), status=spec.status)
-                await idempotency.keep(connection, asked, answer, seal=None)
-        finally:
-            call.connection_or_none = None
+    call.kept = False
+    async with audit.refusals(spec, call, given), _transaction(spec, call) as connection:
+        asked = idempotency.asked(call.actor, key, call.request, await call.request.body())
+        answer = await idempotency.begin(connection, asked, seal=None)
+        if answer is None:
+            answer = json_answer(await act(spec, call, given), status=spec.status)
+            await idempotency.keep(connection, asked, answer, seal=None)
     found: dict[str, Any] = msgspec.json.decode(answer.body)
     return found
 
@@ -121,17 +116,27 @@ async def perform(route: HTTPRouteHandler, call: Call, **given: Any) -> Any:
     spec = endpoint_of(route)
     if spec is None:
         raise TypeError("this is no operation")
+    call.kept = False
+    async with audit.refusals(spec, call, given):
+        if spec.uses == "own":
+            _require_proof(spec, call)
+            return await do(spec, call, given)
+        async with _transaction(spec, call):
+            return await act(spec, call, given)
+
+
+def _require_proof(spec: Endpoint, call: Call) -> None:
     if spec.proven:
         auth.require_proof(call.actor)
-    if spec.uses == "own":
-        result = await spec.handler(call, **given)
-        if audit.wanted(spec, call):
-            async with call.services.database.transaction() as connection:
-                await audit.keep(connection, spec, call, given, result)
-        return result
+
+
+@asynccontextmanager
+async def _transaction(spec: Endpoint, call: Call) -> AsyncIterator[Connection]:
+    """A transaction, which is the call's while the block lasts. Raises proof-required before there is one."""
+    _require_proof(spec, call)
     async with call.services.database.transaction() as connection:
         call.connection_or_none = connection
         try:
-            return await act(spec, call, given)
+            yield connection
         finally:
             call.connection_or_none = None

@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
+from app import audit
 from app import passkeys as browser
 from app.auth import EVERYONE, LONGEST_SECRET, OPERATOR, operator_cookie, require_own_site
 from app.db import Connection
@@ -192,6 +193,7 @@ async def ask_operator_again(call: Call) -> Asked:
     async with call.services.database.transaction() as connection:
         challenge = await passkeys.challenge(connection, "prove", operator)
         allowed = await passkeys.credentials(connection, operator)
+        await audit.within(connection, call, "ask_operator_again")
     return Asked(browser.request(where, challenge, allowed))
 
 
@@ -211,6 +213,7 @@ async def prove(call: Call, proof: Proof) -> None:
     await _whose(call, proof, "prove", call.actor.owner)
     async with call.services.database.transaction() as connection:
         await operator_sessions.prove(connection, call.actor.key)
+        await audit.within(connection, call, "prove_operator")
     call.actor_or_none = msgspec.structs.replace(call.actor, proven=True)
 
 
@@ -245,9 +248,10 @@ async def enrol_passkey(call: Call, data: NewPasskey) -> Passkey:
     new = browser.read_new(browser.site(call.services.config), data.passkey, challenge)
     async with call.services.database.transaction() as connection:
         await _require_may_enrol(call, connection)
-        return await passkeys.enrol(
-            connection, operator, new.credential, new.public_key, new.sign_count, data.name.strip() or "passkey"
-        )
+        name = data.name.strip() or "passkey"
+        made = await passkeys.enrol(connection, operator, new.credential, new.public_key, new.sign_count, name)
+        await audit.within(connection, call, "enrol_passkey", subject=made.id, data={"name": name})
+        return made
 
 
 async def _require_may_enrol(call: Call, connection: Connection) -> None:

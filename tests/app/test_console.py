@@ -155,7 +155,9 @@ async def test_a_stale_session_is_asked_for_a_proof_and_the_form_goes_on_with_it
     assert not any(each["stopped"] for each in ok(await olu.get("/v1/operator/switches"))["items"])
     async with world.services.database.read() as connection:
         acts = await audit_log.listed(connection, before=None, limit=10)
-    assert [each.action for each in acts][:2] == ["turn_switch", "turn_switch"]
+    assert [each.action for each in acts][:4] == [
+        "turn_switch", "prove_operator", "turn_switch.refused", "turn_switch",
+    ]  # fmt: skip
     assert olu.secret not in repr(acts)
 
 

@@ -145,6 +145,20 @@ async def test_what_is_given_up_goes_back_and_is_paid_under_a_new_key(doubt: Dou
     await doubt.desk.agrees()
 
 
+async def test_what_cannot_be_kept_in_the_audit_log_is_neither_settled_nor_given_up(
+    doubt: Doubt, bo: Caller, quiet: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object, **__: object) -> None:
+        raise OSError("no space is left")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("market.audit_log.record", full)
+        assert (await doubt.olu.post(f"{doubt.path}/give-up", REASON)).status_code >= 500
+    assert (await doubt.shown())["operation"]["status"] != "rejected"
+    assert (await owed(bo))["payable"]["amount"] == 0
+    assert await row(doubt.desk, "SELECT count(*) FROM event WHERE type = 'stripe_op.given_up'") == 0
+
+
 async def test_what_is_there_after_all_cannot_be_given_up(doubt: Doubt, bo: Caller, quiet: None) -> None:
     await doubt.arrives()
     assert ok(await doubt.olu.post(f"{doubt.path}/give-up", REASON))["outcome"] == "found"

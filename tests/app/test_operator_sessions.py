@@ -373,7 +373,7 @@ async def test_the_audit_log_holds_what_was_done_and_no_key_that_proved_it(world
     async with world.services.database.read() as connection:
         acts = await audit_log.listed(connection, before=None, limit=10)
     assert [each.action for each in acts] == [
-        "enrol_passkey", "ask_for_passkey", "prove_operator", "open_operator_session",
+        "enrol_passkey", "ask_for_passkey", "prove_operator", "open_operator_session", "add_operator",
     ]  # fmt: skip
     assert acts[0].data == {"name": "laptop"}
     assert olu.secret not in repr(acts)

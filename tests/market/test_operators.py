@@ -7,7 +7,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from market import keys, operators
+from market import audit_log, keys, operators
 from market.errors import Invalid, NotFound, Unauthenticated, WrongState
 
 OLU = "olu@sensorium.example"
@@ -67,6 +67,22 @@ async def test_a_disabled_operator_opens_no_door_with_any_key_not_even_when_enab
         "operator.added", "operator.key_made", "operator.key_made", "operator.disabled", "operator.enabled",
         "operator.key_made",
     ]  # fmt: skip
+
+
+async def test_what_the_command_line_does_to_operators_is_in_the_audit_log_and_no_secret_is(
+    conn: asyncpg.Connection,
+) -> None:
+    added, first = await operators.add(conn, OLU, "Olu")
+    _, second = await operators.add_key(conn, OLU)
+    await operators.disable(conn, OLU)
+    await operators.enable(conn, OLU)
+    acts = await audit_log.listed(conn, before=None, limit=10)
+    assert [act.action for act in reversed(acts)] == [
+        "add_operator", "add_operator_key", "disable_operator", "enable_operator",
+    ]  # fmt: skip
+    assert {(act.actor, act.subject) for act in acts} == {("command line", added.id)}
+    assert acts[-1].data == {"email": OLU, "name": "Olu"} and len(acts[1].data["keys_revoked"]) == 2
+    assert first not in repr(acts) and second not in repr(acts)
 
 
 async def test_who_is_disabled_is_nobody_elses_matter(conn: asyncpg.Connection) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
-from app import signing
+from app import audit, signing
 from app.auth import OPERATOR
 from app.db import EVENTS, wake
 from app.edge import Call, endpoint
@@ -57,7 +57,9 @@ async def close_day(call: Call, data: CloseDraft) -> Close:
     async with database.transaction() as connection:
         await closing.close(connection, call.actor.owner, data.day, sides, sign)
         wake(EVENTS)
-        return await closing.get(connection, data.day)
+        closed = await closing.get(connection, data.day)
+        await audit.within(connection, call, "close_day", data={"day": data.day.isoformat()})
+        return closed
 
 
 @endpoint("GET", CLOSES, by=OPERATOR)

@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
+from app import audit
 from app.auth import OPERATOR
+from app.db import Connection
 from app.edge import Call, endpoint
 from app.money import by_hand
 from app.money.by_hand import Looked
@@ -89,7 +91,11 @@ async def look_up_operation(call: Call, operation_id: str) -> LookedUp:
     For one that is in doubt and that nobody holds. When it is found, it is settled as succeeded; nothing is sent.
     """
     op = ids.read("stripe_op", operation_id)
-    return await _looked_up(call, operation_id, await by_hand.look(call.services, op, call.actor.owner))
+
+    async def keep(connection: Connection) -> None:
+        await audit.within(connection, call, "look_up_operation", subject=operation_id)
+
+    return await _looked_up(call, operation_id, await by_hand.look(call.services, op, call.actor.owner, keep))
 
 
 @endpoint("POST", f"{OPERATIONS}/{{operation_id}}/retry", by=OPERATOR, problems=("wrong-state", "stopped"))
@@ -116,9 +122,13 @@ async def give_up_operation(call: Call, operation_id: str, data: GiveUp) -> Look
     it is settled as succeeded instead.
     """
     op = ids.read("stripe_op", operation_id)
-    return await _looked_up(
-        call, operation_id, await by_hand.give_up(call.services, op, call.actor.owner, data.reason.strip())
-    )
+
+    async def keep(connection: Connection) -> None:
+        given = msgspec.to_builtins(data)
+        await audit.within(connection, call, "give_up_operation", subject=operation_id, data=given)
+
+    looked = await by_hand.give_up(call.services, op, call.actor.owner, data.reason.strip(), keep)
+    return await _looked_up(call, operation_id, looked)
 
 
 async def _looked_up(call: Call, operation_id: str, looked: Looked) -> LookedUp:
