@@ -218,6 +218,8 @@ class World:
 def _is_refusal(answer: httpx.Response) -> bool:
     """Whether the rules said no; anything else that is refused is a mistake of the simulation's, or of ours."""
     told = answer.json()["type"]
+    if answer.status_code == 422:  # more than there is to give back
+        return {each["pointer"] for each in answer.json().get("errors", [])} <= {"/amount", "/target"}
     return bool(answer.status_code == 403 and told.endswith(("policy-refused", "stopped", "account-held")))
 
 
