@@ -52,6 +52,11 @@ async def test_what_an_operator_may_not_is_kept_as_refused_though_nothing_was_do
     assert ok(await olu.get(f"{RUNS}/{made['id']}"))["status"] == "frozen"
 
 
+async def test_a_look_at_disputes_which_name_buyers_is_kept(world: World, olu: Caller) -> None:
+    ok(await olu.get("/v1/operator/disputes"))
+    assert [act.action for act in await kept(world)] == ["list_disputes"]
+
+
 async def test_who_has_not_proven_lately_who_they_are_is_kept_as_refused(world: World, olu: Caller) -> None:
     own = {"sec-fetch-site": "same-origin"}
     entered = await world.client.post("/v1/operator/session", json={"key": olu.secret}, headers=own)
