@@ -34,9 +34,14 @@ class Sums(msgspec.Struct, frozen=True):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """How many there are of what somebody has to look at. next_deadline: when the first dispute is to be answered."""
+    """How many there are of what somebody has to look at.
+
+    runs_to_approve: those whose approval has expired too · runs_to_go_on_with: approved, or not all paid, and the
+    approval lasts · next_deadline: when the first dispute is to be answered.
+    """
 
     runs_to_approve: int
+    runs_to_go_on_with: int
     decisions: int
     disputes: int
     disputes_to_answer: int
@@ -93,8 +98,14 @@ async def sums(conn: asyncpg.Connection) -> tuple[date, list[Sums]]:
 async def waiting(conn: asyncpg.Connection) -> Waiting:
     """What there is to look at now."""
     row = await conn.fetchrow(
-        """SELECT
-             (SELECT count(*) FROM payout_run WHERE status = 'submitted') AS runs_to_approve,
+        """WITH begun AS (
+             SELECT EXISTS (SELECT FROM payout_approval a
+                            WHERE a.run_id = r.id AND a.expires_at > market_now()) AS lasts
+             FROM payout_run r WHERE r.status IN ('approved', 'partial'))
+           SELECT
+             (SELECT count(*) FROM payout_run WHERE status = 'submitted')
+               + (SELECT count(*) FROM begun WHERE NOT lasts) AS runs_to_approve,
+             (SELECT count(*) FROM begun WHERE lasts) AS runs_to_go_on_with,
              (SELECT count(*) FROM money_decision WHERE status = 'asked') AS decisions,
              (SELECT count(*) FROM dispute WHERE closed_at IS NULL) AS disputes,
              (SELECT count(*) FROM dispute WHERE status IN ('needs_response', 'warning_needs_response')

@@ -111,7 +111,10 @@ async def test_a_form_sent_twice_makes_one_run_and_one_without_our_key_none(desk
 @pytest.mark.parametrize(
     ("form", "says"),
     [
-        ({"minimum": "12,5x"}, "is no amount"), ({"minimum": "1.005"}, "is no amount"),
+        ({"minimum": "12,5x"}, "is no amount"),
+        ({"most_in_all": "1,5"}, "most in all: '1,5' is no amount; write 1.50."),
+        ({"minimum": "1,500"}, "is no amount"), ({"minimum": "1,500.00"}, "is no amount"),
+        ({"currency": "jpy", "minimum": "1,500"}, "such as 1250"), ({"minimum": "1.005"}, "is no amount"),
         ({"currency": "jpy", "minimum": "1.50"}, "such as 1250"), ({"currency": "xxx"}, "currency"),
         ({"minimum": "-1"}, "is no amount"), ({"most_per_line": "0.50"}, "nobody gets the minimum"),
         ({"note": "x" * 501}, "note"), ({"unknown": "1"}, "unknown"), ({"minimum": "999999999999"}, "minimum"),
@@ -121,11 +124,29 @@ async def test_a_form_sent_twice_makes_one_run_and_one_without_our_key_none(desk
 async def test_a_bad_form_gets_a_page_that_names_the_field(desk: Desk, form: dict[str, str], says: str) -> None:
     answer = await desk.send("/operator/runs", once="0" * 32, **form)
     assert answer.status_code == 422, answer.text
-    assert says in unescape(main(answer)) and 'href="/operator/runs"' in answer.text
+    assert says in unescape(re.sub("<[^>]+>", "", main(answer))) and 'href="/operator/runs"' in answer.text
+
+
+async def test_what_stands_in_the_fields_of_a_new_run_is_what_is_made(desk: Desk, olu: Caller) -> None:
+    page = main(await desk.open("/operator/runs/new?currency=eur&most_per_line=7.00&once=" + "0" * 32))
+    [form] = re.findall(r'<form[^>]* id="run".*?</form>', page, re.DOTALL)
+    names = set(re.findall(r'name="(\w+)"', form))
+    assert names == {"once", "currency", "minimum", "most_per_line", "most_in_all", "note"}
+    makers = re.findall(r'<button[^>]* form="run" formmethod="post" formaction="/operator/runs"[^>]*>([^<]+)', page)
+    assert makers == ["Make the run", "Make a draft, to change it"] and page.count('name="most_per_line"') == 1
+    typed = {"currency": "eur", "minimum": "", "most_per_line": "5.00", "most_in_all": "50,00", "note": "once only"}
+    assert (await desk.send("/operator/runs", **typed, once=hidden(form, "once"), draft="true")).status_code == 303
+    [run] = ok(await olu.get("/v1/operator/payout-runs"))["items"]
+    caps = [run[name]["amount"] for name in ("most_per_line", "most_in_all")]
+    assert (caps, run["note"], run["status"]) == ([500, 5_000], "once only", "draft")
 
 
 async def test_amounts_are_read_and_shown_with_the_currencys_own_decimals(desk: Desk, olu: Caller) -> None:
-    for currency, typed, units, shown in (("jpy", "1250", 1250, "JPY 1,250"), ("eur", "12.5", 1250, "€12.50")):
+    for currency, typed, units, shown in (
+        ("jpy", "1250", 1250, "JPY 1,250"),
+        ("eur", "12.5", 1250, "€12.50"),
+        ("usd", "1,50", 150, "$1.50"),
+    ):
         once = hidden((await desk.open("/operator/runs/new")).text, "once")
         made = await desk.send("/operator/runs", currency=currency, minimum=typed, once=once)
         page = await desk.open(made.headers["location"])

@@ -14,15 +14,18 @@ from app.pages.operator.frame import At, Cursor, Done, guarded, onward, show, ta
 from app.paging import Window
 from app.routes.operator import closes, reconciliation
 from app.strict import decode_query
-from market import matching
+from market import ids, matching
+from market.errors import Invalid, NotFound
 from market.matching import State
 from market.terms import Strict
 
+BUYER = "buyer"
 TARGETS = {
+    BUYER: "a buyer’s money: it changes their balance",
     "platform:losses": "a loss of ours",
     "stripe:fees": "a fee of Stripe’s",
-    "platform:bank": "paid out to our own bank",
-    "platform:capital": "money that we put in",
+    "platform:bank": "paid out to our own bank, or back from it",
+    "platform:capital": "money that we put in, or took out",
     "platform:fee": "income of ours",
 }
 
@@ -36,11 +39,23 @@ class Lines(Strict, frozen=True, kw_only=True):
 
 
 class Resolving(Strict, frozen=True, kw_only=True):
-    """What a line was: one of our own accounts, or a buyer's, by the account's code."""
+    """What a line was: one of our own accounts, or the balance of a buyer, who is named by the account's id."""
 
     target: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
-    other: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    account: Annotated[str, msgspec.Meta(max_length=60)] = ""
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+
+    def code(self) -> str:
+        """The ledger account. Raises Invalid for a buyer who is not named, or named for nothing."""
+        if self.target != BUYER:
+            if self.account:
+                raise Invalid("A buyer is named, but it was said to be something else.", pointer="/account")
+            return self.target
+        try:
+            ids.read("account", self.account)
+        except NotFound:
+            raise Invalid("Say whose balance it is, by the account's id: acct_…", pointer="/account") from None
+        return f"buyer:{self.account}:available"
 
 
 class Closing(Strict, frozen=True, kw_only=True):
@@ -81,7 +96,7 @@ async def resolve_line_by_form(call: Call, line_id: str) -> Answer:
     texts = (await taken(call)).filled()
     once = texts.pop("once", "")
     given = decode_query(texts, Resolving)
-    resolution = reconciliation.Resolution(target=given.other.strip() or given.target, reason=given.reason)
+    resolution = reconciliation.Resolution(target=given.code(), reason=given.reason)
     made = await perform_once(reconciliation.ask_for_resolution, call, once, line_id=line_id, data=resolution)
     return onward(f"/operator/decisions/{made['id']}", "asked")
 

@@ -50,7 +50,7 @@ _ADDRESSES = [address for _, pages in SECTIONS for address, _ in pages]
 _BELONGS = {"payouts": "/operator/runs"}  # pages under an address that is no section's
 
 render.teach(
-    said=phrases.said, tone=phrases.tone, short=phrases.short, place=phrases.place, book=phrases.book,
+    said=phrases.said, why=phrases.why, tone=phrases.tone, short=phrases.short, place=phrases.place, book=phrases.book,
     stamp=phrases.stamp, uuid=phrases.uuid, owner=phrases.owner, sum_of=phrases.sum_of, typed=phrases.typed,
 )  # fmt: skip
 

@@ -14,7 +14,7 @@ from market.money import Money
 PLACES = {
     "run": "/operator/runs", "pay": "/operator/payouts", "prsn": "/operator/people", "acct": "/operator/accounts",
     "disp": "/operator/disputes", "efw": "/operator/fraud-warnings", "dec": "/operator/decisions",
-    "sop": "/operator/operations", "ltx": "/operator/ledger/transactions",
+    "sop": "/operator/operations", "ltx": "/operator/ledger/transactions", "txn": "/operator/reconciliation/lines",
 }  # fmt: skip
 
 # Whose a ledger account is, by the first part of its code.
@@ -26,7 +26,8 @@ OWNERS = {
 SAYS = {
     # runs and their lines
     "draft": "Draft", "frozen": "Frozen", "submitted": "Waits for approval", "approved": "Approved",
-    "executing": "Being paid", "partial": "Paid in part", "done": "Done", "listed": "Listed", "planned": "On its way",
+    "executing": "Being paid", "partial": "Paid in part", "unpaid": "Nothing was paid",
+    "done": "Done", "listed": "Listed", "planned": "On its way",
     "paid": "Paid", "returned": "Refused", "skipped": "Skipped",
     # why somebody is not in a run
     "held": "On hold", "no_payout_account": "No payout account", "capability_inactive": "Stripe does not pay them now",
@@ -46,8 +47,8 @@ SAYS = {
 GOOD = {"done", "paid", "succeeded", "won", "warning_closed", "active", "approved", "dismissed", "refunded"}
 BAD = {"returned", "rejected", "lost", "unknown", "failed", "refused", "needs_response", "warning_needs_response"}
 WAITING = {
-    "submitted", "executing", "partial", "planned", "sending", "asked", "under_review", "held", "skipped", "open",
-    "warning_under_review",
+    "submitted", "executing", "partial", "unpaid", "planned", "sending", "asked", "under_review", "held", "skipped",
+    "open", "warning_under_review",
 }  # fmt: skip
 
 # What a page says that one was just sent on from, by its `done`.
@@ -89,6 +90,26 @@ DONE = {
 }
 
 _AMOUNT = re.compile(r"(\d{1,12})(?:\.(\d{1,2}))?")
+_WITH_COMMA = re.compile(r"(\d{1,12}),(\d{1,2})")
+
+
+# Why a line of a run was skipped or refused, by its code; Stripe's other codes are shown with what Stripe says.
+WHY = {
+    "held": "They are on hold",
+    "capability_inactive": "Stripe does not pay them now: it asks them for something first",
+    "destination_changed": "Their account at Stripe is another one than when the run was made",
+    "balance_changed": "They are owed less by now than when the run was made",
+    "balance_insufficient": "There was not enough on our balance at Stripe",
+    "operator": "An operator gave it up: it had not happened at Stripe",
+    "insufficient_capabilities_for_transfer": "Stripe does not pay them now: it asks them for something first",
+    "account_invalid": "Their account at Stripe is closed, or no longer ours to pay",
+    "resource_missing": "Their account is not there at Stripe",
+}  # fmt: skip
+
+
+def why(code: str | None) -> str:
+    """Why a line was not paid, in words."""
+    return "" if code is None else WHY.get(code) or f"Stripe refused it ({code.replace('_', ' ')})"
 
 
 def said(name: str | None) -> str:
@@ -146,12 +167,17 @@ def typed(amount: Money | None) -> str:
 
 
 def minor_units(text: str, currency: str, pointer: str) -> int | None:
-    """An amount as people type it, such as 12.50, in minor units; None for a blank. Raises Invalid."""
+    """An amount as people type it, such as 12.50 or 12,50, in minor units; None for a blank. Raises Invalid.
+
+    A comma stands before all of a currency's decimals, or it is refused: 1,500 is two different sums to two people.
+    """
     if not text:
         return None
-    found = _AMOUNT.fullmatch(text.replace(",", ""))
     whole = currency in amounts.WITHOUT_MINOR_UNITS
+    comma = None if whole else _WITH_COMMA.fullmatch(text)
+    meant = f"{comma[1]}.{comma[2]:0<2}" if comma else ""
+    found = _AMOUNT.fullmatch(meant if comma and len(comma[2]) == 2 else text)
     if found is None or (whole and found[2]):
-        example = "1250" if whole else "12.50"
-        raise Invalid(f"{text[:40]!r} is no amount, such as {example}.", pointer=pointer)
+        write = meant or ("it such as 1250" if whole else "it such as 12.50")
+        raise Invalid(f"{text[:40]!r} is no amount; write {write}.", pointer=pointer)
     return int(found[1]) if whole else int(found[1]) * 100 + int((found[2] or "0").ljust(2, "0"))

@@ -32,6 +32,7 @@ class Thought(Strict, frozen=True, kw_only=True):
     most_in_all: Typed = ""
     note: operations.Note = ""
     draft: bool = False
+    once: Typed = ""  # for the buttons that make it; looking again takes it along
 
     def filled(self) -> dict[str, str]:
         """The amounts in minor units, as the operation takes them, those that were typed."""

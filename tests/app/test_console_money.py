@@ -1,0 +1,73 @@
+"""The console where money did not go as meant: runs that paid nobody or not all, approvals that expired, suspense."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+from app.money import mirror
+from market import clock, suspense
+from tests.app.conftest import Caller, ok
+from tests.app.stripe_sandbox import Desk, desk, world
+from tests.app.test_console import Desk as Browser
+from tests.app.test_console import hidden, main
+from tests.app.test_payout_runs import approved, earn, executed
+
+__all__ = ["desk", "world"]
+
+
+async def test_a_run_says_in_words_why_it_paid_nobody_and_waits_on_the_overview(
+    desk: Desk, cy: Caller, bo: Caller, olu: Caller, pia: Caller
+) -> None:
+    await desk.fund(cy, 10_000)
+    await desk.onboard(bo)
+    await earn(desk.world, cy, bo, 1_000)
+    run = await approved(olu, pia)
+    browser = await Browser(desk.world, olu.secret).sign_in()
+    assert "<span>Runs to go on with</span><strong>1</strong>" in main(await browser.open("/operator"))
+    ok(await olu.ask("PUT", f"/v1/operator/people/{bo.id}/hold", json={"reason": "under review"}), 204)
+    ended = await executed(desk, olu, run)
+    assert ended["status"] == "partial"
+    page = main(await browser.open(f"/operator/runs/{run['id']}"))
+    assert "Nothing was paid" in page and "Paid in part" not in page and "They are on hold" in page
+    line = main(await browser.open(f"/operator/payouts/{ended['lines'][0]['id']}"))
+    assert "They are on hold" in line
+    runs = main(await browser.open("/operator/runs"))
+    assert "Nothing was paid" in runs and "approval expired" not in runs
+    async with desk.world.services.database.transaction() as connection:
+        await clock.advance(connection, 4 * 86_400)
+    browser = await Browser(desk.world, olu.secret).sign_in()
+    assert "approval expired" in main(await browser.open("/operator/runs"))
+    home = main(await browser.open("/operator"))
+    assert "<span>Runs to approve</span><strong>1</strong>" in home
+    assert "<span>Runs to go on with</span><strong>0</strong>" in home
+
+
+async def test_what_a_line_in_suspense_was_is_chosen_and_a_buyer_named_by_id(
+    desk: Desk, cy: Caller, olu: Caller
+) -> None:
+    services = desk.world.services
+    await desk.control("/charge_elsewhere", amount=2_000)
+    await mirror.mirror_balance(services.database, desk.sandbox.gateway())
+    async with services.database.transaction() as connection:
+        await clock.advance(connection, suspense.SUSPENSE_AFTER_S)
+    await mirror.put_into_suspense(services.database)
+    browser = await Browser(desk.world, olu.secret).sign_in()
+    books = main(await browser.open("/operator/reconciliation"))
+    assert "1 line of Stripe’s balance is in suspense" in books and 'class="done"' not in books
+    [line] = ok(await olu.get("/v1/operator/balance-lines"))["items"]
+    at = f"/operator/reconciliation/lines/{line['id']}"
+    page = main(await browser.open(at))
+    assert re.findall(r'<select name="target" required><option value="">', page)
+    form = {"once": hidden(page, "once"), "reason": "Cy paid by invoice"}
+    for wrong, says in (
+        ({}, "target"), ({"target": "buyer"}, "account: Say whose balance it is"),
+        ({"target": "buyer", "account": "Cy"}, "account: Say whose balance it is"),
+        ({"target": "platform:losses", "account": cy.id}, "account: A buyer is named"),
+    ):  # fmt: skip
+        refused = await browser.send(f"{at}/resolve", **form, **wrong)
+        assert refused.status_code == 422 and says in unescape(re.sub("<[^>]+>", "", main(refused))), wrong
+    asked = await browser.send(f"{at}/resolve", **form, target="buyer", account=cy.id)
+    assert asked.status_code == 303
+    [decision] = ok(await olu.get("/v1/operator/decisions"))["items"]
+    assert decision["target"].startswith("buyer:") and decision["target"].endswith(":available")
