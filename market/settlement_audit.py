@@ -26,7 +26,7 @@ CHECKS = {
           FULL JOIN (SELECT currency, sum(net) AS open FROM stripe_balance_txn
                      WHERE suspense_key IS NOT NULL AND ledger_key IS NULL GROUP BY currency) b USING (currency)
         WHERE coalesce(held, 0) <> coalesce(open, 0)""",
-    "what two operators have decided on a line of Stripe's balance is what was posted for it, until its true cause came": """
+    "what two operators decided on a line of Stripe's balance was posted for it, until its true cause came": """
         SELECT d.id::text AS what FROM money_decision d
           LEFT JOIN ledger_tx x ON x.idem_key = 'suspense_resolved:' || d.id
           LEFT JOIN ledger_tx undone ON undone.reverses = x.id
