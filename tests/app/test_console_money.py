@@ -6,8 +6,8 @@ import re
 from html import unescape
 
 from app.money import mirror
-from market import clock, suspense
-from tests.app.conftest import Caller, ok
+from market import audit_log, clock, suspense
+from tests.app.conftest import Caller, answer, ok, post_task
 from tests.app.stripe_sandbox import Desk, desk, world
 from tests.app.test_console import Desk as Browser
 from tests.app.test_console import hidden, main
@@ -71,3 +71,36 @@ async def test_what_a_line_in_suspense_was_is_chosen_and_a_buyer_named_by_id(
     assert asked.status_code == 303
     [decision] = ok(await olu.get("/v1/operator/decisions"))["items"]
     assert decision["target"].startswith("buyer:") and decision["target"].endswith(":available")
+
+
+async def test_whose_answer_a_clawback_is_about_and_what_became_of_its_pay(
+    desk: Desk, ada: Caller, bo: Caller, olu: Caller
+) -> None:
+    answered = await answer(bo, await post_task(ada, title="Is the <b>bakery</b> open?"))
+    await desk.world.jobs()
+    browser = await Browser(desk.world, olu.secret).sign_in()
+    page = main(await browser.open(f"/operator/people/{bo.id}"))
+    assert answered["id"] in page and "$3.00" in page and "subject=sub_" in page and "<b>bakery" not in page
+    asking = {"kind": "clawback", "subject": answered["id"], "reason": "another shop"}
+    asked = await browser.send("/operator/decisions/ask", **asking, once="0" * 32)
+    assert asked.status_code == 303, asked.text
+    for path in (asked.headers["location"], "/operator/decisions"):
+        page = main(await browser.open(path))
+        assert f'href="/operator/people/{bo.id}"' in page and ">Bo</a>" in page and "bakery" in page, path
+    assert "pending" in main(await browser.open(asked.headers["location"]))
+
+
+async def test_who_looks_at_a_run_with_names_is_kept(desk: Desk, cy: Caller, bo: Caller, olu: Caller) -> None:
+    await desk.fund(cy, 10_000)
+    await desk.onboard(bo)
+    await earn(desk.world, cy, bo, 1_000)
+    browser = await Browser(desk.world, olu.secret).sign_in()
+    assert re.search(r"prsn_….{6}</a> Bo<", main(await browser.open("/operator/runs/new")))
+    run = ok(await olu.post("/v1/operator/payout-runs", {}), 201)
+    for part in ("", "/lines"):
+        assert re.search(r"prsn_….{6}</a> Bo<", main(await browser.open(f"/operator/runs/{run['id']}{part}"))), part
+    async with desk.world.services.database.read() as connection:
+        acts = await audit_log.listed(connection, before=None, limit=10)
+    assert [(each.action, each.subject) for each in acts][:4] == [
+        ("run_lines_page", run["id"]), ("run_page", run["id"]), ("make_payout_run", run["id"]), ("new_run_page", ""),
+    ]  # fmt: skip

@@ -40,6 +40,8 @@ SAYS = {
     "warning_needs_response": "Inquiry, needs an answer", "warning_under_review": "Inquiry, answered",
     "needs_response": "Needs an answer", "under_review": "Answered, under review", "warning_closed": "Inquiry closed",
     "won": "Won", "lost": "Lost",
+    # the pay of an answer
+    "on_its_way": "On its way", "taken_back": "Taken back",
     # the rest
     "asked": "Waits for another operator", "withdrawn": "Withdrawn", "write_off": "Write-off", "top_ups": "Top-ups",
     "none": "Not asked for", "refused": "Refused",

@@ -1,5 +1,6 @@
 """Payout runs: looked at beforehand, made, frozen, submitted, approved by somebody else, executed, and their lines."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -14,8 +15,10 @@ from app.pages.operator.frame import At, Cursor, Done, guarded, onward, show, ta
 from app.paging import Window
 from app.routes.operator import runs as operations
 from app.strict import decode_query
-from market import ids
+from market import answers_desk, ids
 from market.money import CURRENCIES, Currency
+from market.payout_preview import Expected
+from market.payout_views import Exclusion, Line
 from market.terms import Strict
 
 STEPS = ("draft", "frozen", "submitted", "approved", "executing", "done")
@@ -58,13 +61,21 @@ async def runs_page(call: Call) -> Answer:
     return await show(call, call.connection, "runs.html", found=found)
 
 
-@endpoint("GET", "/operator/runs/new", by=OPERATOR, hidden=True)
+@endpoint("GET", "/operator/runs/new", by=OPERATOR, audited=True, hidden=True)
 async def new_run_page(call: Call) -> Answer:
     """What a run would pay as of now, whom it would leave out and why; and the form that makes it."""
     thought = asked(call, Thought)
     wanted = decode_query({"currency": thought.currency, **thought.filled()}, operations.PreviewQuery)
     preview = await view(operations.preview_payout_run, call, query=wanted)
-    return await show(call, call.connection, "run_new.html", thought=thought, preview=preview, currencies=CURRENCIES)
+    people = await _called(call, [*preview.lines, *preview.exclusions])
+    return await show(
+        call, call.connection, "run_new.html", thought=thought, preview=preview, currencies=CURRENCIES, people=people
+    )
+
+
+async def _called(call: Call, rows: Iterable[Expected | Line | Exclusion]) -> dict[str, str]:
+    """What the people of these rows are called. A page that shows it is kept in the audit log as looked at."""
+    return await answers_desk.names(call.connection, (row.person_id for row in rows))
 
 
 @endpoint("POST", "/operator/runs", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
@@ -84,7 +95,7 @@ async def make_run_by_form(call: Call) -> Answer:
     return onward(f"/operator/runs/{made['id']}", "made")
 
 
-@endpoint("GET", "/operator/runs/{run_id}", by=OPERATOR, hidden=True)
+@endpoint("GET", "/operator/runs/{run_id}", by=OPERATOR, audited=True, hidden=True)
 async def run_page(call: Call, run_id: str) -> Answer:
     """One run: how far it is, what comes next and by whom, its lines and whom it leaves out."""
     seen = asked(call, Seen)
@@ -93,32 +104,39 @@ async def run_page(call: Call, run_id: str) -> Answer:
     return await show(
         call, call.connection, "run.html", run=run, me=me, steps=STEPS, shown=SHOWN, person=seen.person,
         mine=me in (run.made_by, run.submitted_by),
+        people=await _called(call, [*run.lines[:SHOWN], *run.exclusions[:SHOWN]]),
     )  # fmt: skip
 
 
-@endpoint("GET", "/operator/runs/{run_id}/lines", by=OPERATOR, hidden=True)
+@endpoint("GET", "/operator/runs/{run_id}/lines", by=OPERATOR, audited=True, hidden=True)
 async def run_lines_page(call: Call, run_id: str) -> Answer:
     """All lines of a run."""
     run = await view(operations.get_payout_run, call, run_id=run_id)
     window = Window(limit=200, cursor=asked(call, At).cursor)
     found = await view(operations.list_payout_lines, call, run_id=run_id, query=window)
-    return await show(call, call.connection, "run_lines.html", run=run, found=found)
+    return await show(
+        call, call.connection, "run_lines.html", run=run, found=found, people=await _called(call, found.items)
+    )
 
 
-@endpoint("GET", "/operator/runs/{run_id}/exclusions", by=OPERATOR, hidden=True)
+@endpoint("GET", "/operator/runs/{run_id}/exclusions", by=OPERATOR, audited=True, hidden=True)
 async def run_exclusions_page(call: Call, run_id: str) -> Answer:
     """Everybody whom a run leaves out."""
     run = await view(operations.get_payout_run, call, run_id=run_id)
     window = Window(limit=200, cursor=asked(call, At).cursor)
     found = await view(operations.list_payout_exclusions, call, run_id=run_id, query=window)
-    return await show(call, call.connection, "run_exclusions.html", run=run, found=found)
+    return await show(
+        call, call.connection, "run_exclusions.html", run=run, found=found, people=await _called(call, found.items)
+    )
 
 
-@endpoint("GET", "/operator/payouts/{payout_id}", by=OPERATOR, hidden=True)
+@endpoint("GET", "/operator/payouts/{payout_id}", by=OPERATOR, audited=True, hidden=True)
 async def payout_page(call: Call, payout_id: str) -> Answer:
     """One line: each try at Stripe with its key, the same or a new one, and its entries in the books."""
     found = await view(operations.get_payout, call, payout_id=payout_id)
-    return await show(call, call.connection, "payout.html", found=found, line=found.line)
+    return await show(
+        call, call.connection, "payout.html", found=found, line=found.line, people=await _called(call, [found.line])
+    )
 
 
 # ---- what a form does

@@ -1,17 +1,19 @@
 """Four eyes: one operator asks for what no payout run covers, another decides; and who owes."""
 
 from typing import Annotated, Literal
+from uuid import UUID
 
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
 from app import amounts
 from app.auth import OPERATOR
-from app.db import EVENTS, wake
+from app.db import EVENTS, Connection, wake
 from app.edge import Call, endpoint
 from app.gateways import mail
 from app.paging import Cursor, Limit, Page, Window, page, read_number, read_uuid
-from market import debts, ids, money_decisions, payout_accounts
+from market import answers_desk, debts, ids, money_decisions, payout_accounts
+from market.answers_desk import Answer
 from market.debts import Debt
 from market.errors import Invalid, NotFound
 from market.money import Money, Price
@@ -30,6 +32,16 @@ class DecisionDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     ]
     amount: Price | None = None
     reason: Reason
+
+
+class DecisionInFull(Decision, frozen=True, kw_only=True):
+    """A decision with what it is about. answer: whose pay is taken back · person_name: who owes less · account_id,
+    account_name: the buyer whose balance a line in suspense goes to."""
+
+    answer: Answer | None = None
+    person_name: str | None = None
+    account_id: str | None = None
+    account_name: str | None = None
 
 
 class DecisionsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -64,19 +76,42 @@ async def ask_for_decision(call: Call, data: DecisionDraft) -> Decision:
     return await money_decisions.get(conn, decision)
 
 
-@endpoint("GET", "/v1/operator/decisions", by=OPERATOR)
-async def list_decisions(call: Call, query: DecisionsQuery) -> Page[Decision]:
+@endpoint("GET", "/v1/operator/decisions", by=OPERATOR, audited=True)
+async def list_decisions(call: Call, query: DecisionsQuery) -> Page[DecisionInFull]:
     """What was asked for and decided, newest first."""
     found = await money_decisions.listed(
         call.connection, before=read_uuid(query.cursor), limit=query.limit + 1, waiting=query.waiting
     )
-    return page(found, query.limit, lambda one: ids.read("money_decision", one.id), lambda one: one)
+    full = await _in_full(call.connection, found)
+    return page(full, query.limit, lambda one: ids.read("money_decision", one.id), lambda one: one)
 
 
-@endpoint("GET", "/v1/operator/decisions/{decision_id}", by=OPERATOR)
-async def get_decision(call: Call, decision_id: str) -> Decision:
-    """One decision."""
-    return await money_decisions.get(call.connection, ids.read("money_decision", decision_id))
+@endpoint("GET", "/v1/operator/decisions/{decision_id}", by=OPERATOR, audited=True)
+async def get_decision(call: Call, decision_id: str) -> DecisionInFull:
+    """One decision, and the answer, the person or the buyer that it is about."""
+    found = await money_decisions.get(call.connection, ids.read("money_decision", decision_id))
+    [full] = await _in_full(call.connection, [found])
+    return full
+
+
+async def _in_full(conn: Connection, found: list[Decision]) -> list[DecisionInFull]:
+    clawbacks = [ids.read("submission", one.subject) for one in found if one.kind == "clawback"]
+    answers = await answers_desk.answers(conn, clawbacks) if clawbacks else {}
+    buyers = {one.id: buyer for one in found if (buyer := _buyer(one.target))}
+    names = await answers_desk.names(conn, [*(one.subject for one in found), *buyers.values()])
+    return [
+        DecisionInFull(
+            **msgspec.structs.asdict(one), answer=answers.get(one.subject), person_name=names.get(one.subject),
+            account_id=buyers.get(one.id), account_name=names.get(buyers.get(one.id, "")),
+        )
+        for one in found
+    ]  # fmt: skip
+
+
+def _buyer(target: str | None) -> str | None:
+    """Whose account a balance in the ledger is, as a public id."""
+    kind, _, rest = (target or "").partition(":")
+    return ids.show("account", UUID(rest.partition(":")[0])) if kind == "buyer" else None
 
 
 @endpoint(

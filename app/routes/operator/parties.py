@@ -8,7 +8,8 @@ from litestar.handlers import HTTPRouteHandler
 from app.auth import OPERATOR
 from app.edge import Call, endpoint
 from app.paging import Cursor, Limit, Page, page, read_uuid
-from market import ids, parties
+from market import answers_desk, ids, parties
+from market.answers_desk import Answer, PaidLine
 from market.parties import Account, AccountRow, Person, PersonRow
 
 
@@ -21,6 +22,13 @@ class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     cursor: Cursor | None = None
 
 
+class PersonInFull(Person, frozen=True, kw_only=True):
+    """A person with their newest answers, and their newest lines in payout runs."""
+
+    answers: list[Answer]
+    payouts: list[PaidLine]
+
+
 @endpoint("GET", "/v1/operator/people", by=OPERATOR, audited=True)
 async def find_people(call: Call, query: Search) -> Page[PersonRow]:
     """People who answer, newest first."""
@@ -31,9 +39,14 @@ async def find_people(call: Call, query: Search) -> Page[PersonRow]:
 
 
 @endpoint("GET", "/v1/operator/people/{person_id}", by=OPERATOR, audited=True)
-async def get_person_for_operator(call: Call, person_id: str) -> Person:
-    """One person: balances, payout account, hold, and what is open."""
-    return await parties.person(call.connection, ids.read("person", person_id))
+async def get_person_for_operator(call: Call, person_id: str) -> PersonInFull:
+    """One person: balances, payout account, hold, what is open, their newest answers and what was paid to them."""
+    person = ids.read("person", person_id)
+    found = await parties.person(call.connection, person)
+    return PersonInFull(
+        **msgspec.structs.asdict(found), answers=await answers_desk.latest(call.connection, person),
+        payouts=await answers_desk.payouts(call.connection, person),
+    )  # fmt: skip
 
 
 @endpoint("GET", "/v1/operator/accounts", by=OPERATOR, audited=True)
