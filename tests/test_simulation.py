@@ -23,7 +23,7 @@ def simulated(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_money_survives_a_hundred_lives_with_a_death_at_every_await_that_is_met() -> None:
-    done = simulated("--seeds", str(LIVES))
+    done = simulated("--seeds", str(LIVES), "--steps", "25")
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{LIVES} lives" in done.stdout and ", 0 broken" in done.stdout, done.stdout
 
