@@ -12,7 +12,7 @@ from app import config as configuration
 from app import garbage, pages
 from app.answers import Answer
 from app.config import Config
-from app.problems import handle
+from app.pages.operator.frame import refuse_anywhere
 from app.routes import (
     accounts,
     cards,
@@ -80,7 +80,7 @@ def create_app(config: Config) -> Litestar:
     return Litestar(
         [*_told_methods(routes), *routes],
         lifespan=[lifespan],
-        exception_handlers={Exception: handle},
+        exception_handlers={Exception: refuse_anywhere},
         openapi_config=no_openapi,
         logging_config=None,
         debug=False,

@@ -152,6 +152,11 @@ async def count(conn: asyncpg.Connection, operator: UUID) -> int:
     return found
 
 
+async def any_enrolled(conn: asyncpg.Connection) -> bool:
+    """Whether any operator has a passkey."""
+    return bool(await conn.fetchval("SELECT EXISTS (SELECT FROM operator_passkey WHERE removed_at IS NULL)"))
+
+
 async def remove(conn: asyncpg.Connection, operator: UUID, passkey: str, *, even_the_last: bool) -> None:
     """Shut a passkey for good. Raises NotFound; WrongState for the last one, unless there is another way in."""
     await conn.fetchval("SELECT id FROM operator WHERE id = $1 FOR NO KEY UPDATE", operator)

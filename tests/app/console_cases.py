@@ -110,6 +110,7 @@ FORMS: dict[str, dict[str, str]] = {
     "/operator/me/end-session": {"session": "key_" + "0" * 32},
     "/operator/switches/{switch_name}/turn": {"stopped": "true", "reason": "transfers arrive twice"},
     "/operator/runs": ONCE,
+    "/operator/runs/{run_id}/change": {"minimum": "2.00"},
     "/operator/runs/{run_id}/freeze": {},
     "/operator/runs/{run_id}/submit": {},
     "/operator/runs/{run_id}/approve": {},

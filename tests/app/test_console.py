@@ -141,6 +141,39 @@ async def test_what_stands_in_the_fields_of_a_new_run_is_what_is_made(desk: Desk
     assert (caps, run["note"], run["status"]) == ([500, 5_000], "once only", "draft")
 
 
+async def test_the_terms_of_a_draft_are_changed_by_its_page(desk: Desk, olu: Caller) -> None:
+    run = ok(await olu.post("/v1/operator/payout-runs", {"draft": True, "most_per_line": 900, "note": "May"}), 201)
+    at = f"/operator/runs/{run['id']}"
+    page = main(await desk.open(at))
+    assert f'action="{at}/change"' in page and 'name="most_per_line" inputmode="decimal" value="9.00"' in page
+    form = {"currency": "usd", "minimum": "2.50", "most_per_line": "", "most_in_all": "80", "note": ""}
+    assert (await desk.send(f"{at}/change", **form)).headers["location"] == f"{at}?done=changed"
+    run = ok(await olu.get(f"/v1/operator/payout-runs/{run['id']}"))
+    assert (run["minimum"]["amount"], run["most_per_line"], run["most_in_all"]["amount"]) == (250, None, 8_000)
+    assert run["note"] == ""
+    ok(await olu.post(f"/v1/operator/payout-runs/{run['id']}/freeze"))
+    assert (
+        f"{at}/change" not in main(await desk.open(at)) and (await desk.send(f"{at}/change", **form)).status_code == 409
+    )
+
+
+async def test_an_unknown_address_of_the_console_is_a_page_of_the_console(desk: Desk, world: World) -> None:
+    for path in ("/operator/nowhere", "/operator/runs/x/y/z"):
+        page = await desk.open(path)
+        assert page.status_code == 404 and 'aria-label="Console"' in page.text and f'href="{path}"' not in page.text
+        assert (await world.client.get(path)).json()["status"] == 404
+    assert 'aria-label="Console"' not in (await desk.open("/nowhere")).text
+
+
+async def test_the_key_field_has_the_focus_and_the_log_speaks_plainly(desk: Desk, world: World, olu: Caller) -> None:
+    await desk.send("/operator/switches/payouts/turn", stopped="true", reason="a strange transfer")
+    assert "Turned a switch" in main(await desk.open("/operator/audit"))
+    proof, sign_in = await desk.open("/operator/me/proof"), await desk.open("/operator/sign-in")
+    assert 'name="proof_key" autofocus' in proof.text and 'name="key" required autofocus' in sign_in.text
+    # Nobody has a passkey yet: the key comes first.
+    assert sign_in.text.index("With a key") < sign_in.text.index("With a passkey")
+
+
 async def test_amounts_are_read_and_shown_with_the_currencys_own_decimals(desk: Desk, olu: Caller) -> None:
     for currency, typed, units, shown in (
         ("jpy", "1250", 1250, "JPY 1,250"),

@@ -25,6 +25,12 @@ async def test_a_run_says_in_words_why_it_paid_nobody_and_waits_on_the_overview(
     run = await approved(olu, pia)
     browser = await Browser(desk.world, olu.secret).sign_in()
     assert "<span>Runs to go on with</span><strong>1</strong>" in main(await browser.open("/operator"))
+    at = f"/operator/runs/{run['id']}"
+    await browser.send("/operator/switches/payouts/turn", stopped="true", reason="strange")
+    page = main(await browser.open(at))
+    assert f'action="{at}/execute"' not in page and "Payouts are stopped, so nothing can be executed" in page
+    await browser.send("/operator/switches/payouts/turn", stopped="false", reason="it was not")
+    assert f'action="{at}/execute"' in main(await browser.open(at))
     ok(await olu.ask("PUT", f"/v1/operator/people/{bo.id}/hold", json={"reason": "under review"}), 204)
     ended = await executed(desk, olu, run)
     assert ended["status"] == "partial"

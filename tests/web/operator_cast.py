@@ -96,8 +96,9 @@ class Console:
             return False
 
     def write(self, name: str, text: str) -> None:
-        """Go to a field and type."""
-        self.reach(name)
+        """Go to a field, unless the page has put the focus there, and type."""
+        if not self.page.evaluate(FOCUSED).startswith(name):
+            self.reach(name)
         self.page.keyboard.press("Control+A")
         self.page.keyboard.type(text)
 

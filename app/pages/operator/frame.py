@@ -19,9 +19,10 @@ from app.errors import PROBLEMS, Problem
 from app.pages import render
 from app.pages.operations import Form, read_form
 from app.pages.operator import phrases
+from app.passkeys import console_url
 from app.problems import handle, to_problem, wants_page
 from app.routes import operator_sessions
-from market import ids, switches
+from market import ids, passkeys, switches
 from market.terms import Strict
 
 HOME, SIGN_IN = "/operator", "/operator/sign-in"
@@ -50,7 +51,8 @@ _ADDRESSES = [address for _, pages in SECTIONS for address, _ in pages]
 _BELONGS = {"payouts": "/operator/runs"}  # pages under an address that is no section's
 
 render.teach(
-    said=phrases.said, why=phrases.why, tone=phrases.tone, short=phrases.short, place=phrases.place, book=phrases.book,
+    said=phrases.said, acted=phrases.acted, why=phrases.why, tone=phrases.tone, short=phrases.short,
+    place=phrases.place, book=phrases.book,
     stamp=phrases.stamp, uuid=phrases.uuid, owner=phrases.owner, sum_of=phrases.sum_of, typed=phrases.typed,
 )  # fmt: skip
 
@@ -96,6 +98,9 @@ async def taken(call: Call) -> Form:
     key = form.first(PROOF_KEY)
     form.texts.pop(PROOF_KEY, None)
     call.request.scope["state"]["form"] = form.texts
+    if call.services.config.sandbox and call.actor_or_none is not None:
+        async with call.services.database.read() as connection:
+            call.request.scope["state"]["no_passkey"] = not await passkeys.count(connection, call.actor.owner)
     if key:
         try:
             await operator_sessions.prove(call, operator_sessions.Proof(key=key))
@@ -122,18 +127,37 @@ def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     if problem.status == 401:
         headers["set-cookie"] = operator_cookie("", max_age_s=0, secure=config.public_url.startswith("https:"))
         return Response(b"", status_code=303, headers={**headers, "location": f"{SIGN_IN}?next={quote(back)}"})
+    state = request.scope["state"]
     text = render.render(
         "operator/proof.html" if problem.slug == "proof-required" else "operator/problem.html",
         now=None, signed_in=True, sandbox=config.sandbox, sections=SECTIONS, here=_section(back), sitting="", names={},
         stopped=[], once="", done="", problem=problem, kind=PROBLEMS[problem.slug], back=back, identity=identity,
-        action=request.scope["path"], form=request.scope["state"].get("form", {}),
+        action=request.scope["path"], form=state.get("form", {}),
+        no_passkey=state.get("no_passkey", False), elsewhere=elsewhere(request),
     )  # fmt: skip
     return Response(text.encode(), status_code=problem.status, media_type="text/html", headers=headers)
+
+
+def elsewhere(request: Request[Any, Any, Any]) -> str:
+    """Where the console's passkeys work, when that is not the address asked; "" when it is, or they work nowhere."""
+    try:
+        console = console_url(request.app.state.services.config)
+    except Problem:
+        return ""
+    return "" if f"//{request.headers.get('host', '')}/" in console else console
+
+
+def refuse_anywhere(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """As the service refuses; at an unknown address under the console's, as the console does."""
+    path: str = request.scope["path"]
+    return refuse(request, error) if path.startswith(f"{HOME}/") else handle(request, error)
 
 
 def _way_back(request: Request[Any, Any, Any]) -> str:
     """The page that a form stood on: its own address, or that without the last part, which names what the form does."""
     path: str = request.scope["path"]  # request.url would read the Host header, which may be what is wrong
+    if request.scope.get("route_handler") is None:
+        return HOME  # nothing is there
     return path if request.method == "GET" or path in SENT_TO_ITSELF else path.rpartition("/")[0]
 
 

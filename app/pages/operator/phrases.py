@@ -114,6 +114,28 @@ def why(code: str | None) -> str:
     return "" if code is None else WHY.get(code) or f"Stripe refused it ({code.replace('_', ' ')})"
 
 
+# What an operator did or looked at, by the name of the operation, where that alone is no plain word.
+ACTS = {
+    "find_people": "Searched people", "find_accounts": "Searched accounts",
+    "get_person_for_operator": "Looked at a person", "get_account_for_operator": "Looked at an account",
+    "list_holds": "Looked at the holds", "list_debts": "Looked at who owes", "list_disputes": "Looked at the disputes",
+    "get_dispute": "Looked at a dispute", "draft_evidence": "Looked at a dispute’s evidence",
+    "list_decisions": "Looked at the decisions", "get_decision": "Looked at a decision",
+    "new_run_page": "Looked at a run to be made", "run_page": "Looked at a run",
+    "run_lines_page": "Looked at a run’s lines", "run_exclusions_page": "Looked at whom a run leaves out",
+    "payout_page": "Looked at a line of a run", "open_operator_session": "Signed in",
+    "close_operator_session": "Signed out", "prove_operator": "Showed once more who they are",
+    "turn_switch": "Turned a switch",
+}  # fmt: skip
+
+
+def acted(name: str) -> str:
+    """An act of the audit log in words."""
+    operation = name.removesuffix(".refused")
+    did = ACTS.get(operation) or said(operation)
+    return did if operation == name else f"{did}: refused"
+
+
 def said(name: str | None) -> str:
     """A state or a reason in words."""
     return "" if name is None else SAYS.get(name) or words.spoken(name.replace(".", " "))

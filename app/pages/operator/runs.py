@@ -46,6 +46,16 @@ class Thought(Strict, frozen=True, kw_only=True):
         return {name: str(value) for name, value in units.items() if value is not None}
 
 
+class Changing(Thought, frozen=True, kw_only=True):
+    """A draft's terms as they stand in its form; a blank cap is none, and a blank minimum stays as it is."""
+
+    def change(self) -> operations.RunChange:
+        """As the operation takes it."""
+        filled = decode_query({"note": self.note, **self.filled()}, operations.RunChange)
+        caps = {name: None for name in ("most_per_line", "most_in_all") if not getattr(self, name).strip()}
+        return msgspec.structs.replace(filled, **caps)
+
+
 class Seen(Strict, frozen=True, kw_only=True):
     """person: whom the form to leave somebody out is about."""
 
@@ -155,6 +165,14 @@ async def freeze_run_by_form(call: Call, run_id: str) -> Answer:
     return onward(f"/operator/runs/{run_id}", "frozen")
 
 
+@endpoint("POST", "/operator/runs/{run_id}/change", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+async def change_run_by_form(call: Call, run_id: str) -> Answer:
+    """Give a draft other terms."""
+    given = decode_query((await taken(call)).filled(), Changing)
+    await perform(operations.change_payout_run, call, run_id=run_id, data=given.change())
+    return onward(f"/operator/runs/{run_id}", "changed")
+
+
 @endpoint("POST", "/operator/runs/{run_id}/submit", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
 async def submit_run_by_form(call: Call, run_id: str) -> Answer:
     """Hand a run in for approval."""
@@ -212,7 +230,7 @@ async def include_by_form(call: Call, run_id: str) -> Answer:
 ROUTES: list[HTTPRouteHandler] = guarded(
     [
         runs_page, new_run_page, make_run_by_form, run_page, run_lines_page, run_exclusions_page, payout_page,
-        freeze_run_by_form, submit_run_by_form, approve_run_by_form, execute_run_by_form, reopen_run_by_form,
-        discard_run_by_form, exclude_by_form, include_by_form,
+        change_run_by_form, freeze_run_by_form, submit_run_by_form, approve_run_by_form, execute_run_by_form,
+        reopen_run_by_form, discard_run_by_form, exclude_by_form, include_by_form,
     ]
 )  # fmt: skip

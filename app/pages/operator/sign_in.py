@@ -11,9 +11,10 @@ from app.auth import EVERYONE, OPERATOR
 from app.edge import Call, endpoint
 from app.errors import Problem
 from app.pages.operations import FORM_LIMIT, fields, perform, view
-from app.pages.operator.frame import HOME, guarded, onward, show, taken
+from app.pages.operator.frame import HOME, elsewhere, guarded, onward, show, taken
 from app.routes import operator_sessions as operations
 from market import operators
+from market import passkeys as held
 from market.terms import Strict
 
 
@@ -38,15 +39,17 @@ async def operator_sign_in_page(call: Call) -> Answer:
 async def _sign_in_page(call: Call, onto: str, problem: str | None, *, status: int) -> Answer:
     config = call.services.config
     try:
-        console, why_not = passkeys.console_url(config), ""
+        passkeys.console_url(config)
+        why_not = ""
     except Problem as none:
-        console, why_not = "", none.detail
-    host = call.request.headers.get("host", "")
-    elsewhere = console if console and f"//{host}/" not in console else ""
+        why_not = none.detail
+    other = elsewhere(call.request)
     async with call.services.database.read() as connection:
+        # Outside the sandbox no key opens the door, and whether there are passkeys is nobody's to know.
+        key_first = config.sandbox and (bool(other or why_not) or not await held.any_enrolled(connection))
         return await show(
-            call, connection, "sign_in.html", status=status, next=onto, problem=problem, elsewhere=elsewhere,
-            why_not=why_not,
+            call, connection, "sign_in.html", status=status, next=onto, problem=problem, elsewhere=other,
+            why_not=why_not, key_first=key_first,
         )  # fmt: skip
 
 
@@ -86,9 +89,9 @@ async def operator_sign_out(call: Call) -> Answer:
 async def operator_me_page(call: Call) -> Answer:
     """One's own passkeys and sessions."""
     me = await operators.get(call.connection, call.actor.owner)
-    held = await view(operations.list_passkeys, call)
+    own = await view(operations.list_passkeys, call)
     sessions = await view(operations.list_operator_sessions, call)
-    return await show(call, call.connection, "me.html", me=me, passkeys=held, sessions=sessions)
+    return await show(call, call.connection, "me.html", me=me, passkeys=own, sessions=sessions)
 
 
 @endpoint("POST", "/operator/me/remove-passkey", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
