@@ -75,6 +75,8 @@ async def test_what_a_line_in_suspense_was_is_chosen_and_a_buyer_named_by_id(
         assert refused.status_code == 422 and says in unescape(re.sub("<[^>]+>", "", main(refused))), wrong
     asked = await browser.send(f"{at}/resolve", **form, target="buyer", account=cy.id)
     assert asked.status_code == 303
+    page = main(await browser.open(asked.headers["location"]))
+    assert f'href="{at}"' in page and f'href="/operator/accounts/{cy.id}"' in page and ">Cy</a>" in page
     [decision] = ok(await olu.get("/v1/operator/decisions"))["items"]
     assert decision["target"].startswith("buyer:") and decision["target"].endswith(":available")
 
