@@ -155,47 +155,68 @@ BEGIN
   END IF;
   RETURN found; END$_$;
 
-CREATE FUNCTION public.ledger_post(p_id uuid, p_kind text, p_key text, p_actor text, p_currency text, p_codes text[], p_amounts bigint[], p_subject_type text, p_subject uuid, p_meta jsonb, p_reverses uuid) RETURNS boolean
+CREATE FUNCTION public.ledger_post(p_kind text, p_actor text, p_currency text, p_ids uuid[], p_keys text[], p_subject_types text[], p_subjects uuid[], p_metas jsonb[], p_reverses uuid[], p_of integer[], p_codes text[], p_amounts bigint[]) RETURNS integer
     LANGUAGE plpgsql
     AS $$
 DECLARE
-  h bytea := sha256(convert_to(concat_ws('|', p_kind, p_currency, p_codes::text, p_amounts::text, p_reverses::text), 'UTF8'));
-  ids bigint[]; v_code text; r record; bal bigint; ver bigint; n smallint := 0;
+  hashes bytea[]; fresh uuid[]; ids bigint[]; v_code text;
 BEGIN
-  INSERT INTO ledger_tx (id, kind, idem_key, body_hash, reverses, subject_type, subject_id, actor, effective_at, meta)
-    VALUES (p_id, p_kind, p_key, h, p_reverses, p_subject_type, p_subject, p_actor, market_now(), p_meta)
-    ON CONFLICT (idem_key) DO NOTHING;
-  IF NOT FOUND THEN
-    IF (SELECT body_hash FROM ledger_tx WHERE idem_key = p_key) IS DISTINCT FROM h
-    THEN RAISE EXCEPTION 'ledger key % was used with other content', p_key USING ERRCODE = 'LG004'; END IF;
-    RETURN false;
+  SELECT array_agg(sha256(convert_to(concat_ws('|', p_kind, p_currency, coalesce(l.codes, '{}'),
+      coalesce(l.amounts, '{}'), p.reverses::text), 'UTF8')) ORDER BY p.n)
+    INTO hashes FROM unnest(p_ids, p_reverses) WITH ORDINALITY AS p (id, reverses, n) LEFT JOIN (
+      SELECT o.of, array_agg(o.code ORDER BY o.n)::text AS codes, array_agg(o.amount ORDER BY o.n)::text AS amounts
+      FROM unnest(p_of, p_codes, p_amounts) WITH ORDINALITY AS o (of, code, amount, n) GROUP BY o.of) AS l ON l.of = p.n;
+  WITH made AS (
+    INSERT INTO ledger_tx (id, kind, idem_key, body_hash, reverses, subject_type, subject_id, actor, effective_at, meta)
+      SELECT p.id, p_kind, p.key, p.hash, p.reverses, p.subject_type, p.subject, p_actor, market_now(), p.meta
+      FROM unnest(p_ids, p_keys, hashes, p_reverses, p_subject_types, p_subjects, p_metas) WITH ORDINALITY
+        AS p (id, key, hash, reverses, subject_type, subject, meta, n) ORDER BY p.n
+      ON CONFLICT (idem_key) DO NOTHING RETURNING id)
+  SELECT coalesce(array_agg(id), '{}') INTO fresh FROM made;
+  IF cardinality(fresh) < cardinality(p_ids) THEN
+    SELECT p.key INTO v_code FROM unnest(p_keys, hashes) AS p (key, hash)
+      JOIN ledger_tx t ON t.idem_key = p.key AND t.body_hash <> p.hash LIMIT 1;
+    IF FOUND THEN RAISE EXCEPTION 'ledger key % was used with other content', v_code USING ERRCODE = 'LG004'; END IF;
+    IF fresh = '{}' THEN RETURN 0; END IF;
   END IF;
-  -- Looked up one by one, so that each is an index scan whatever the planner thinks of the array's length.
-  SELECT array_agg((SELECT a.id FROM ledger_account a WHERE a.code = e.c AND a.currency = p_currency) ORDER BY e.n)
-    INTO ids FROM unnest(p_codes) WITH ORDINALITY AS e (c, n);
-  IF array_position(ids, NULL) IS NOT NULL THEN
-    -- Opening waits for whoever opens the same account: hence in one order as well.
-    FOR v_code IN SELECT DISTINCT c FROM unnest(p_codes, ids) AS e (c, i) WHERE i IS NULL ORDER BY c LOOP
-      PERFORM ledger_open(v_code, p_currency);
-    END LOOP;
-    SELECT array_agg((SELECT a.id FROM ledger_account a WHERE a.code = e.c AND a.currency = p_currency) ORDER BY e.n)
-      INTO ids FROM unnest(p_codes) WITH ORDINALITY AS e (c, n);
-  END IF;
-  -- One global lock order, by id, so that two postings over the same accounts never wait for each other in a ring.
-  PERFORM 1 FROM ledger_account WHERE id = ANY (ids) AND tracked ORDER BY id FOR NO KEY UPDATE;
-  FOR r IN SELECT a.id, a.tracked, a.closed_at, a.code, sum(e.v)::bigint AS v
-           FROM unnest(ids, p_amounts) AS e (a, v) JOIN ledger_account a ON a.id = e.a
-           WHERE a.id = ANY (ids) GROUP BY a.id HAVING sum(e.v) <> 0 ORDER BY a.id LOOP
-    IF r.closed_at IS NOT NULL THEN RAISE EXCEPTION 'ledger account % is closed', r.code USING ERRCODE = 'LG005'; END IF;
-    bal := NULL; ver := NULL;
-    IF r.tracked THEN
-      UPDATE ledger_account SET posted = posted + r.v, version = version + 1
-        WHERE id = r.id RETURNING posted, version INTO bal, ver;
-    END IF;
-    INSERT INTO ledger_entry VALUES (p_id, n, r.id, p_currency, r.v, ver, bal);
-    n := n + 1;
+  -- Opening waits for whoever opens the same account: hence in one order as well.
+  FOR v_code IN SELECT DISTINCT c.code FROM unnest(p_codes) AS c (code)
+      WHERE NOT EXISTS (SELECT FROM ledger_account a WHERE a.code = c.code AND a.currency = p_currency) ORDER BY 1 LOOP
+    PERFORM ledger_open(v_code, p_currency);
   END LOOP;
-  RETURN true; END$$;
+  -- Looked up one by one, so that each is an index scan whatever the planner thinks of the array's length.
+  SELECT array_agg((SELECT a.id FROM ledger_account a WHERE a.code = o.code AND a.currency = p_currency) ORDER BY o.n)
+    INTO ids FROM unnest(p_codes) WITH ORDINALITY AS o (code, n);
+  -- One global lock order, by id, so that two postings over the same accounts never wait for each other in a ring.
+  -- The filter stands in the aggregate: as a condition it would go into the inner query, and leave nothing to lock.
+  SELECT min(a.code) FILTER (WHERE a.closed_at IS NOT NULL) INTO v_code FROM (
+    SELECT code, closed_at FROM ledger_account WHERE id = ANY (ids) AND (tracked OR closed_at IS NOT NULL)
+    ORDER BY id FOR NO KEY UPDATE) AS a;
+  IF v_code IS NOT NULL THEN RAISE EXCEPTION 'ledger account % is closed', v_code USING ERRCODE = 'LG005'; END IF;
+  WITH line AS (
+    SELECT o.of, o.account, sum(o.amount)::bigint AS v
+    FROM unnest(p_of, ids, p_amounts) AS o (of, account, amount) WHERE p_ids[o.of] = ANY (fresh)
+    GROUP BY o.of, o.account HAVING sum(o.amount) <> 0),
+  moved AS (
+    UPDATE ledger_account a SET posted = a.posted + s.v, version = a.version + s.n
+    FROM (SELECT account, sum(v)::bigint AS v, count(*) AS n FROM line GROUP BY account) AS s
+    WHERE a.id = s.account AND a.id = ANY (ids) AND a.tracked
+    RETURNING a.id, a.posted - s.v AS posted, a.version - s.n AS version, a.floor_zero, a.normal, a.code),
+  entry AS (
+    SELECT l.of, l.account, l.v, row_number() OVER (PARTITION BY l.of ORDER BY l.account) - 1 AS n,
+      m.version + row_number() OVER chain AS version, (m.posted + sum(l.v) OVER chain)::bigint AS balance,
+      m.floor_zero, m.normal, m.code
+    FROM line l LEFT JOIN moved m ON m.id = l.account WINDOW chain AS (PARTITION BY l.account ORDER BY l.of)),
+  kept AS (
+    INSERT INTO ledger_entry (tx_id, line, account_id, currency, amount, account_version, balance_after)
+      SELECT p_ids[e.of], e.n, e.account, p_currency, e.v, e.version, e.balance FROM entry e ORDER BY e.of, e.n)
+  SELECT min(e.code) INTO v_code FROM entry e WHERE e.floor_zero AND e.normal * e.balance < 0;
+  -- The table holds the last balance to its floor; those between two of these transactions are held to it here.
+  IF v_code IS NOT NULL THEN
+    RAISE EXCEPTION 'ledger account % falls below its floor', v_code
+      USING ERRCODE = 'check_violation', TABLE = 'ledger_account', CONSTRAINT = 'ledger_account_floor';
+  END IF;
+  RETURN cardinality(fresh); END$$;
 
 CREATE FUNCTION public.ledger_tx_balanced() RETURNS trigger
     LANGUAGE plpgsql

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
-import msgspec
 
 from market import ids
 from market.errors import InsufficientFunds
@@ -33,6 +32,17 @@ def person(person_id: UUID, part: str) -> str:
     return f"person:{person_id}:{part}"
 
 
+class Posting(NamedTuple):
+    """One posting: its key, its lines (account code, signed minor units), what it is about, a note of it, and the
+    transaction that it takes back."""
+
+    key: str
+    lines: Sequence[tuple[str, int]]
+    subject: tuple[str | None, UUID | None]
+    meta: dict[str, Any]
+    reverses: UUID | None = None
+
+
 async def post(
     conn: asyncpg.Connection,
     kind: str,
@@ -49,57 +59,31 @@ async def post(
 
     Lines of zero are left out. Raises InsufficientFunds when an account would fall below its floor.
     """
-    kept = [line for line in lines if line[1]]
-    try:
-        # A savepoint would cost two round trips; the caller's transaction is lost either way, as it should be.
-        posted: bool = await conn.fetchval(
-            "SELECT ledger_post($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-            ids.new(), kind, key, actor, currency, [code for code, _ in kept], [amount for _, amount in kept],
-            subject[0] if subject else None, subject[1] if subject else None, meta or {}, reverses,
-        )  # fmt: skip
-    except asyncpg.CheckViolationError as error:
-        if error.constraint_name == "ledger_account_floor":
-            needed = sum(amount for code, amount in kept if code.startswith("buyer:") and amount > 0)
-            raise InsufficientFunds(needed=needed or None) from error
-        raise
-    return posted
-
-
-class Posting(NamedTuple):
-    """One posting of many in one currency: as the arguments of `post`, and a note of what it is about."""
-
-    key: str
-    lines: list[tuple[str, int]]
-    subject: tuple[str, UUID]
-    meta: dict[str, Any]
+    posting = Posting(key, lines, subject or (None, None), meta or {}, reverses)
+    return await post_many(conn, kind, [posting], currency=currency, actor=actor) == 1
 
 
 async def post_many(
     conn: asyncpg.Connection, kind: str, postings: Sequence[Posting], *, currency: str, actor: str
 ) -> int:
-    """Post all of them in one statement, in their order; how many are new. The caller holds the locks they need.
+    """Post all of them in one statement, in their order, as `post` does; how many are new.
 
     Raises InsufficientFunds when an account would fall below its floor, and then none of them is posted.
     """
-    kept = [[line for line in each.lines if line[1]] for each in postings]
+    kept = [(n, code, amount) for n, each in enumerate(postings, 1) for code, amount in each.lines if amount]
     try:
+        # A savepoint would cost two round trips; the caller's transaction is lost either way, as it should be.
         posted: int = await conn.fetchval(
-            """SELECT count(*) FILTER (WHERE new) FROM (
-                 SELECT ledger_post(p.id, $1, p.key, $2, $3, p.codes::text[], p.amounts::bigint[], p.type, p.subject,
-                                    p.meta::jsonb, NULL) AS new
-                 FROM (SELECT * FROM
-                         unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[], $10::text[])
-                         WITH ORDINALITY AS u (id, key, codes, amounts, type, subject, meta, n) ORDER BY n) AS p
-               ) AS done""",
+            "SELECT ledger_post($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             kind, actor, currency, [ids.new() for _ in postings], [each.key for each in postings],
-            ["{" + ",".join(f'"{code}"' for code, _ in lines) + "}" for lines in kept],
-            ["{" + ",".join(str(amount) for _, amount in lines) + "}" for lines in kept],
             [each.subject[0] for each in postings], [each.subject[1] for each in postings],
-            [msgspec.json.encode(each.meta).decode() for each in postings],
+            [each.meta for each in postings], [each.reverses for each in postings],
+            [n for n, _, _ in kept], [code for _, code, _ in kept], [amount for _, _, amount in kept],
         )  # fmt: skip
     except asyncpg.CheckViolationError as error:
         if error.constraint_name == "ledger_account_floor":
-            raise InsufficientFunds from error
+            needed = sum(amount for _, code, amount in kept if code.startswith("buyer:") and amount > 0)
+            raise InsufficientFunds(needed=needed or None) from error
         raise
     return posted
 

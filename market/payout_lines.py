@@ -19,27 +19,31 @@ ACTOR = "stripe"
 
 
 class Planned(NamedTuple):
-    """looked: lines looked at · ops: operations to send · amount: what they take from the platform's balance."""
+    """looked: lines looked at · ops: operations to send, leased to the caller · amount: what they take from the
+    platform's balance."""
 
     looked: int
-    ops: list[UUID]
+    ops: list[Op]
     amount: int
 
 
-async def plan_lines(conn: asyncpg.Connection, run: UUID, limit: int, available: int) -> Planned:
+async def plan_lines(
+    conn: asyncpg.Connection, run: UUID, limit: int, available: int, lease_s: float = stripe_ops.LEASE_S
+) -> Planned:
     """Up to `limit` listed lines of an executing run: each is checked again, and either its money is set aside and its
-    transfer planned, or it is skipped with a reason. Nothing while payouts are stopped.
+    transfer planned and leased for `lease_s`, or it is skipped with a reason. Nothing while payouts are stopped.
 
     available: what the platform has at Stripe; lines beyond it are skipped.
     """
+    # Only the lines that are taken are joined to what is known of their people, however many there are.
     rows = await conn.fetch(
-        """SELECT p.*, a.transfers, a.stripe_id, h.person_id IS NOT NULL AS held
-           FROM payout p JOIN payout_run r ON r.id = p.run_id AND r.status = 'executing'
-           LEFT JOIN payout_account a ON a.person_id = p.person_id
-           LEFT JOIN payout_hold h ON h.person_id = p.person_id
-             AND (h.expires_at IS NULL OR h.expires_at > market_now())
-           WHERE p.run_id = $1 AND p.status = 'listed' AND NOT money_stopped('transfer')
-           ORDER BY p.id LIMIT $2 FOR NO KEY UPDATE OF p SKIP LOCKED""",
+        """WITH taken AS MATERIALIZED (
+             SELECT * FROM payout WHERE run_id = $1 AND status = 'listed' AND NOT money_stopped('transfer')
+               AND (SELECT status FROM payout_run WHERE id = $1) = 'executing'
+             ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
+           SELECT p.*, a.transfers, a.stripe_id, EXISTS (SELECT FROM payout_hold h WHERE h.person_id = p.person_id
+             AND (h.expires_at IS NULL OR h.expires_at > market_now())) AS held
+           FROM taken p LEFT JOIN payout_account a ON a.person_id = p.person_id ORDER BY p.id""",
         run, limit,
     )  # fmt: skip
     if not rows:
@@ -60,7 +64,7 @@ async def plan_lines(conn: asyncpg.Connection, run: UUID, limit: int, available:
                FROM unnest($1::uuid[], $2::text[]) AS w (id, reason) WHERE p.id = w.id""",
             [line for line, _ in skipped], [reason for _, reason in skipped],
         )  # fmt: skip
-    return Planned(len(rows), await _set_aside(conn, going) if going else [], available - left)
+    return Planned(len(rows), await _set_aside(conn, going, lease_s) if going else [], available - left)
 
 
 async def _lock_earnings(conn: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> None:
@@ -95,7 +99,7 @@ def _unpayable(row: asyncpg.Record, owed: int, left: int) -> str | None:
     return "balance_insufficient" if left < row["amount"] else None
 
 
-async def _set_aside(conn: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> list[UUID]:
+async def _set_aside(conn: asyncpg.Connection, rows: Sequence[asyncpg.Record], lease_s: float) -> list[Op]:
     """listed -> planned: the money leaves what is payable in the transaction that plans the transfer."""
     moved = await conn.fetch(
         """UPDATE payout SET status = 'planned', attempt = attempt + 1 WHERE id = ANY ($1::uuid[]) AND status = 'listed'
@@ -115,7 +119,7 @@ async def _set_aside(conn: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -
     await ledger.post_many(conn, "payout_planned", postings, currency=currency, actor=f"payout_run:{run}")
     await _mark_earnings(conn, [row["id"] for row in rows])
     wanted = [stripe_ops.Wanted(row["id"], attempts[row["id"]], _params(row)) for row in rows]
-    return await stripe_ops.plan_many(conn, "transfer", wanted)
+    return await stripe_ops.plan_and_take(conn, "transfer", wanted, lease_s)
 
 
 async def _mark_earnings(conn: asyncpg.Connection, payouts: list[UUID]) -> None:

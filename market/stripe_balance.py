@@ -98,8 +98,7 @@ async def _undo(conn: asyncpg.Connection, line: str, key: str) -> None:
 
 
 async def mirror_many(conn: asyncpg.Connection, lines: Sequence[tuple[BalanceLine, str]]) -> None:
-    """`mirror` of many lines, each with its ledger key. Raises Matched."""
-    await see(conn, [line for line, _ in lines])
+    """`mirror` of many lines that `counters` has kept, each with its ledger key. Raises Matched."""
     done = await conn.fetch(
         """UPDATE stripe_balance_txn b SET ledger_key = w.key
            FROM unnest($1::text[], $2::text[]) AS w (id, key)

@@ -75,17 +75,24 @@ class Wanted(NamedTuple):
     params: dict[str, Any]
 
 
-async def plan_many(conn: asyncpg.Connection, kind: str, wanted: Sequence[Wanted]) -> list[UUID]:
-    """Plan operations whose attempts the caller counts. Raises UniqueViolationError while one before is under way."""
+async def plan_and_take(
+    conn: asyncpg.Connection, kind: str, wanted: Sequence[Wanted], lease_s: float = LEASE_S
+) -> list[Op]:
+    """Plan operations whose attempts the caller counts, and lease them at once for their first try.
+
+    Raises UniqueViolationError while one before is under way.
+    """
     rows = await conn.fetch(
-        """INSERT INTO stripe_op (id, kind, subject_id, attempt, params)
-           SELECT id, $1, subject, attempt, params::jsonb
+        """INSERT INTO stripe_op (id, kind, subject_id, attempt, params, status, tries, lease, leased_until,
+             first_sent_at)
+           SELECT id, $1, subject, attempt, params::jsonb, 'sending', 1, gen_random_uuid(),
+             now() + make_interval(secs => $6), now()
            FROM unnest($2::uuid[], $3::uuid[], $4::int[], $5::text[]) AS w (id, subject, attempt, params)
-           RETURNING id""",
+           RETURNING *, false AS key_is_old, false AS doubtful""",
         kind, [uuid4() for _ in wanted], [each.subject for each in wanted], [each.attempt for each in wanted],
-        [msgspec.json.encode(each.params).decode() for each in wanted],
+        [msgspec.json.encode(each.params).decode() for each in wanted], lease_s,
     )  # fmt: skip
-    return [row["id"] for row in rows]
+    return [_taken(row) for row in rows]
 
 
 async def take(conn: asyncpg.Connection, op: UUID, lease_s: float = LEASE_S) -> Op | None:

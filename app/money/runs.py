@@ -23,10 +23,10 @@ from market.stripe_ops import LeaseLost, Op
 log = structlog.get_logger()
 
 SENDERS_AT_ONCE = 12
-LINES_AT_ONCE = 2 * SENDERS_AT_ONCE  # no more than is sent soon: what is leased and not sent, a crash delays
-SETTLED_AT_ONCE = 50
+LINES_AT_ONCE = 4 * SENDERS_AT_ONCE  # no more than is sent soon: what is leased and not sent, a crash delays
+SETTLED_AT_ONCE = 100
 RESUME_S = 2.0
-GATHER_S = 0.05  # how long answers wait for one another to be written together
+GATHER_S = 0.1  # how long answers wait for one another to be written together
 
 Ops = asyncio.Queue[tuple[Op, float] | None]  # with the time at which our lease on it ends
 Answers = asyncio.Queue[tuple[Op, Answered] | None]
@@ -73,7 +73,7 @@ async def resume(services: Services) -> None:
 
 
 async def _pay(services: Services, run: UUID, available: int) -> None:
-    ops: Ops = asyncio.Queue(SENDERS_AT_ONCE)
+    ops: Ops = asyncio.Queue(LINES_AT_ONCE)
     answers: Answers = asyncio.Queue(2 * SETTLED_AT_ONCE)
     mine: set[UUID] = set()  # operations in our hands
 
@@ -106,8 +106,9 @@ async def _plan(services: Services, run: UUID, available: int, ops: Ops, mine: s
             taken = await stripe_ops.take_over(connection, left, lease_s(services)) if left else []
             looked = 0
             if not taken:
-                looked, planned, amount = await payout_lines.plan_lines(connection, run, LINES_AT_ONCE, available)
-                taken = await stripe_ops.take_many(connection, planned, lease_s(services))
+                looked, taken, amount = await payout_lines.plan_lines(
+                    connection, run, LINES_AT_ONCE, available, lease_s(services)
+                )
                 available -= amount
         if not taken and not looked:
             return

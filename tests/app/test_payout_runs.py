@@ -229,10 +229,7 @@ async def test_an_answer_lost_on_the_way_is_found_by_the_event(
     run = await approved(olu, pia)
     ok(await olu.post(f"{RUNS}/{run['id']}/execute"))
     async with desk.world.services.database.transaction() as connection:
-        _, ops, _ = await payout_lines.plan_lines(connection, ids.read("payout_run", run["id"]), 10, 10_000)
-    async with desk.world.services.database.transaction() as connection:
-        op = await stripe_ops.take(connection, ops[0])
-    assert op is not None
+        _, [op], _ = await payout_lines.plan_lines(connection, ids.read("payout_run", run["id"]), 10, 10_000)
     await stripe_of(desk.world.services).create_transfer(
         op.key, amount=1_000, currency="usd", destination=op.params["destination"], group=op.params["run"],
         metadata={"payout": str(op.subject), "person": op.params["person"]},

@@ -24,6 +24,7 @@ from market import (
 )
 from market.errors import Changed, NotFound, WrongState
 from market.stripe_balance import BalanceLine
+from market.stripe_ops import Op
 from tests.market.conftest import HOLD_S, Cast
 
 NEVER = UUID(int=0)
@@ -53,7 +54,7 @@ class Desk:
         await payouts.approve(self.conn, self.pia, run)
         return run
 
-    async def executed(self) -> tuple[UUID, list[UUID]]:
+    async def executed(self) -> tuple[UUID, list[Op]]:
         run = await self.approved()
         await payouts.execute(self.conn, self.olu, run)
         _, ops, _ = await payout_lines.plan_lines(self.conn, run, 100, PLENTY)
@@ -156,8 +157,8 @@ async def test_money_is_set_aside_with_the_operation_that_sends_it(desk: Desk) -
     payout = ids.read("payout", line.id)
     assert (line.status, line.attempt, len(ops)) == ("planned", 1, 1)
     assert await ledger.balances(desk.conn, [f"payout:{payout}"], "usd") == [1_000]
-    op = await stripe_ops.take(desk.conn, ops[0])
-    assert op is not None and (op.key, op.params["amount"], op.params["destination"]) == (
+    [op] = ops
+    assert (op.key, op.params["amount"], op.params["destination"]) == (
         f"transfer:{payout}:1", 1_000, "acct_bo",
     )  # fmt: skip
     await stripe_ops.succeeded(desk.conn, op, "tr_1")
@@ -172,16 +173,15 @@ async def test_money_is_set_aside_with_the_operation_that_sends_it(desk: Desk) -
 async def test_a_definite_refusal_gives_the_money_back_and_can_be_tried_under_a_new_key(desk: Desk) -> None:
     bo = await desk.earner("bo", 1_000)
     run, ops = await desk.executed()
-    op = await stripe_ops.take(desk.conn, ops[0])
-    assert op is not None
+    [op] = ops
     await stripe_ops.rejected(desk.conn, op, "balance_insufficient", "short")
     assert await payout_lines.returned(desk.conn, op.subject, "balance_insufficient", "short") == run
     assert await desk.payable(bo) == 1_000
     assert await payout_lines.finish(desk.conn, run) == "partial"
     await payouts.execute(desk.conn, desk.pia, run)
     _, again, _ = await payout_lines.plan_lines(desk.conn, run, 100, PLENTY)
-    second = await stripe_ops.take(desk.conn, again[0])
-    assert second is not None and second.key == f"transfer:{op.subject}:2"
+    [second] = again
+    assert second.key == f"transfer:{op.subject}:2"
     assert await desk.payable(bo) == 0
     await desk.conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
 

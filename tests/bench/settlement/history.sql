@@ -18,11 +18,13 @@ INSERT INTO submission (id, claim_id, task_id, person_id, account_id, status, ou
     '00000000-0000-7000-8000-000000000001', 'accepted', 'done', '{}', now() FROM claim;
 INSERT INTO earning (submission_id, person_id, amount, fee, currency, release_at, released_at)
   SELECT id, person_id, 100, 10, 'usd', now(), now() - interval '1 day' FROM submission;
-SELECT ledger_post(gen_random_uuid(), 'funding', 'bench', 'bench', 'usd',
+SELECT ledger_post('funding', 'bench', 'usd', ARRAY[gen_random_uuid()], ARRAY['bench'], ARRAY[NULL], ARRAY[NULL]::uuid[],
+  ARRAY['{}']::jsonb[], ARRAY[NULL]::uuid[], ARRAY[1, 1],
   ARRAY['stripe:clearing', 'buyer:00000000-0000-7000-8000-000000000001:available'],
-  ARRAY[:people * :each * 110, -:people * :each * 110]::bigint[], NULL, NULL, '{}', NULL);
-SELECT count(*) FROM (SELECT ledger_post(gen_random_uuid(), 'earned', 'bench:' || id, 'bench', 'usd',
+  ARRAY[:people * :each * 110, -:people * :each * 110]::bigint[]);
+SELECT count(*) FROM (SELECT ledger_post('earned', 'bench', 'usd', ARRAY[gen_random_uuid()], ARRAY['bench:' || id],
+  ARRAY[NULL], ARRAY[NULL]::uuid[], ARRAY['{}']::jsonb[], ARRAY[NULL]::uuid[], ARRAY[1, 1],
   ARRAY['buyer:00000000-0000-7000-8000-000000000001:available', 'person:' || id || ':payable'],
-  ARRAY[:each * 100, -:each * 100]::bigint[], NULL, NULL, '{}', NULL) FROM person) AS posted;
+  ARRAY[:each * 100, -:each * 100]::bigint[]) FROM person) AS posted;
 INSERT INTO payout_account (person_id, stripe_id, transfers)
   SELECT id, 'acct_bench' || right(id::text, 12), 'active' FROM person;
