@@ -330,3 +330,18 @@ def test_a_port_in_use_stops_the_start(sandbox: Sandbox) -> None:
 def test_sigterm_ends_it_well() -> None:
     with running_sandbox() as sandbox:
         assert sandbox.end() == 0
+
+
+def test_lists_may_be_told_to_have_short_pages(caller: Caller, sandbox: Sandbox) -> None:
+    charges = [caller.charge(1_000).json()["latest_charge"] for _ in range(3)]
+    accounts = {caller.recipient(sandbox) for _ in range(2)}
+    caller.control("/lists", most=1)
+    first = caller.get("/v1/charges?limit=100")
+    assert ([one["id"] for one in first["data"]], first["has_more"]) == ([charges[2]], True)
+    assert caller.get(f"/v1/charges?limit=100&starting_after={charges[2]}")["data"][0]["id"] == charges[1]
+    page = caller.get("/v2/core/accounts?limit=100")
+    following = caller.get(page["next_page_url"])
+    assert {page["data"][0]["id"], following["data"][0]["id"]} == accounts
+    caller.control("/lists")
+    assert [one["id"] for one in caller.list("/v1/charges?limit=3")] == charges[::-1]
+    assert caller.http.post("/control/lists", json={"most": 0}).status_code == 400

@@ -148,3 +148,17 @@ def test_early_fraud_warnings_move_nothing(caller: Caller) -> None:
     assert (late["fraud_type"], late["actionable"]) == ("made_with_stolen_card", False)
     assert caller.balance() == before - 10_000
     assert caller.http.post(f"/control/charges/{charge}/fraud_warning", json={"fraud_type": "x"}).status_code == 400
+
+
+def test_what_was_lost_may_come_back_late_once_and_stays_lost(caller: Caller) -> None:
+    _, identifier = disputed(caller)
+    refused = caller.http.post(f"/control/disputes/{identifier}/return", json={})
+    assert refused.status_code == 400  # it is still open
+    caller.control(f"/disputes/{identifier}/lose")
+    before = caller.balance()
+    caller.control(f"/disputes/{identifier}/return", amount=4_000)
+    dispute = caller.control(f"/disputes/{identifier}/return")
+    assert [line["amount"] for line in dispute["balance_transactions"]] == [-10_000, 4_000, 6_000]
+    assert (dispute["status"], caller.balance()) == ("lost", before + 10_000) and caller.adds_up()
+    assert caller.events_of(identifier)[-1] == "charge.dispute.funds_reinstated"
+    assert caller.http.post(f"/control/disputes/{identifier}/return", json={}).status_code == 400

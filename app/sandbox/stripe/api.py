@@ -35,7 +35,7 @@ from app.sandbox.stripe.form import decode
 from app.sandbox.stripe.operations import OPERATIONS, Call, Operation, expand, match
 from app.sandbox.stripe.schedule import perform_due
 from app.sandbox.stripe.schema import Schemas
-from app.sandbox.stripe.store import Object, State, Store
+from app.sandbox.stripe.store import DEFAULT_LIMIT, Object, State, Store
 
 logger = logging.getLogger(__name__)
 # Importing these files fills OPERATIONS.
@@ -155,6 +155,9 @@ class Api:
         page = given.pop("page", "") if request.path.startswith("/v2/") and request.verb == "get" else ""
         params = self.schemas.request(one.verb, one.path, given)
         one.refuse_unsupported(params)
+        most = self.store.conditions.most_listed
+        if most and one.verb == "get" and "limit" in one.supports:
+            params["limit"] = min(int(params.get("limit", DEFAULT_LIMIT)), most)
         account = request.headers.get("stripe-account", "")
         if account and not (one.verb == "get" and one.path.startswith(CONNECTED)):
             message = f"The sandbox acts for connected accounts only in GET of {', '.join(CONNECTED)}."

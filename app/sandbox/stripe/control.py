@@ -23,6 +23,7 @@ from app.sandbox.stripe.store import State
 from app.sandbox.stripe.webhook_rules import WebhookRules
 
 LONGEST_STEP_S = 400 * 86400
+MOST_LISTED = 100
 Body = TypeVar("Body", bound=msgspec.Struct)
 
 
@@ -113,7 +114,7 @@ async def end_faults(api: Api, _: str, __: Nothing) -> Any:
     return {"rules": []}
 
 
-# ---- the clock, and how long payments stay pending
+# ---- the clock, how long payments stay pending, how short pages are
 
 
 class Advance(msgspec.Struct, forbid_unknown_fields=True):
@@ -146,6 +147,19 @@ async def set_pending(api: Api, _: str, given: Pending) -> Any:
         raise invalid(f"pending_s is 0 to {LONGEST_STEP_S}.", param="pending_s")
     await api.store.set_condition("pending_s", given.pending_s)
     return {"pending_s": given.pending_s}
+
+
+class Lists(msgspec.Struct, forbid_unknown_fields=True):
+    most: int | None = None
+
+
+@entry("post", "/lists", Lists)
+async def set_lists(api: Api, _: str, given: Lists) -> Any:
+    """Pages of lists have no more than `most`, so that few objects make many pages; without it, as asked for."""
+    if given.most is not None and not 1 <= given.most <= MOST_LISTED:
+        raise invalid(f"most is 1 to {MOST_LISTED}.", param="most")
+    await api.store.set_condition("most_listed", given.most or 0)
+    return {"most": given.most}
 
 
 # ---- webhooks

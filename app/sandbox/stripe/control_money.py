@@ -46,6 +46,16 @@ def escalate(state: State, call: Call, dispute_id: str, _: Nothing) -> Object:
     return disputes.escalate(state, call, state.get("dispute", dispute_id))
 
 
+class Some(Strict):
+    amount: int | None = None
+
+
+@act("/disputes/{id}/return", Some)
+def give_back(state: State, call: Call, dispute_id: str, given: Some) -> Object:
+    """The bank thinks better of a dispute that was lost: all of it comes back, or part."""
+    return disputes.give_back(state, call, state.get("dispute", dispute_id), given.amount)
+
+
 class Suspicion(Strict):
     fraud_type: str = "unauthorized_use_of_card"
 
@@ -62,10 +72,6 @@ class RefundFailed(Strict):
 @act("/refunds/{id}/fail", RefundFailed)
 def fail_refund(state: State, call: Call, refund: str, given: RefundFailed) -> Object:
     return refunds.fail(state, call, state.get("refund", refund), given.failure_reason)
-
-
-class Some(Strict):
-    amount: int | None = None
 
 
 @act("/transfers/{id}/reverse", Some)

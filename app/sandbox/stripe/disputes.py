@@ -140,6 +140,17 @@ def settle(state: State, call: Call, dispute: Object, *, won: bool) -> Object:
     return state.put(dispute)
 
 
+def give_back(state: State, call: Call, dispute: Object, amount: int | None) -> Object:
+    """What was lost comes back late. amount: minor units, None for all that has not. It stays `lost`."""
+    gone = -sum(txn["amount"] for txn in dispute["balance_transactions"])
+    amount = gone if amount is None else amount
+    if dispute["status"] != "lost" or not 1 <= amount <= gone:
+        raise invalid(f"Dispute {dispute['id']} is {dispute['status']}, and {gone} of it is lost.", param="amount")
+    _book(state, dispute, amount, 0, f"Chargeback reversal for {dispute['charge']}", "dispute_reversal")
+    emit(state, call, "charge.dispute.funds_reinstated", dispute)
+    return state.put(dispute)
+
+
 @later("overdue")
 def overdue(state: State, call: Call, dispute_id: str, _: dict[str, Any]) -> None:
     """Nobody has answered in time."""

@@ -27,6 +27,7 @@ from app.sandbox.stripe.webhook_rules import NEVER, WebhookQueue
 Object = dict[str, Any]
 Result = TypeVar("Result")
 ALPHABET = string.ascii_letters + string.digits
+DEFAULT_LIMIT = 10  # objects on a page of a list
 
 
 def new_id(prefix: str) -> str:
@@ -41,6 +42,8 @@ class Conditions:
     """How far the sandbox's clock is ahead of the machine's."""
     pending_s: int = 0
     """How long a card payment stays pending before transfers can use it."""
+    most_listed: int = 0
+    """A page of any list has no more than so many, whatever its caller asks for; 0: as many as asked."""
 
 
 class State:
@@ -92,7 +95,7 @@ class State:
     def _page(
         self, table: str, own: str, kind: str, where: list[str], values: list[Any], params: dict[str, Any]
     ) -> tuple[list[Object], bool]:
-        limit = int(params.get("limit", 10))
+        limit = int(params.get("limit", DEFAULT_LIMIT))
         if not 1 <= limit <= 100:
             raise invalid("Invalid limit: must be between 1 and 100", param="limit")
         created = params.get("created")
@@ -264,7 +267,9 @@ class Store:
 
     def _kept_conditions(self) -> Conditions:
         kept = dict(self._db.execute("SELECT name, value FROM condition").fetchall())
-        return Conditions(float(kept.get("ahead_s", 0)), int(kept.get("pending_s", 0)))
+        return Conditions(
+            float(kept.get("ahead_s", 0)), int(kept.get("pending_s", 0)), int(kept.get("most_listed", 0))
+        )
 
     async def set_condition(self, name: str, value: float) -> None:
         """Change one of the `Conditions` and keep it."""
