@@ -105,6 +105,7 @@ PAGES = [
 
 FORMS: dict[str, dict[str, str]] = {
     "/operator/me/proof": {},
+    "/operator/again": {"kept": '{"action": "/operator/closes", "texts": {"day": ["2026-03-31"]}}'},
     "/operator/me/sign-out": {},
     "/operator/me/remove-passkey": {"passkey": "pk_0"},
     "/operator/me/end-session": {"session": "key_" + "0" * 32},

@@ -112,12 +112,13 @@ async def test_a_form_sent_twice_makes_one_run_and_one_without_our_key_none(desk
     ("form", "says"),
     [
         ({"minimum": "12,5x"}, "is no amount"),
-        ({"most_in_all": "1,5"}, "most in all: '1,5' is no amount; write 1.50."),
+        ({"most_in_all": "1,5"}, "Most in all: '1,5' is no amount; write 1.50."),
         ({"minimum": "1,500"}, "is no amount"), ({"minimum": "1,500.00"}, "is no amount"),
         ({"currency": "jpy", "minimum": "1,500"}, "such as 1250"), ({"minimum": "1.005"}, "is no amount"),
-        ({"currency": "jpy", "minimum": "1.50"}, "such as 1250"), ({"currency": "xxx"}, "currency"),
+        ({"currency": "jpy", "minimum": "1.50"}, "such as 1250"), ({"currency": "xxx"}, "Currency: This is not a currency known here"),
         ({"minimum": "-1"}, "is no amount"), ({"most_per_line": "0.50"}, "nobody gets the minimum"),
-        ({"note": "x" * 501}, "note"), ({"unknown": "1"}, "unknown"), ({"minimum": "999999999999"}, "minimum"),
+        ({"note": "x" * 501}, "Note: At most 500 characters."), ({"unknown": "1"}, "Unknown: There is no such field"),
+        ({"minimum": "999999999999"}, "Least for one: That is too much"),
         ({"note": "\x00"}, "NUL"),
     ],
 )  # fmt: skip

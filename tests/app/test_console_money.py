@@ -64,12 +64,12 @@ async def test_what_a_line_in_suspense_was_is_chosen_and_a_buyer_named_by_id(
     [line] = ok(await olu.get("/v1/operator/balance-lines"))["items"]
     at = f"/operator/reconciliation/lines/{line['id']}"
     page = main(await browser.open(at))
-    assert re.findall(r'<select name="target" required><option value="">', page)
+    assert re.findall(r'<select name="target" required><option value="" selected>', page)
     form = {"once": hidden(page, "once"), "reason": "Cy paid by invoice"}
     for wrong, says in (
-        ({}, "target"), ({"target": "buyer"}, "account: Say whose balance it is"),
-        ({"target": "buyer", "account": "Cy"}, "account: Say whose balance it is"),
-        ({"target": "platform:losses", "account": cy.id}, "account: A buyer is named"),
+        ({}, "What it was: Fill this in."), ({"target": "buyer"}, "Whose balance: Say whose balance it is"),
+        ({"target": "buyer", "account": "Cy"}, "Whose balance: Say whose balance it is"),
+        ({"target": "platform:losses", "account": cy.id}, "Whose balance: A buyer is named"),
     ):  # fmt: skip
         refused = await browser.send(f"{at}/resolve", **form, **wrong)
         assert refused.status_code == 422 and says in unescape(re.sub("<[^>]+>", "", main(refused))), wrong

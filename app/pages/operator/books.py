@@ -9,7 +9,8 @@ from litestar.handlers import HTTPRouteHandler
 from app.answers import Answer
 from app.auth import OPERATOR
 from app.edge import Call, endpoint
-from app.pages.operations import FORM_LIMIT, asked, perform, perform_once, view
+from app.pages.operations import asked, perform, perform_once, view
+from app.pages.operator.forms import form_at
 from app.pages.operator.frame import At, Cursor, Done, guarded, onward, show, taken
 from app.paging import Window
 from app.routes.operator import closes, reconciliation
@@ -21,12 +22,13 @@ from market.terms import Strict
 
 BUYER = "buyer"
 TARGETS = {
+    "": "Choose what it was",
     BUYER: "a buyer’s money: it changes their balance",
-    "platform:losses": "a loss of ours",
-    "stripe:fees": "a fee of Stripe’s",
-    "platform:bank": "paid out to our own bank, or back from it",
-    "platform:capital": "money that we put in, or took out",
-    "platform:fee": "income of ours",
+    "platform:losses": "a loss of ours (platform:losses)",
+    "stripe:fees": "a fee of Stripe’s (stripe:fees)",
+    "platform:bank": "paid out to our own bank, or back from it (platform:bank)",
+    "platform:capital": "money that we put in, or took out (platform:capital)",
+    "platform:fee": "income of ours (platform:fee)",
 }
 
 
@@ -90,7 +92,7 @@ async def balance_line_page(call: Call, line_id: str) -> Answer:
     return await show(call, call.connection, "balance_line.html", line=line, targets=TARGETS)
 
 
-@endpoint("POST", "/operator/reconciliation/lines/{line_id}/resolve", by=OPERATOR, uses="own", hidden=True)
+@form_at("/operator/reconciliation/lines/{line_id}/resolve")
 async def resolve_line_by_form(call: Call, line_id: str) -> Answer:
     """Say what a line in suspense was; another operator decides."""
     texts = (await taken(call)).filled()
@@ -110,7 +112,7 @@ async def closes_page(call: Call) -> Answer:
     return await show(call, call.connection, "closes.html", found=found, day=due.day, today=today)
 
 
-@endpoint("POST", "/operator/closes", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/closes")
 async def close_day_by_form(call: Call) -> Answer:
     """Close and sign a day."""
     day = decode_query((await taken(call)).filled(), Closing).day

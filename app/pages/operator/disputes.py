@@ -9,15 +9,16 @@ from app import dispute_words
 from app.answers import Answer
 from app.auth import OPERATOR
 from app.edge import Call, endpoint
-from app.pages.operations import FORM_LIMIT, asked, perform, perform_once, view
+from app.pages.operations import asked, perform, perform_once, view
 from app.pages.operator import phrases
+from app.pages.operator.forms import form_at
 from app.pages.operator.frame import Cursor, Done, guarded, onward, show, taken
 from app.paging import Window
 from app.routes.operator import decisions, disputes
 from app.strict import decode_query
-from market import ids
+from market import answers_desk, ids
 from market.dispute_answers import ANSWERABLE, Evidence
-from market.money import CURRENCIES, Currency, Price
+from market.money import Currency, Price
 from market.terms import Strict
 
 EVIDENCE_LIMIT = 1_000_000  # texts for the bank, percent-encoded
@@ -90,7 +91,7 @@ async def dispute_page(call: Call, dispute_id: str) -> Answer:
     )  # fmt: skip
 
 
-@endpoint("POST", "/operator/disputes/{dispute_id}/answer", by=OPERATOR, uses="own", limit=EVIDENCE_LIMIT, hidden=True)
+@form_at("/operator/disputes/{dispute_id}/answer", limit=EVIDENCE_LIMIT)
 async def answer_dispute_by_form(call: Call, dispute_id: str) -> Answer:
     """Hand the evidence in."""
     form = await taken(call)
@@ -101,7 +102,7 @@ async def answer_dispute_by_form(call: Call, dispute_id: str) -> Answer:
     return onward(f"/operator/disputes/{dispute_id}", "answered")
 
 
-@endpoint("POST", "/operator/disputes/{dispute_id}/accept", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/disputes/{dispute_id}/accept")
 async def accept_dispute_by_form(call: Call, dispute_id: str) -> Answer:
     """Give it up."""
     form = await taken(call)
@@ -109,7 +110,7 @@ async def accept_dispute_by_form(call: Call, dispute_id: str) -> Answer:
     return onward(f"/operator/disputes/{dispute_id}", "accepted")
 
 
-@endpoint("POST", "/operator/disputes/{dispute_id}/refund", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/disputes/{dispute_id}/refund")
 async def refund_inquiry_by_form(call: Call, dispute_id: str) -> Answer:
     """Give in to an inquiry."""
     form = await taken(call)
@@ -117,7 +118,7 @@ async def refund_inquiry_by_form(call: Call, dispute_id: str) -> Answer:
     return onward(f"/operator/disputes/{dispute_id}", "refunded")
 
 
-@endpoint("POST", "/operator/disputes/{dispute_id}/freeze", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/disputes/{dispute_id}/freeze")
 async def freeze_for_dispute_by_form(call: Call, dispute_id: str) -> Answer:
     """Freeze what the buyer has by now."""
     form = await taken(call)
@@ -134,19 +135,23 @@ async def fraud_warnings_page(call: Call) -> Answer:
     which = asked(call, Which)
     query = disputes.OpenQuery(open=None if which.all else True, cursor=which.cursor)
     found = await view(disputes.list_fraud_warnings, call, query=query)
-    return await show(call, call.connection, "fraud_warnings.html", found=found, which=which)
+    return await show(
+        call, call.connection, "fraud_warnings.html", found=found, which=which,
+        people=await answers_desk.names(call.connection, (one.account_id for one in found.items)),
+    )  # fmt: skip
 
 
 @endpoint("GET", "/operator/fraud-warnings/{warning_id}", by=OPERATOR, hidden=True)
 async def fraud_warning_page(call: Call, warning_id: str) -> Answer:
     """One early fraud warning, and the two things that can be done about it."""
     warning = await view(disputes.get_fraud_warning, call, warning_id=warning_id)
-    return await show(call, call.connection, "fraud_warning.html", warning=warning)
+    return await show(
+        call, call.connection, "fraud_warning.html", warning=warning,
+        people=await answers_desk.names(call.connection, [warning.account_id]),
+    )  # fmt: skip
 
 
-@endpoint(
-    "POST", "/operator/fraud-warnings/{warning_id}/refund", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True
-)
+@form_at("/operator/fraud-warnings/{warning_id}/refund")
 async def refund_warned_by_form(call: Call, warning_id: str) -> Answer:
     """Give the payment back."""
     form = await taken(call)
@@ -154,9 +159,7 @@ async def refund_warned_by_form(call: Call, warning_id: str) -> Answer:
     return onward(f"/operator/fraud-warnings/{warning_id}", "refunded")
 
 
-@endpoint(
-    "POST", "/operator/fraud-warnings/{warning_id}/dismiss", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True
-)
+@form_at("/operator/fraud-warnings/{warning_id}/dismiss")
 async def dismiss_warning_by_form(call: Call, warning_id: str) -> Answer:
     """Trust the payment."""
     await taken(call)
@@ -175,7 +178,7 @@ async def decisions_page(call: Call) -> Answer:
     found = await view(decisions.list_decisions, call, query=query)
     debts = await view(decisions.list_debts, call, query=Window())
     return await show(
-        call, call.connection, "decisions.html", found=found, which=which, debts=debts, currencies=CURRENCIES,
+        call, call.connection, "decisions.html", found=found, which=which, debts=debts, currencies=phrases.CURRENCIES,
         me=ids.show("operator", call.actor.owner),
     )  # fmt: skip
 
@@ -188,7 +191,7 @@ async def decision_page(call: Call, decision_id: str) -> Answer:
     return await show(call, call.connection, "decision.html", decision=decision, mine=mine)
 
 
-@endpoint("POST", "/operator/decisions/ask", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/decisions/ask")
 async def ask_for_decision_by_form(call: Call) -> Answer:
     """Ask for a clawback or a write-off."""
     texts = (await taken(call)).filled()
@@ -205,7 +208,7 @@ async def ask_for_decision_by_form(call: Call) -> Answer:
     return onward(f"/operator/decisions/{made['id']}", "asked")
 
 
-@endpoint("POST", "/operator/decisions/{decision_id}/approve", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/decisions/{decision_id}/approve")
 async def approve_decision_by_form(call: Call, decision_id: str) -> Answer:
     """Approve it: it is done at once."""
     form = await taken(call)
@@ -213,7 +216,7 @@ async def approve_decision_by_form(call: Call, decision_id: str) -> Answer:
     return onward(f"/operator/decisions/{decision_id}", "decided")
 
 
-@endpoint("POST", "/operator/decisions/{decision_id}/refuse", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/decisions/{decision_id}/refuse")
 async def refuse_decision_by_form(call: Call, decision_id: str) -> Answer:
     """Refuse it."""
     await taken(call)
@@ -221,7 +224,7 @@ async def refuse_decision_by_form(call: Call, decision_id: str) -> Answer:
     return onward(f"/operator/decisions/{decision_id}", "decided")
 
 
-@endpoint("POST", "/operator/decisions/{decision_id}/withdraw", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/decisions/{decision_id}/withdraw")
 async def withdraw_decision_by_form(call: Call, decision_id: str) -> Answer:
     """Take it back."""
     await taken(call)

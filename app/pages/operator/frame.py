@@ -1,10 +1,11 @@
 """What all pages of the console have in common: their frame, how forms are taken, and what a refusal looks like.
 
-Where a fresh proof of who sits there is wanted, the page that asks for it holds the whole form, and sends it on.
+Where a fresh proof of who sits there is wanted, the page that asks for it holds the whole form, and sends it on. Where
+nobody is signed in any more, the browser takes the form along to the page that asks who they are.
 """
 
 import secrets
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -14,11 +15,12 @@ from litestar.handlers import HTTPRouteHandler
 from app.answers import SAFE_HEADERS, Answer, redirect, request_id
 from app.auth import operator_cookie
 from app.db import Connection
-from app.edge import Call
+from app.edge import Call, endpoint_of
 from app.errors import PROBLEMS, Problem
 from app.pages import render
 from app.pages.operations import Form, read_form
-from app.pages.operator import phrases
+from app.pages.operator import forms, phrases
+from app.pages.operator.forms import PROOF_KEY
 from app.passkeys import console_url
 from app.problems import handle, to_problem, wants_page
 from app.routes import operator_sessions
@@ -26,12 +28,7 @@ from market import ids, passkeys, switches
 from market.terms import Strict
 
 HOME, SIGN_IN = "/operator", "/operator/sign-in"
-PROOF_KEY = "proof_key"
-SENT_TO_ITSELF = (
-    "/operator/runs",
-    "/operator/sign-in",
-    "/operator/closes",
-)  # pages whose form goes to their own address
+KEEP, AGAIN = "/operator/sign-in/kept", "/operator/again"  # where a form goes that nobody signed in has sent; and after
 
 SECTIONS = [
     ("Today", [("/operator", "Overview"), ("/operator/switches", "Switches")]),
@@ -77,17 +74,18 @@ async def show(call: Call, connection: Connection, template: str, *, status: int
         names |= {f"operator:{row['id']}": row["name"] for row in rows}
         stopped = [each for each in await switches.listed(connection) if each.stopped]
     sitting = names.get(call.actor.name, "") if names else ""
+    sent: forms.Sent = shown.pop("sent", None) or forms.sent_with(call)
     done = phrases.DONE.get(call.request.query_params.get("done", ""), "")
-    here = _section(call.request.scope["path"])
+    here = _section(sent.action or call.request.scope["path"])
     return await render.show(
         call, connection, f"operator/{template}", status=status, sections=SECTIONS, here=here, sitting=sitting,
-        names=names, stopped=stopped, once=secrets.token_hex(16), done=done, **shown,
+        names=names, stopped=stopped, once=sent.once or secrets.token_hex(16), done=done, sent=sent, **shown,
     )  # fmt: skip
 
 
 def _section(path: str) -> str:
     """The section that a page belongs to: the one at its address, or that it stands under."""
-    part = "/".join(path.split("/")[:3])
+    part = "/".join(path.partition("?")[0].split("/")[:3])
     part = _BELONGS.get(part.rpartition("/")[2], part)
     return part if part in _ADDRESSES else HOME
 
@@ -97,7 +95,7 @@ async def taken(call: Call) -> Form:
     form = await read_form(call)
     key = form.first(PROOF_KEY)
     form.texts.pop(PROOF_KEY, None)
-    call.request.scope["state"]["form"] = form.texts
+    call.request.scope["state"]["form"] = dict(form.texts)
     if call.services.config.sandbox and call.actor_or_none is not None:
         async with call.services.database.read() as connection:
             call.request.scope["state"]["no_passkey"] = not await passkeys.count(connection, call.actor.owner)
@@ -126,13 +124,18 @@ def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     back = _way_back(request)
     if problem.status == 401:
         headers["set-cookie"] = operator_cookie("", max_age_s=0, secure=config.public_url.startswith("https:"))
-        return Response(b"", status_code=303, headers={**headers, "location": f"{SIGN_IN}?next={quote(back)}"})
+        if back.form == AGAIN or forms.is_form(endpoint_of(request.route_handler)):
+            # The same request once more, with all that was typed, to the page that asks who sits there.
+            return Response(b"", status_code=307, headers={**headers, "location": f"{KEEP}?to={quote(back.form)}"})
+        return Response(b"", status_code=303, headers={**headers, "location": f"{SIGN_IN}?next={quote(back.page)}"})
     state = request.scope["state"]
+    form = state.get("form", {})
     text = render.render(
         "operator/proof.html" if problem.slug == "proof-required" else "operator/problem.html",
-        now=None, signed_in=True, sandbox=config.sandbox, sections=SECTIONS, here=_section(back), sitting="", names={},
-        stopped=[], once="", done="", problem=problem, kind=PROBLEMS[problem.slug], back=back, identity=identity,
-        action=request.scope["path"], form=state.get("form", {}),
+        now=None, signed_in=True, sandbox=config.sandbox, sections=SECTIONS, here=_section(back.page), sitting="",
+        names={}, stopped=[], once="", done="", sent=forms.NOTHING, problem=problem, kind=PROBLEMS[problem.slug],
+        mistakes=forms.mistakes(problem), back=back.page, identity=identity, action=back.form, form=form,
+        kept=forms.keep(back.form, form) if form else "",
         no_passkey=state.get("no_passkey", False), elsewhere=elsewhere(request),
     )  # fmt: skip
     return Response(text.encode(), status_code=problem.status, media_type="text/html", headers=headers)
@@ -153,16 +156,28 @@ def refuse_anywhere(request: Request[Any, Any, Any], error: Exception) -> Respon
     return refuse(request, error) if path.startswith(f"{HOME}/") else handle(request, error)
 
 
-def _way_back(request: Request[Any, Any, Any]) -> str:
-    """The page that a form stood on: its own address, or that without the last part, which names what the form does."""
+class _Back(NamedTuple):
+    """form: the address asked · page: the one to go back to."""
+
+    form: str
+    page: str
+
+
+def _way_back(request: Request[Any, Any, Any]) -> _Back:
+    """Where one was: the page that a form stood on, or the page asked for, with what it was asked for."""
     path: str = request.scope["path"]  # request.url would read the Host header, which may be what is wrong
-    if request.scope.get("route_handler") is None:
-        return HOME  # nothing is there
-    return path if request.method == "GET" or path in SENT_TO_ITSELF else path.rpartition("/")[0]
+    spec = endpoint_of(request.route_handler) if request.scope.get("route_handler") is not None else None
+    if spec is None:
+        return _Back(path, HOME)  # nothing is there
+    if spec.method != "GET":
+        return _Back(path, forms.way_back(spec, request.path_params))
+    query = request.scope["query_string"].decode("latin-1")
+    return _Back(path, f"{path}?{query}" if query else path)
 
 
 def guarded(routes: list[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
     """The routes, with refusals as pages of the console."""
     for route in routes:
         route.exception_handlers = {Exception: refuse}
+        forms.know(route)
     return routes

@@ -5,7 +5,8 @@ from litestar.handlers import HTTPRouteHandler
 from app.answers import Answer
 from app.auth import OPERATOR
 from app.edge import Call, endpoint
-from app.pages.operations import FORM_LIMIT, perform, view
+from app.pages.operations import perform, view
+from app.pages.operator.forms import form_at
 from app.pages.operator.frame import guarded, onward, show, taken
 from app.routes.operator import switches as operations
 from app.strict import decode_query
@@ -27,7 +28,7 @@ async def switches_page(call: Call) -> Answer:
     return await show(call, call.connection, "switches.html", switches=found.items)
 
 
-@endpoint("POST", "/operator/switches/{switch_name}/turn", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/switches/{switch_name}/turn")
 async def turn_switch_by_form(call: Call, switch_name: str) -> Answer:
     """Stop a kind of payment, or start it again."""
     form = await taken(call)

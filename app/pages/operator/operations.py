@@ -8,7 +8,8 @@ from litestar.handlers import HTTPRouteHandler
 from app.answers import Answer
 from app.auth import OPERATOR
 from app.edge import Call, endpoint
-from app.pages.operations import FORM_LIMIT, asked, perform, view
+from app.pages.operations import asked, perform, view
+from app.pages.operator.forms import form_at
 from app.pages.operator.frame import Cursor, Done, guarded, onward, show, taken
 from app.routes.operator import operations
 from app.strict import decode_query
@@ -57,7 +58,7 @@ async def operation_page(call: Call, operation_id: str) -> Answer:
     return await show(call, call.connection, "operation.html", op=found.operation, all_attempts=found.attempts)
 
 
-@endpoint("POST", "/operator/operations/{operation_id}/look", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/operations/{operation_id}/look")
 async def look_by_form(call: Call, operation_id: str) -> Answer:
     """Look it up at Stripe."""
     await taken(call)
@@ -65,7 +66,7 @@ async def look_by_form(call: Call, operation_id: str) -> Answer:
     return onward(f"/operator/operations/{operation_id}", looked.outcome)
 
 
-@endpoint("POST", "/operator/operations/{operation_id}/retry", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/operations/{operation_id}/retry")
 async def retry_by_form(call: Call, operation_id: str) -> Answer:
     """Send it again under its key."""
     await taken(call)
@@ -73,7 +74,7 @@ async def retry_by_form(call: Call, operation_id: str) -> Answer:
     return onward(f"/operator/operations/{operation_id}", "retried")
 
 
-@endpoint("POST", "/operator/operations/{operation_id}/give-up", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/operations/{operation_id}/give-up")
 async def give_up_by_form(call: Call, operation_id: str) -> Answer:
     """Give it up."""
     reason = decode_query((await taken(call)).filled(), Reason).reason
@@ -91,7 +92,7 @@ async def events_page(call: Call) -> Answer:
     return await show(call, call.connection, "events.html", found=found, which=which)
 
 
-@endpoint("POST", "/operator/events/{event_id}/retry", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/events/{event_id}/retry")
 async def retry_event_by_form(call: Call, event_id: str) -> Answer:
     """Act on it again."""
     await taken(call)

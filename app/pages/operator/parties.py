@@ -9,7 +9,8 @@ from litestar.handlers import HTTPRouteHandler
 from app.answers import Answer
 from app.auth import OPERATOR
 from app.edge import Call, endpoint
-from app.pages.operations import FORM_LIMIT, Form, asked, perform, view
+from app.pages.operations import Form, asked, perform, view
+from app.pages.operator.forms import form_at
 from app.pages.operator.frame import Cursor, Done, guarded, onward, show, taken
 from app.routes.operator import holds, parties
 from app.strict import decode_query
@@ -97,7 +98,7 @@ async def _hold(call: Call, form: Form) -> holds.HoldDraft:
         raise Invalid("That is too far away.", pointer="/days") from None
 
 
-@endpoint("POST", "/operator/people/{person_id}/hold", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/people/{person_id}/hold")
 async def hold_person_by_form(call: Call, person_id: str) -> Answer:
     """Put somebody on hold."""
     given = await _hold(call, await taken(call))
@@ -105,7 +106,7 @@ async def hold_person_by_form(call: Call, person_id: str) -> Answer:
     return onward(f"/operator/people/{person_id}", "held")
 
 
-@endpoint("POST", "/operator/people/{person_id}/release", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/people/{person_id}/release")
 async def release_person_by_form(call: Call, person_id: str) -> Answer:
     """End a hold on somebody."""
     await taken(call)
@@ -113,7 +114,7 @@ async def release_person_by_form(call: Call, person_id: str) -> Answer:
     return onward(f"/operator/people/{person_id}", "released")
 
 
-@endpoint("POST", "/operator/accounts/{account_id}/hold", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/accounts/{account_id}/hold")
 async def hold_account_by_form(call: Call, account_id: str) -> Answer:
     """Put an account on hold."""
     given = await _hold(call, await taken(call))
@@ -121,7 +122,7 @@ async def hold_account_by_form(call: Call, account_id: str) -> Answer:
     return onward(f"/operator/accounts/{account_id}", "held")
 
 
-@endpoint("POST", "/operator/accounts/{account_id}/release", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/accounts/{account_id}/release")
 async def release_account_by_form(call: Call, account_id: str) -> Answer:
     """End a hold on an account."""
     await taken(call)

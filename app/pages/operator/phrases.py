@@ -9,6 +9,7 @@ from app import amounts
 from app.pages import words
 from market import ids
 from market.errors import Invalid
+from market.money import CURRENCIES as _CURRENCIES
 from market.money import Money
 
 PLACES = {
@@ -16,6 +17,8 @@ PLACES = {
     "disp": "/operator/disputes", "efw": "/operator/fraud-warnings", "dec": "/operator/decisions",
     "sop": "/operator/operations", "ltx": "/operator/ledger/transactions", "txn": "/operator/reconciliation/lines",
 }  # fmt: skip
+
+CURRENCIES = {code: code.upper() for code in _CURRENCIES}  # to choose from
 
 # Whose a ledger account is, by the first part of its code.
 OWNERS = {
@@ -120,6 +123,7 @@ ACTS = {
     "get_person_for_operator": "Looked at a person", "get_account_for_operator": "Looked at an account",
     "list_holds": "Looked at the holds", "list_debts": "Looked at who owes", "list_disputes": "Looked at the disputes",
     "get_dispute": "Looked at a dispute", "draft_evidence": "Looked at a dispute’s evidence",
+    "list_fraud_warnings": "Looked at the fraud warnings", "get_fraud_warning": "Looked at a fraud warning",
     "list_decisions": "Looked at the decisions", "get_decision": "Looked at a decision",
     "new_run_page": "Looked at a run to be made", "run_page": "Looked at a run",
     "run_lines_page": "Looked at a run’s lines", "run_exclusions_page": "Looked at whom a run leaves out",

@@ -1,6 +1,6 @@
 """Payout runs: looked at beforehand, made, frozen, submitted, approved by somebody else, executed, and their lines."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 import msgspec
@@ -9,15 +9,19 @@ from litestar.handlers import HTTPRouteHandler
 from app.answers import Answer
 from app.auth import OPERATOR
 from app.edge import Call, endpoint
-from app.pages.operations import FORM_LIMIT, Form, asked, perform, perform_once, view
+from app.errors import Problem
+from app.pages.operations import Form, asked, perform, perform_once, view
 from app.pages.operator import phrases
+from app.pages.operator.forms import Sent, form_at, sent_with
 from app.pages.operator.frame import At, Cursor, Done, guarded, onward, show, taken
 from app.paging import Window
+from app.problems import to_problem
 from app.routes.operator import runs as operations
 from app.strict import decode_query
 from market import answers_desk, ids
+from market.errors import Refusal
 from market.money import CURRENCIES, Currency
-from market.payout_preview import Expected
+from market.payout_preview import Expected, Preview
 from market.payout_views import Exclusion, Line
 from market.terms import Strict
 
@@ -74,13 +78,29 @@ async def runs_page(call: Call) -> Answer:
 @endpoint("GET", "/operator/runs/new", by=OPERATOR, audited=True, hidden=True)
 async def new_run_page(call: Call) -> Answer:
     """What a run would pay as of now, whom it would leave out and why; and the form that makes it."""
-    thought = asked(call, Thought)
-    wanted = decode_query({"currency": thought.currency, **thought.filled()}, operations.PreviewQuery)
-    preview = await view(operations.preview_payout_run, call, query=wanted)
-    people = await _called(call, [*preview.lines, *preview.exclusions])
+    sent = sent_with(call)
+    texts = {name: values[0] for name, values in sent.texts.items()} or dict(call.request.query_params)
+    try:
+        thought, preview = await _thought(call, texts)
+    except (Problem, Refusal) as error:
+        if sent.problem is None:
+            sent = Sent("/operator/runs", {name: [text] for name, text in texts.items()}, to_problem(error))
+        thought, preview = await _thought(call, {"currency": texts.get("currency", "")}, even_so=True)
     return await show(
-        call, call.connection, "run_new.html", thought=thought, preview=preview, currencies=CURRENCIES, people=people
-    )
+        call, call.connection, "run_new.html", thought=thought, preview=preview, currencies=phrases.CURRENCIES,
+        people=await _called(call, [*preview.lines, *preview.exclusions]), sent=sent,
+        status=200 if sent.problem is None else sent.problem.status,
+    )  # fmt: skip
+
+
+async def _thought(call: Call, texts: Mapping[str, str], *, even_so: bool = False) -> tuple[Thought, Preview]:
+    """What was typed, and what a run of it would pay. Raises Problem, Refusal; even_so: a currency that is none is the
+    usual one."""
+    if even_so and texts["currency"] not in CURRENCIES:
+        texts = {}
+    thought = decode_query({name: text for name, text in texts.items() if text.strip()}, Thought)
+    wanted = decode_query({"currency": thought.currency, **thought.filled()}, operations.PreviewQuery)
+    return thought, await view(operations.preview_payout_run, call, query=wanted)
 
 
 async def _called(call: Call, rows: Iterable[Expected | Line | Exclusion]) -> dict[str, str]:
@@ -88,7 +108,7 @@ async def _called(call: Call, rows: Iterable[Expected | Line | Exclusion]) -> di
     return await answers_desk.names(call.connection, (row.person_id for row in rows))
 
 
-@endpoint("POST", "/operator/runs", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/runs")
 async def make_run_by_form(call: Call) -> Answer:
     """Make the run."""
     form = await taken(call)
@@ -157,7 +177,7 @@ def _hash(form: Form) -> operations.Seen:
     return decode_query({"lines_sha256": form.first("lines_sha256")}, operations.Seen)
 
 
-@endpoint("POST", "/operator/runs/{run_id}/freeze", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/runs/{run_id}/freeze")
 async def freeze_run_by_form(call: Call, run_id: str) -> Answer:
     """Fix a draft's lines."""
     await taken(call)
@@ -165,7 +185,7 @@ async def freeze_run_by_form(call: Call, run_id: str) -> Answer:
     return onward(f"/operator/runs/{run_id}", "frozen")
 
 
-@endpoint("POST", "/operator/runs/{run_id}/change", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/runs/{run_id}/change")
 async def change_run_by_form(call: Call, run_id: str) -> Answer:
     """Give a draft other terms."""
     given = decode_query((await taken(call)).filled(), Changing)
@@ -173,21 +193,21 @@ async def change_run_by_form(call: Call, run_id: str) -> Answer:
     return onward(f"/operator/runs/{run_id}", "changed")
 
 
-@endpoint("POST", "/operator/runs/{run_id}/submit", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/runs/{run_id}/submit")
 async def submit_run_by_form(call: Call, run_id: str) -> Answer:
     """Hand a run in for approval."""
     await perform(operations.submit_payout_run, call, run_id=run_id, data=_hash(await taken(call)))
     return onward(f"/operator/runs/{run_id}", "submitted")
 
 
-@endpoint("POST", "/operator/runs/{run_id}/approve", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/runs/{run_id}/approve")
 async def approve_run_by_form(call: Call, run_id: str) -> Answer:
     """Approve the lines that were shown."""
     await perform(operations.approve_payout_run, call, run_id=run_id, data=_hash(await taken(call)))
     return onward(f"/operator/runs/{run_id}", "approved")
 
 
-@endpoint("POST", "/operator/runs/{run_id}/execute", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/runs/{run_id}/execute")
 async def execute_run_by_form(call: Call, run_id: str) -> Answer:
     """Pay."""
     form = await taken(call)
@@ -195,7 +215,7 @@ async def execute_run_by_form(call: Call, run_id: str) -> Answer:
     return onward(f"/operator/runs/{run_id}", "executing")
 
 
-@endpoint("POST", "/operator/runs/{run_id}/reopen", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/runs/{run_id}/reopen")
 async def reopen_run_by_form(call: Call, run_id: str) -> Answer:
     """Make it a draft again."""
     await taken(call)
@@ -203,7 +223,7 @@ async def reopen_run_by_form(call: Call, run_id: str) -> Answer:
     return onward(f"/operator/runs/{run_id}", "reopened")
 
 
-@endpoint("POST", "/operator/runs/{run_id}/discard", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/runs/{run_id}/discard")
 async def discard_run_by_form(call: Call, run_id: str) -> Answer:
     """Delete a draft."""
     await taken(call)
@@ -211,7 +231,7 @@ async def discard_run_by_form(call: Call, run_id: str) -> Answer:
     return onward("/operator/runs", "discarded")
 
 
-@endpoint("POST", "/operator/runs/{run_id}/exclude", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/runs/{run_id}/exclude")
 async def exclude_by_form(call: Call, run_id: str) -> Answer:
     """Leave somebody out of a draft."""
     given = decode_query((await taken(call)).filled(), operations.TakenOut)
@@ -219,7 +239,7 @@ async def exclude_by_form(call: Call, run_id: str) -> Answer:
     return onward(f"/operator/runs/{run_id}", "excluded")
 
 
-@endpoint("POST", "/operator/runs/{run_id}/include", by=OPERATOR, uses="own", limit=FORM_LIMIT, hidden=True)
+@form_at("/operator/runs/{run_id}/include")
 async def include_by_form(call: Call, run_id: str) -> Answer:
     """Take back that somebody was left out."""
     given = decode_query((await taken(call)).filled(), operations.TakenIn)

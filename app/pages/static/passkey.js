@@ -17,7 +17,8 @@ async function signIn(form) {
   const { options } = await post("/v1/operator/session/challenge");
   const passkey = await navigator.credentials.get(read(options));
   await post("/v1/operator/session", { passkey: passkey.toJSON() });
-  location.assign(form.elements.next.value);
+  if (form.elements.kept) HTMLFormElement.prototype.submit.call(form);
+  else location.assign(form.elements.next.value);
 }
 
 async function prove(form) {

@@ -133,7 +133,7 @@ async def freeze_for_dispute(call: Call, dispute_id: str) -> Frozen:
     return Frozen(more, await dispute_views.get(call.connection, dispute))
 
 
-@endpoint("GET", WARNINGS, by=OPERATOR)
+@endpoint("GET", WARNINGS, by=OPERATOR, audited=True)
 async def list_fraud_warnings(call: Call, query: OpenQuery) -> Page[FraudWarning]:
     """Early fraud warnings, newest first."""
     found = await fraud_warnings.listed(
@@ -142,7 +142,7 @@ async def list_fraud_warnings(call: Call, query: OpenQuery) -> Page[FraudWarning
     return page(found, query.limit, lambda one: ids.read("fraud_warning", one.id), lambda one: one)
 
 
-@endpoint("GET", f"{WARNINGS}/{{warning_id}}", by=OPERATOR)
+@endpoint("GET", f"{WARNINGS}/{{warning_id}}", by=OPERATOR, audited=True)
 async def get_fraud_warning(call: Call, warning_id: str) -> FraudWarning:
     """One early fraud warning."""
     return await fraud_warnings.get(call.connection, ids.read("fraud_warning", warning_id))
