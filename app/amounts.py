@@ -24,3 +24,8 @@ def day(at: datetime) -> str:
     """3 Mar 2026."""
     at = at.astimezone(UTC)
     return f"{at.day} {at:%b %Y}"
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """1 person, 2 people; many: where it is not `one` with an s."""
+    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -23,6 +23,26 @@ TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
 T = TypeVar("T")
 
 
+class Moment(click.ParamType[datetime]):
+    """A day or a moment in UTC, as over HTTP; last: the first moment after it."""
+
+    name = "day or moment"
+
+    def __init__(self, *, last: bool = False) -> None:
+        self.last = last
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Fails with what to write instead."""
+        from datetime import UTC
+
+        from app.moments import moment
+
+        try:
+            return moment(value, last=self.last, zone=UTC)
+        except ValueError as error:
+            self.fail(f"{value}: {error}", param, ctx)
+
+
 @click.group()
 def books() -> None:
     """The ledger's books: journal, trial balance, and balances made again from a journal alone."""
@@ -30,8 +50,8 @@ def books() -> None:
 
 @books.command()
 @DATA_DIR
-@click.option("--from", "begins", type=click.DateTime(TIMES), help="Posted at or after this (UTC).")
-@click.option("--to", "ends", type=click.DateTime(TIMES), help="Posted before this (UTC).")
+@click.option("--from", "begins", type=Moment(), help="Posted from this day or moment on (UTC).")
+@click.option("--to", "ends", type=Moment(last=True), help="Posted by the end of this day, or before this (UTC).")
 @click.option("-o", "--output", type=click.File("w", encoding="utf-8", lazy=False), default="-", help="A file, or -.")
 def journal(data_dir: Path | None, begins: datetime | None, ends: datetime | None, output: TextIO) -> None:
     """Write the journal as CSV: every line of every transaction, by time, in minor units."""
@@ -42,7 +62,7 @@ def journal(data_dir: Path | None, begins: datetime | None, ends: datetime | Non
         place: own.Place | None = None
         _write(output, csv_cells.lines([own.COLUMNS]))
         while True:
-            rows, place = await own.part(connection, begins=_utc(begins), ends=_utc(ends), after=place)
+            rows, place = await own.part(connection, begins=begins, ends=ends, after=place)
             if not rows:
                 return
             _write(output, csv_cells.lines(rows))
@@ -59,6 +79,7 @@ def rebuild(data_dir: Path | None, file: Path, compare: bool) -> None:
 
     Prints account, currency and balance (debit positive). Exit status 1 when something in the journal is wrong.
     """
+    from app.amounts import counted
     from market import csv_cells
     from market import journal as own
 
@@ -74,9 +95,11 @@ def rebuild(data_dir: Path | None, file: Path, compare: bool) -> None:
     for each in wrong[:MOST_SHOWN]:
         click.echo(f"wrong: {each}", err=True)
     if wrong:
-        fail(f"{len(wrong)} things are wrong with this journal")
+        fail(f"{counted(len(wrong), 'thing is', 'things are')} wrong with this journal")
     same = ", and every balance is that of the database" if compare else ""
-    click.echo(f"{found.transactions} transactions of {found.lines} lines sum to zero{same}", err=True)
+    click.echo(
+        f"{counted(found.transactions, 'transaction')} of {counted(found.lines, 'line')} sum to zero{same}", err=True
+    )
 
 
 @books.command("trial-balance")

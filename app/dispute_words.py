@@ -64,9 +64,13 @@ def _log(facts: Facts, paid: str) -> str:
     ]
     shown = facts.tasks[-MOST_TASKS:]
     if len(shown) < len(facts.tasks):
-        lines.append(f"({len(facts.tasks) - len(shown)} earlier tasks)")
+        lines.append(f"({amounts.counted(len(facts.tasks) - len(shown), 'earlier task')})")
     for task in shown:
-        got = f"; {task.delivered} answers delivered, the last {_moment(task.last_at)}" if task.last_at else ""
+        got = (
+            f"; {amounts.counted(task.delivered, 'answer')} delivered, the last {_moment(task.last_at)}"
+            if task.last_at
+            else ""
+        )
         lines.append(f"{_moment(task.posted_at)}  task posted: {task.title[:60]}{got}")
     return "\n".join(lines)[:LONGEST]
 

@@ -31,7 +31,10 @@ def operator() -> None:
 @EMAIL
 @click.option("--name", required=True, help="As other operators see it.")
 def add(data_dir: Path | None, email: str, name: str) -> None:
-    """Make an operator and print the key (op_…), which is shown this once."""
+    """Make an operator and print the key (op_…), which is shown this once.
+
+    The key alone goes to the standard output, so that it can be kept by a program; what it is for, beside it.
+    """
     from market import operators
     from market.errors import WrongState
 
@@ -39,9 +42,32 @@ def add(data_dir: Path | None, email: str, name: str) -> None:
         return (await operators.add(connection, email, name))[1]
 
     try:
-        click.echo(_done(data_dir, work))
+        _show(data_dir, _done(data_dir, work))
     except WrongState as refusal:
         fail(f"{refusal} {FURTHER}")
+
+
+def _show(data_dir: Path | None, key: str) -> None:
+    from app import passkeys
+    from app.errors import Problem
+
+    config = settings(data_dir)
+    try:
+        console = passkeys.console_url(config)
+    except Problem:
+        console = f"{config.public_url}/operator"
+    way = (
+        "and give it on the sign-in page (in a sandbox that is enough)"
+        if config.sandbox
+        else "and on the sign-in page, under `You have no passkey yet`, enrol a first passkey with it, which signs in"
+    )
+    click.echo(key)
+    for line in (
+        "This key is its operator's alone and is shown this once; `sensorium operator key` makes another.",
+        f"For the console, open {console} {way}.",
+        "Programs send it to /v1/operator/… as `Authorization: Bearer op_…`.",
+    ):
+        click.echo(line, err=True)
 
 
 @operator.command()
@@ -54,7 +80,7 @@ def key(data_dir: Path | None, email: str) -> None:
     async def work(connection: Connection) -> str:
         return (await operators.add_key(connection, email))[1]
 
-    click.echo(_done(data_dir, work))
+    _show(data_dir, _done(data_dir, work))
 
 
 @operator.command()

@@ -49,7 +49,13 @@ _templates = Environment(
     lstrip_blocks=True,
 )
 _templates.filters.update(
-    money=amounts.money, metres=words.metres, span=words.span, moment=words.moment, day=amounts.day, iso=words.iso
+    money=amounts.money,
+    metres=words.metres,
+    span=words.span,
+    moment=words.moment,
+    day=amounts.day,
+    iso=words.iso,
+    counted=amounts.counted,
 )
 _templates.globals.update(asset=assets.address)
 

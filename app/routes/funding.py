@@ -10,17 +10,18 @@ from litestar.handlers import HTTPRouteHandler
 from app.answers import Answer, html_answer, redirect
 from app.auth import AGENT, EVERYONE
 from app.edge import Call, endpoint
+from app.links import OfReceipt
 from app.money.outgoing import queue_op
 from app.pages.render import show
 from app.paging import Page, Window, page, read_uuid
 from app.problems import page as html_page
 from app.problems import wants_page
+from app.routes.documents import Seller, linked, seller
 from market import funding, ids, receipts
 from market.errors import NotFound
 from market.funding import FundingDraft
 from market.money import Money
 
-SELLER = "Sensorium"
 LOOKS = 40
 PAUSE_S = 0.1
 
@@ -89,32 +90,30 @@ async def get_funding(call: Call, funding_id: str) -> FundingView:
     return _view(call, await funding.get(call.connection, ids.read("funding", funding_id), call.actor.owner))
 
 
-class Seller(msgspec.Struct, frozen=True):
-    """Who has sold it."""
-
-    name: str
-    url: str
-
-
 class ReceiptView(receipts.Receipt, frozen=True, kw_only=True):
-    """A receipt, with whom it is from."""
+    """A receipt, with whom it is from. html_url: the same as a page, for a browser, without a key; whoever has the
+    address can read this receipt until `html_url_expires_at`."""
 
     seller: Seller
+    html_url: str
+    html_url_expires_at: datetime
 
 
 @endpoint("GET", "/v1/funding/{funding_id}/receipt", by=AGENT, scope="funding:write", problems=("wrong-state",))
 async def get_receipt(call: Call, funding_id: str) -> ReceiptView | Answer:
     """The receipt of a funding that has succeeded.
 
-    With what has gone back since. A browser, or whoever asks for text/html, gets a page to print.
+    With what has gone back since. Whoever asks for text/html gets a page to print; `html_url` is one that a browser
+    opens without a key, for seven days.
     """
-    found = await receipts.get(call.connection, ids.read("funding", funding_id), call.actor.owner)
-    view = ReceiptView(**msgspec.structs.asdict(found), seller=Seller(SELLER, call.services.config.public_url))
+    identity, account = ids.read("funding", funding_id), call.actor.owner
+    found = await receipts.get(call.connection, identity, account)
     call.headers["vary"] = "accept"
     if wants_page(call.request.headers):
         call.headers["vary"] = "accept, accept-encoding, cookie"
-        return await show(call, call.connection, "receipt.html", receipt=view)
-    return view
+        return await show(call, call.connection, "receipt.html", receipt=found, seller=seller(call))
+    link = await linked(call, lambda until: OfReceipt(account=account, until=until, funding=identity))
+    return ReceiptView(**msgspec.structs.asdict(found), seller=seller(call), **msgspec.structs.asdict(link))
 
 
 # ---- where somebody pays: whoever has the address may

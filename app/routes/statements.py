@@ -1,5 +1,7 @@
 """Statements: what a person was owed and what a buyer had, day by day, and a person's tax years."""
 
+from datetime import datetime
+
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
@@ -8,7 +10,9 @@ from app.answers import Answer
 from app.auth import AGENT, PERSON
 from app.csv_out import csv_answer
 from app.edge import Call, endpoint
+from app.links import OfStatement
 from app.pages.render import show
+from app.routes.documents import linked
 from app.statement_tables import Asked, Table
 from market import account_statements, accounts, clock, people, statements
 from market.account_statements import AccountStatement
@@ -71,12 +75,21 @@ async def list_tax_years(call: Call) -> TaxYears:
     return TaxYears(NOTE, await statements.tax_years(call.connection, call.actor.owner))
 
 
+class AccountStatementView(AccountStatement, frozen=True, kw_only=True):
+    """A statement of an account. html_url: the same as a page, for a browser, without a key; whoever has the address
+    can read these days in this currency until `html_url_expires_at`."""
+
+    html_url: str
+    html_url_expires_at: datetime
+
+
 @endpoint("GET", "/v1/account/statement", by=AGENT)
-async def get_account_statement(call: Call, query: Asked) -> AccountStatement | Answer:
+async def get_account_statement(call: Call, query: Asked) -> AccountStatementView | Answer:
     """A statement of the account: opening balance, what happened each day by kind, closing balance.
 
     The balance, what is held for tasks and what is frozen, straight from the ledger, to the cent; GET /v1/ledger has
-    the postings one by one. At most 366 days. As JSON, as CSV, or as a page to print.
+    the postings one by one. At most 366 days. As JSON, as CSV, or as a page to print; `html_url` is one that a browser
+    opens without a key, for seven days.
     """
     account = await accounts.get(call.connection, call.actor)
     currency = query.currency or account.currency
@@ -88,7 +101,13 @@ async def get_account_statement(call: Call, query: Asked) -> AccountStatement | 
     if query.format == "csv":
         file = f"account-{found.first}-{found.last}-{found.currency}.csv"
         return csv_answer(file, statement_tables.ACCOUNT_COLUMNS, statement_tables.account_rows(found))
-    return found
+    link = await linked(
+        call,
+        lambda until: OfStatement(
+            account=call.actor.owner, until=until, first=found.first, last=found.last, currency=currency
+        ),
+    )
+    return AccountStatementView(**msgspec.structs.asdict(found), **msgspec.structs.asdict(link))
 
 
 ROUTES: list[HTTPRouteHandler] = [get_own_statement, list_tax_years, get_account_statement]

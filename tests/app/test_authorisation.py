@@ -127,6 +127,7 @@ CASES: dict[str, Case] = {
     "POST /v1/operator/session/challenge": OPEN,
     "POST /v1/operator/session": OPEN,
     "POST /stripe/webhooks": OPEN,  # signed instead
+    "GET /documents/{token}": OPEN,  # signed instead
     "GET /health/live": OPEN,
     "GET /health/ready": OPEN,
     "GET /openapi.json": OPEN,
@@ -221,7 +222,7 @@ async def a_busy_market(world: World, ada: Caller, bo: Caller) -> Things:
         "event_id": "evt_1", "switch_name": "payouts",
         "dispute_id": ids.show("dispute", ids.new()), "warning_id": ids.show("fraud_warning", ids.new()),
         "decision_id": ids.show("money_decision", ids.new()),
-        "number": "1", "slug": "validation", **console_cases.NAMES,
+        "number": "1", "slug": "validation", "token": "e30.x", **console_cases.NAMES,
     }  # fmt: skip
     return Things(ada, bo, names)
 

@@ -112,3 +112,44 @@ async def test_who_looks_at_a_run_with_names_is_kept(desk: Desk, cy: Caller, bo:
     assert [(each.action, each.subject) for each in acts][:4] == [
         ("run_lines_page", run["id"]), ("run_page", run["id"]), ("make_payout_run", run["id"]), ("new_run_page", ""),
     ]  # fmt: skip
+
+
+async def test_whose_payment_a_bank_suspects_is_named_and_who_looked_is_kept(
+    desk: Desk, cy: Caller, olu: Caller
+) -> None:
+    await desk.fund(cy, 10_000)
+    async with desk.world.services.database.read() as connection:
+        charge = await connection.fetchval("SELECT charge_id FROM funding")
+    await desk.control(f"/charges/{charge}/fraud_warning")
+    await desk.rest()
+    browser = await Browser(desk.world, olu.secret).sign_in()
+    assert re.search(r"acct_….{6}</a> Cy<", main(await browser.open("/operator/fraud-warnings")))
+    [warning] = ok(await olu.get("/v1/operator/fraud-warnings"))["items"]
+    assert re.search(r"acct_….{6}</a> Cy<", main(await browser.open(f"/operator/fraud-warnings/{warning['id']}")))
+    async with desk.world.services.database.read() as connection:
+        acts = await audit_log.listed(connection, before=None, limit=3)
+    assert [(each.action, each.subject) for each in acts] == [
+        ("get_fraud_warning", warning["id"]), ("list_fraud_warnings", ""), ("list_fraud_warnings", ""),
+    ]  # fmt: skip
+    assert "Looked at a fraud warning" in main(await browser.open("/operator/audit"))
+
+
+async def test_evidence_that_cannot_be_taken_stays_in_the_form_in_place_of_the_draft(
+    desk: Desk, cy: Caller, olu: Caller
+) -> None:
+    await desk.fund(cy, 10_000)
+    async with desk.world.services.database.read() as connection:
+        charge = await connection.fetchval("SELECT charge_id FROM funding")
+    await desk.control(f"/charges/{charge}/dispute")
+    await desk.rest()
+    [dispute] = ok(await olu.get("/v1/operator/disputes"))["items"]
+    browser = await Browser(desk.world, olu.secret).sign_in()
+    at = f"/operator/disputes/{dispute['id']}"
+    once = hidden((await browser.open(at)).text, "once")
+    typed = {"uncategorized_text": "Each was <b>delivered</b>,\r\nand used.", "customer_name": "x" * 501}
+    page = main(await browser.send(f"{at}/answer", once=once, product_description="", **typed))
+    assert "At most 500 characters." in page and page.count("aria-invalid") == 1
+    assert 'name="product_description" rows="2">\n</textarea>' in page and "cy@example.com" not in page
+    assert "Each was &lt;b&gt;delivered&lt;/b&gt;,\nand used.</textarea>" in page and f'value="{once}"' in page
+    blank = await browser.send(f"{at}/answer", once=once, product_description=" ")
+    assert blank.status_code == 422 and "An answer needs some evidence." in main(blank)

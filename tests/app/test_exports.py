@@ -48,7 +48,14 @@ async def test_the_journal_over_http_rebuilds_every_balance(
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     assert await table(olu, f"{EXPORTS}/journal?from={tomorrow}") == [list(journal.COLUMNS)]
     assert len(await table(olu, f"{EXPORTS}/journal?to={tomorrow}")) == 6
-    is_problem(await olu.get(f"{EXPORTS}/journal?from=yesterday"), 422, "validation")
+    today, next_day = datetime.now(UTC).date(), datetime.now(UTC).date() + timedelta(days=1)
+    assert len(await table(olu, f"{EXPORTS}/journal?from={today - timedelta(days=1)}&to={next_day}")) == 6
+    assert len(await table(olu, f"{EXPORTS}/journal?from={today + timedelta(days=2)}")) == 1
+    assert len(await table(olu, f"{EXPORTS}/journal?to={today - timedelta(days=2)}")) == 1
+    wrong = await olu.get(f"{EXPORTS}/journal?from=yesterday&to=2026-02-30")
+    is_problem(wrong, 422, "validation")
+    assert [each["pointer"] for each in wrong.json()["errors"]] == ["/from", "/to"]
+    assert "a day, such as 2026-03-31" in wrong.json()["errors"][0]["detail"]
     is_problem(await cy.get(f"{EXPORTS}/journal"), 403, "forbidden")
 
 

@@ -43,8 +43,11 @@ def status(system: System, key: str) -> int:
 
 def test_olu_is_added_shut_out_and_let_in_again(system: System) -> None:
     there = ("--data-dir", str(system.config.data_dir if system.config else Path()))
-    first = sensorium("operator", "add", *OLU, "--name", "Olu", *there).stdout.strip()
-    assert status(system, first) == 200
+    added = sensorium("operator", "add", *OLU, "--name", "Olu", *there)
+    first = added.stdout.strip()
+    assert status(system, first) == 200 and re.fullmatch(r"op_[\w-]+\n", added.stdout)
+    assert "shown this once" in added.stderr and "/operator and give it on the sign-in page" in added.stderr
+    assert first not in added.stderr
     again = sensorium("operator", "add", *OLU, "--name", "Mallory", *there)
     assert (again.returncode, again.stdout) == (1, "")
     assert "olu@example.org is an operator already." in again.stderr and "operator key" in again.stderr

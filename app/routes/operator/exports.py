@@ -13,20 +13,49 @@ from app.answers import Answer
 from app.auth import OPERATOR
 from app.csv_out import CsvStream, csv_answer
 from app.edge import Call, endpoint
+from app.errors import FieldError, Problem
+from app.moments import moment
 from app.routes.operator.books import TrialQuery
 from market import exports, ids, journal
 from market.matching import State
 
 EXPORTS = "/v1/operator/exports"
 
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+From = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=40, examples=["2026-03-01"],
+        description="Posted from this day (UTC) on, or from this moment on: 2026-03-01, 2026-03-01T09:00:00Z.",
+    ),
+]  # fmt: skip
+To = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=40, examples=["2026-03-31"],
+        description="Posted by the end of this day (UTC), or before this moment: 2026-03-31, 2026-03-31T17:00:00Z.",
+    ),
+]  # fmt: skip
 
 
 class JournalQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What was posted from the one moment on and before the other; left out: everything."""
+    """What was posted on these days, both included, or between these moments; left out: everything."""
 
-    begins: Moment | None = msgspec.field(name="from", default=None)
-    ends: Moment | None = msgspec.field(name="to", default=None)
+    begins: From | None = msgspec.field(name="from", default=None)
+    ends: To | None = msgspec.field(name="to", default=None)
+
+    def span(self) -> tuple[datetime | None, datetime | None]:
+        """The first moment, and the first one after. Raises Problem, which names the field."""
+        found: list[datetime | None] = []
+        wrong: list[FieldError] = []
+        for name, text in (("from", self.begins), ("to", self.ends)):
+            try:
+                found.append(None if text is None else moment(text, last=name == "to"))
+            except ValueError as error:
+                wrong.append(FieldError(f"/{name}", str(error)))
+        if wrong:
+            raise Problem("validation", "A time cannot be read.", errors=wrong)
+        begins, ends = found
+        return begins, ends
 
 
 class StateQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -42,7 +71,7 @@ async def export_journal(call: Call, query: JournalQuery) -> Answer:
     Amounts are minor units, in `debit` or in `credit`. From the whole of it every balance can be made again:
     `sensorium books rebuild`.
     """
-    batches = exports.journal_batches(call.services.database, query.begins, query.ends)
+    batches = exports.journal_batches(call.services.database, *query.span())
     return CsvStream("journal.csv", journal.COLUMNS, batches)
 
 
