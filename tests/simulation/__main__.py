@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib
 import json
 import signal
 import sys
@@ -33,6 +34,13 @@ def is_moneys(name: str) -> bool:
     return name in MODULES or any(name == folder or name.startswith(f"{folder}.") for folder in FOLDERS)
 
 
+def import_all() -> None:
+    """Read every module that is instrumented, so that the list of points is whole before the first life."""
+    for name in sorted(MODULES | {f"{folder}.{file.stem}" for folder in FOLDERS
+                                  for file in (points.ROOT / Path(*folder.split("."))).glob("[!_]*.py")}):  # fmt: skip
+        importlib.import_module(name)
+
+
 async def one_life(
     dsn: str, folder: Path, seed: int, strikes: points.Strikes, steps: int
 ) -> tuple[list[str], int, str]:
@@ -44,8 +52,8 @@ async def one_life(
         life = Life(opened)
         try:
             await life.begin()
-            await life.live(steps)
-            await opened.rest()
+            await (life.hunt() if strikes.hunted else life.live(steps))
+            await life.rest()
             return await checks.broken(life), opened.deaths, ""
         except Exception:
             return [traceback.format_exc()], opened.deaths, "\n".join(opened.failures[-10:])
@@ -77,18 +85,19 @@ class Run:
             asyncio.run(self._all(server.dsn, named(server, "life"), folder))
 
     async def _all(self, server: str, dsn: str, folder: Path) -> None:
+        import_all()
         first, count = self.given.first, self.given.seeds
         for seed in range(first, first + count):
             await self._life(server, dsn, folder, seed, points.Strikes(seed, self.given.one_in))
             if self.stopped or (self.failed and self.given.until_broken):
                 return
-        hunts = 0
-        while not self.stopped and hunts < self.given.hunt and (left := points.TOTAL - points.STRUCK):
-            # What no dice has struck is struck at its first meeting, a few at a time.
-            met = sorted(left & points.MET) or sorted(left)
-            hunted = frozenset(met[hunts % 3 :: 3])
-            await self._life(server, dsn, folder, first + count + hunts, points.Strikes(hunts, 1, hunted))
-            hunts += 1
+        hunted = frozenset(json.loads(self.given.hunted.read_text())) if self.given.hunted else frozenset[str]()
+        for seed in range(first + count, first + count + self.given.hunt):
+            # What no dice has struck is struck when it is met, a few in each act.
+            left = hunted or frozenset(points.TOTAL - points.STRUCK)
+            if self.stopped or not left or (self.failed and self.given.until_broken):
+                return
+            await self._life(server, dsn, folder, seed, points.Strikes(seed, 1, left))
 
     async def _life(self, server: str, dsn: str, folder: Path, seed: int, strikes: points.Strikes) -> None:
         from tests.simulation import world
@@ -104,9 +113,19 @@ class Run:
         self.deaths += deaths
         if wrong:
             self.failed[seed] = wrong
-            print(f"seed {seed}: BROKEN", *wrong, said, sep="\n  ", flush=True)
+            print(f"seed {seed}: BROKEN", *wrong, said, _again(seed, strikes), sep="\n  ", flush=True)
         elif self.given.verbose:
-            print(f"seed {seed}: {deaths} deaths, {time.monotonic() - began:.2f} s", flush=True)
+            struck = f"{len(points.STRUCK)} of {len(points.TOTAL)} points struck"
+            print(f"seed {seed}: {deaths} deaths, {time.monotonic() - began:.2f} s; {struck}", flush=True)
+
+
+def _again(seed: int, strikes: points.Strikes) -> str:
+    """How to have this very life again."""
+    if not strikes.hunted:
+        return f"again: python -m tests.simulation --seed {seed}"
+    kept = Path(tempfile.gettempdir()) / f"sensorium-hunted-{seed}.json"
+    kept.write_text(json.dumps(sorted(strikes.hunted)))
+    return f"again: python -m tests.simulation --first {seed} --seeds 0 --hunt 1 --hunted {kept}"
 
 
 def main() -> None:
@@ -116,7 +135,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, help="this one alone")
     parser.add_argument("--steps", type=int, default=40, help="acts in a life")
     parser.add_argument("--one-in", type=int, default=12, help="each seed strikes one in so many points")
-    parser.add_argument("--hunt", type=int, default=0, help="at most so many lives more, for points not yet struck")
+    parser.add_argument("--hunt", type=int, default=0, help="at most so many lives more, until every point was struck")
+    parser.add_argument("--hunted", type=Path, help="hunt these points, from a file that a broken life has left")
     parser.add_argument("--require-all", action="store_true", help="fail when a point was never struck")
     parser.add_argument("--plant", choices=("fresh-keys", "silence-is-refusal", "no-transactions", "events-forgotten"),
                         help="put a bug in, to see it found")  # fmt: skip

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
-from market import accounts, claims, ids, keys, operators, people, submissions
+from market import accounts, ids, keys, operators, people
 from tests.simulation.cast import Buyer, Somebody
-from tests.simulation.desk import Desk
-from tests.simulation.world import Json
+from tests.simulation.desk_corners import DeskCorners
 
 CARDS = (
     "pm_card_visa", "pm_card_visa", "pm_card_mastercard", "pm_card_chargeCustomerFail",
@@ -19,7 +17,10 @@ FAULTS = (
 )  # fmt: skip
 
 
-class Life(Desk):
+Act = Callable[[], Awaitable[None]]
+
+
+class Life(DeskCorners):
     """One life: who is there, and what may happen next."""
 
     async def begin(self) -> None:
@@ -41,7 +42,43 @@ class Life(Desk):
 
     async def live(self, steps: int) -> None:
         """So many acts, after a beginning in which there is money and somebody to pay."""
-        acts: dict[Callable[[], Awaitable[None]], int] = {
+        acts = self.acts() | dict.fromkeys(self.corners(), 0.5)
+        await self.prosper()
+        for _ in range(steps):
+            [act] = self.world.random.choices(list(acts), list(acts.values()))
+            await act()
+
+    async def hunt(self) -> None:
+        """Every act once, and the rare ones twice, in some order, with a few deaths in each."""
+        acts = [*self.acts(), *self.corners(), *self.corners()]
+        self.world.random.shuffle(acts)
+        self.world.strikes.left = 3
+        await self.prosper()
+        for act in acts:
+            self.world.strikes.left = self.one([1, 1, 2, 4])
+            await act()
+
+    async def rest(self) -> None:
+        """Nobody dies any more. What waits for an operator is tried again, and everything comes to rest."""
+        self.world.strikes.armed = False
+        await self.world.control("faults", method="DELETE")
+        for each in await self.listed("/v1/operator/operations?doubtful=true"):
+            if each["next"] == "waits_for_operator":
+                await self.ask(self.operators[0], "POST", f"/v1/operator/operations/{each['id']}/retry")
+        await self.world.rest()
+
+    def corners(self) -> list[Act]:
+        """Acts that lead to one rare place each."""
+        return [
+            self.top_up, self.card_gone, self.page_expires, self.payment_canceled, self.debit_fails, self.receipt,
+            self.quarrel, self.inquiry, self.spent, self.warned, self.refund_returns, self.refunded_elsewhere,
+            self.rejected, self.too_much, self.out_of_order, self.made_at_once, self.connection_lost, self.to_bank,
+            self.debt, self.found_by_hand, self.given_up, self.set_aside, self.looked_up, self.searched, self.summed,
+        ]  # fmt: skip
+
+    def acts(self) -> dict[Act, float]:
+        """What happens in every market, and how often."""
+        return {
             self.fund: 6, self.check_out: 3, self.work: 8, self.onboard: 3, self.refund: 4, self.settle: 6,
             self.carry_on_run: 3, self.dispute: 3, self.answer_dispute: 2, self.end_dispute: 2, self.suspect: 2,
             self.reverse: 2, self.fail_refund: 1, self.lose_capability: 1, self.bank: 2, self.elsewhere: 1,
@@ -50,10 +87,6 @@ class Life(Desk):
             self.look: 3, self.close: 2, self.explain: 2, self.change_draft: 2, self.retry_events: 2, self.drop_card: 1,
             self.hold_account: 1, self.cap: 1,
         }  # fmt: skip
-        await self.prosper()
-        for _ in range(steps):
-            [act] = self.world.random.choices(list(acts), list(acts.values()))
-            await act()
 
     async def prosper(self) -> None:
         """A beginning in which everybody has something to lose: money, answered tasks, payout accounts, a first run."""
@@ -127,30 +160,9 @@ class Life(Desk):
 
     async def work(self) -> None:
         buyer, person = self.one(self.buyers), self.one(self.people)
-        task = {
-            "kind": "action", "title": "Is it open?", "instructions": "Look.", "purpose": "To know.",
-            "evidence": {"questions": [{"id": "open", "type": "boolean"}]},
-            "reward": {"amount": self.world.random.choice([150, 700]), "currency": "usd"}, "quantity": 2,
-        }  # fmt: skip
-        posted = await self.ask(buyer, "POST", "/v1/tasks", task)
-        if not posted:
-            return
-        database = self.world.services.database
-        async with database.transaction() as connection:
-            held = await claims.claim(connection, ids.read("person", person.id), posted["id"], None)
-            answering = submissions.Answering(answers={"open": True})
-            handed_in = await submissions.submit(connection, ids.read("person", person.id), held.id, answering)
-        verdict = {"score": 1.0, "outcome": "pass", "version": "1", "checks": []}
-        decided = None
-        while decided is None:
-            decided = await self.world.run(self._judge(handed_in, verdict))
-        if self.world.random.random() < 0.3:
-            await self.ask(buyer, "POST", f"/v1/tasks/{posted['id']}/cancel")
-
-    async def _judge(self, submission: Any, verdict: Json) -> str:
-        async with self.world.services.database.transaction() as connection:
-            await submissions.judge(connection, submission, verdict, failed_check=None, hold_s=3_600)
-        return "judged"
+        posted = await self.work_of(buyer, person)
+        if posted and self.world.random.random() < 0.3:
+            await self.ask(buyer, "POST", f"/v1/tasks/{posted}/cancel")
 
     # ---- people
 

@@ -31,17 +31,25 @@ class Crash(BaseException):
 
 
 class Strikes:
-    """Which points of one life kill, each once: a share of them by the seed, and those that are hunted."""
+    """Which points of one life kill, each once: a share of them by the seed, or those that are hunted.
+
+    hunted: only a few of them kill in each act, lest nobody ever gets as far as the rare ones.
+    """
 
     def __init__(self, seed: int, one_in: int, hunted: frozenset[str] = frozenset()) -> None:
         self.seed, self.one_in, self.hunted = seed, one_in, hunted
         self.done: set[str] = set()
         self.armed = False
+        self.left = 0  # of those that are hunted, how many may kill in this act
 
     def wants(self, point: str) -> bool:
         if not self.armed or point in self.done:
             return False
-        chosen = point in self.hunted if self.hunted else self._number(point) % self.one_in == 0
+        if self.hunted:
+            chosen = self.left > 0 and point in self.hunted
+            self.left -= chosen
+        else:
+            chosen = self._number(point) % self.one_in == 0
         if chosen:
             self.done.add(point)
         return chosen
@@ -130,8 +138,16 @@ async def each(name: str, items: Any) -> AsyncIterator[Any]:
 
 
 class _Rewriter(ast.NodeTransformer):
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, tree: ast.Module) -> None:
         self.file = file
+        # What is after a call that always raises is no place.
+        self.raising = {
+            each.name
+            for each in tree.body
+            if isinstance(each, ast.AsyncFunctionDef)
+            and isinstance(each.returns, ast.Name)
+            and each.returns.id == "NoReturn"
+        }
 
     def _name(self, node: ast.AST, sides: Sequence[str]) -> ast.Constant:
         name = f"{self.file}:{node.lineno}:{node.col_offset}"  # type: ignore[attr-defined]
@@ -143,8 +159,10 @@ class _Rewriter(ast.NodeTransformer):
         return ast.Call(target, [name, value], [])
 
     def visit_Await(self, node: ast.Await) -> ast.AST:
+        called = node.value.func if isinstance(node.value, ast.Call) else None
+        raises = isinstance(called, ast.Name) and called.id in self.raising
         self.generic_visit(node)
-        node.value = self._call("cross", self._name(node, ("before", "after")), node.value)
+        node.value = self._call("cross", self._name(node, ("before",) if raises else ("before", "after")), node.value)
         return node
 
     def visit_AsyncWith(self, node: ast.AsyncWith) -> ast.AST:
@@ -189,7 +207,8 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: types.ModuleType) -> None:
         file = Path(str(module.__file__))
-        tree = _Rewriter(str(file.relative_to(ROOT))).visit(ast.parse(file.read_text()))
+        source = ast.parse(file.read_text())
+        tree = _Rewriter(str(file.relative_to(ROOT)), source).visit(source)
         ast.fix_missing_locations(tree)
         module.__dict__["__points__"] = sys.modules[HERE]
         exec(compile(tree, str(file), "exec"), module.__dict__)
