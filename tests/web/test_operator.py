@@ -24,11 +24,11 @@ def new_console(playwright: Playwright, system: System) -> Iterator[Callable[...
     """Desks with nothing on them, each a browser of its own. Passkeys need a name, so they go by localhost."""
     browsers: list[Browser] = []
 
-    def make(**options: str) -> Console:
+    def make(**options: object) -> Console:
         arguments = ["--disable-gpu", "--no-first-run", "--no-sandbox"]
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=arguments)
         browsers.append(browser)
-        context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)  # type: ignore[arg-type]
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})  # type: ignore[arg-type]
         return Console(context, system.url.replace("127.0.0.1", "localhost"))
 
     yield make
@@ -258,3 +258,92 @@ def test_in_the_dark_the_console_has_the_same_look(
     console.open("/operator/runs/run_" + "0" * 32)
     console.says("There is no such payout run.")
     console.look("o52-dark-problem")
+
+
+def stands(console: Console, name: str) -> str:
+    """What stands in a field of the form that asks for a decision."""
+    return console.page.locator(f'form[action="/operator/decisions/ask"] [name={name}]').input_value()
+
+
+def test_what_was_typed_before_the_session_ended_is_there_after_signing_in_and_after_a_mistake(
+    system: System, new_console: Callable[..., Console]
+) -> None:
+    console, key = new_console(), make_operator(system, "Odo")
+    console.give_passkeys()
+    sign_in_first(console, key)
+    sign_in(console)
+    typed = {"subject": "Bo, the one with the phone", "amount": "2,5", "reason": "“gone” <abroad>"}
+    console.open("/operator/decisions")
+    console.page.locator("[name=kind]").select_option("clawback")
+    for label, name in (("Person or answer", "subject"), ("Amount", "amount"), ("Why", "reason")):
+        console.write(label, typed[name])
+    later(system, 86_400)
+    console.press("Ask", exactly=True)
+    console.says("You had been signed out.")
+    console.look("o60-kept")
+    console.press("Sign in with a passkey")
+    console.says("Nothing of this was sent yet.")
+    assert {name: stands(console, name) for name in typed} == typed and stands(console, "kind") == "clawback"
+    console.look("o61-as-it-was")
+    console.press("Ask", exactly=True)
+    console.says("Nothing was done.")
+    assert console.page.evaluate("document.activeElement.name") == "amount"
+    console.look("o62-mistake")
+    console.write("Amount", "2.50")
+    later(system, 86_400)
+    console.press("Ask", exactly=True)
+    console.write("Key", key)
+    console.press("Sign in with the key")
+    console.says("Nothing of this was sent yet.")
+    assert {name: stands(console, name) for name in typed} == {**typed, "amount": "2.50"}
+    console.press("Ask", exactly=True)
+    console.says("Person or answer:")
+    assert stands(console, "reason") == typed["reason"]
+    assert key not in console.page.content() and "?" not in console.page.url
+
+
+def test_who_is_asked_for_a_proof_can_go_back_to_the_form(system: System, new_console: Callable[..., Console]) -> None:
+    console, key = new_console(), make_operator(system, "Ona")
+    console.open("/operator/sign-in")
+    console.write("Key", key)
+    console.press("Sign in with the key")
+    console.press("Switches", exactly=True)
+    console.write("Why stop them?", "a strange transfer")
+    console.press("Stop payouts")
+    later(system, 301)
+    console.write("Why may they go on?", "it was found")
+    console.press("Start payouts")
+    console.says("Show once more who you are")
+    console.press("Not now: back to the form")
+    console.says("Nothing of this was sent yet.")
+    assert console.page.locator("[name=reason]").first.input_value() == "it was found"
+    console.says("Payouts are stopped")
+    console.press("Start payouts")
+    console.press("Use the key and go on")
+    console.says("Show once more")  # without a key nothing goes on
+    console.write("Or your key", key)
+    console.press("Use the key and go on")
+    console.says("Started again.")
+
+
+def test_in_a_narrow_window_the_navigation_is_folded_and_opens_by_the_keyboard(
+    system: System, new_console: Callable[..., Console]
+) -> None:
+    console = new_console(viewport={"width": 390, "height": 844})
+    console.open("/operator/sign-in")
+    console.look("o70-narrow-sign-in", narrow=True)
+    console.write("Key", make_operator(system, "Oma"))
+    console.press("Sign in with the key")
+    head = console.page.locator("h1").bounding_box()
+    assert head is not None and head["y"] < 160
+    console.look("o71-narrow-home", narrow=True)
+    console.reach("Menu")
+    console.page.keyboard.press("Enter")
+    menu = console.page.locator(".bar summary").bounding_box()
+    assert menu is not None and menu["y"] < 60 and console.page.locator(".bar .ways").is_visible()
+    console.look("o72-narrow-menu", narrow=True)
+    console.press("Payout runs")
+    assert console.page.url.endswith("/operator/runs")
+    console.look("o73-narrow-runs", narrow=True)
+    console.open("/operator/runs/new")
+    console.look("o74-narrow-new-run", narrow=True)
