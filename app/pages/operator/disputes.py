@@ -9,10 +9,10 @@ from app import dispute_words
 from app.answers import Answer
 from app.auth import OPERATOR
 from app.edge import Call, endpoint
-from app.pages.operations import asked, perform, perform_once, view
+from app.pages.operations import asked, perform_once, view
 from app.pages.operator import phrases
 from app.pages.operator.forms import form_at
-from app.pages.operator.frame import Cursor, Done, guarded, onward, show, taken
+from app.pages.operator.frame import Cursor, Done, guarded, onward, pressed, show, taken
 from app.paging import Window
 from app.routes.operator import decisions, disputes
 from app.strict import decode_query
@@ -105,25 +105,19 @@ async def answer_dispute_by_form(call: Call, dispute_id: str) -> Answer:
 @form_at("/operator/disputes/{dispute_id}/accept")
 async def accept_dispute_by_form(call: Call, dispute_id: str) -> Answer:
     """Give it up."""
-    form = await taken(call)
-    await perform_once(disputes.accept_dispute, call, form.first("once"), dispute_id=dispute_id)
-    return onward(f"/operator/disputes/{dispute_id}", "accepted")
+    return await pressed(call, disputes.accept_dispute, "accepted", dispute_id=dispute_id)
 
 
 @form_at("/operator/disputes/{dispute_id}/refund")
 async def refund_inquiry_by_form(call: Call, dispute_id: str) -> Answer:
     """Give in to an inquiry."""
-    form = await taken(call)
-    await perform_once(disputes.refund_inquiry, call, form.first("once"), dispute_id=dispute_id)
-    return onward(f"/operator/disputes/{dispute_id}", "refunded")
+    return await pressed(call, disputes.refund_inquiry, "refunded", dispute_id=dispute_id)
 
 
 @form_at("/operator/disputes/{dispute_id}/freeze")
 async def freeze_for_dispute_by_form(call: Call, dispute_id: str) -> Answer:
     """Freeze what the buyer has by now."""
-    form = await taken(call)
-    await perform_once(disputes.freeze_for_dispute, call, form.first("once"), dispute_id=dispute_id)
-    return onward(f"/operator/disputes/{dispute_id}", "more_frozen")
+    return await pressed(call, disputes.freeze_for_dispute, "more_frozen", dispute_id=dispute_id)
 
 
 # ---- early fraud warnings
@@ -154,17 +148,13 @@ async def fraud_warning_page(call: Call, warning_id: str) -> Answer:
 @form_at("/operator/fraud-warnings/{warning_id}/refund")
 async def refund_warned_by_form(call: Call, warning_id: str) -> Answer:
     """Give the payment back."""
-    form = await taken(call)
-    await perform_once(disputes.refund_suspected_payment, call, form.first("once"), warning_id=warning_id)
-    return onward(f"/operator/fraud-warnings/{warning_id}", "refunded")
+    return await pressed(call, disputes.refund_suspected_payment, "refunded", warning_id=warning_id)
 
 
 @form_at("/operator/fraud-warnings/{warning_id}/dismiss")
 async def dismiss_warning_by_form(call: Call, warning_id: str) -> Answer:
     """Trust the payment."""
-    await taken(call)
-    await perform(disputes.dismiss_fraud_warning, call, warning_id=warning_id)
-    return onward(f"/operator/fraud-warnings/{warning_id}", "dismissed")
+    return await pressed(call, disputes.dismiss_fraud_warning, "dismissed", warning_id=warning_id)
 
 
 # ---- decisions
@@ -211,25 +201,19 @@ async def ask_for_decision_by_form(call: Call) -> Answer:
 @form_at("/operator/decisions/{decision_id}/approve")
 async def approve_decision_by_form(call: Call, decision_id: str) -> Answer:
     """Approve it: it is done at once."""
-    form = await taken(call)
-    await perform_once(decisions.approve_decision, call, form.first("once"), decision_id=decision_id)
-    return onward(f"/operator/decisions/{decision_id}", "decided")
+    return await pressed(call, decisions.approve_decision, "decided", decision_id=decision_id)
 
 
 @form_at("/operator/decisions/{decision_id}/refuse")
 async def refuse_decision_by_form(call: Call, decision_id: str) -> Answer:
     """Refuse it."""
-    await taken(call)
-    await perform(decisions.refuse_decision, call, decision_id=decision_id)
-    return onward(f"/operator/decisions/{decision_id}", "decided")
+    return await pressed(call, decisions.refuse_decision, "decided", decision_id=decision_id)
 
 
 @form_at("/operator/decisions/{decision_id}/withdraw")
 async def withdraw_decision_by_form(call: Call, decision_id: str) -> Answer:
     """Take it back."""
-    await taken(call)
-    await perform(decisions.withdraw_decision, call, decision_id=decision_id)
-    return onward(f"/operator/decisions/{decision_id}", "withdrawn")
+    return await pressed(call, decisions.withdraw_decision, "withdrawn", decision_id=decision_id)
 
 
 ROUTES: list[HTTPRouteHandler] = guarded(

@@ -18,7 +18,7 @@ from app.db import Connection
 from app.edge import Call, endpoint_of
 from app.errors import PROBLEMS, Problem
 from app.pages import render
-from app.pages.operations import Form, read_form
+from app.pages.operations import Form, perform, perform_once, read_form
 from app.pages.operator import forms, phrases
 from app.pages.operator.forms import PROOF_KEY
 from app.passkeys import console_url
@@ -111,6 +111,17 @@ def onward(path: str, done: str = "", **query: str) -> Answer:
     """On to a page, which says what was done."""
     given = {**query, **({"done": done} if done else {})}
     return redirect(f"{path}?{urlencode(given)}" if given else path)
+
+
+async def pressed(call: Call, route: HTTPRouteHandler, done: str, **named: str) -> Answer:
+    """A form that is a button alone: the operation `route` is done to what is named, once where it moves money; then
+    the page on which the button stands says so."""
+    form, spec = await taken(call), endpoint_of(route)
+    if spec is not None and spec.once:
+        await perform_once(route, call, form.first("once"), **named)
+    else:
+        await perform(route, call, **named)
+    return onward(_way_back(call.request).page, done)
 
 
 def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

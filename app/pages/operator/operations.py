@@ -10,7 +10,7 @@ from app.auth import OPERATOR
 from app.edge import Call, endpoint
 from app.pages.operations import asked, perform, view
 from app.pages.operator.forms import form_at
-from app.pages.operator.frame import Cursor, Done, guarded, onward, show, taken
+from app.pages.operator.frame import Cursor, Done, guarded, onward, pressed, show, taken
 from app.routes.operator import operations
 from app.strict import decode_query
 from market.operations_desk import Status
@@ -69,9 +69,7 @@ async def look_by_form(call: Call, operation_id: str) -> Answer:
 @form_at("/operator/operations/{operation_id}/retry")
 async def retry_by_form(call: Call, operation_id: str) -> Answer:
     """Send it again under its key."""
-    await taken(call)
-    await perform(operations.retry_operation, call, operation_id=operation_id)
-    return onward(f"/operator/operations/{operation_id}", "retried")
+    return await pressed(call, operations.retry_operation, "retried", operation_id=operation_id)
 
 
 @form_at("/operator/operations/{operation_id}/give-up")
@@ -95,9 +93,7 @@ async def events_page(call: Call) -> Answer:
 @form_at("/operator/events/{event_id}/retry")
 async def retry_event_by_form(call: Call, event_id: str) -> Answer:
     """Act on it again."""
-    await taken(call)
-    await perform(operations.retry_stripe_event, call, event_id=event_id)
-    return onward("/operator/events", "event")
+    return await pressed(call, operations.retry_stripe_event, "event", event_id=event_id)
 
 
 ROUTES: list[HTTPRouteHandler] = guarded(

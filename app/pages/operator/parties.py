@@ -11,7 +11,7 @@ from app.auth import OPERATOR
 from app.edge import Call, endpoint
 from app.pages.operations import Form, asked, perform, view
 from app.pages.operator.forms import form_at
-from app.pages.operator.frame import Cursor, Done, guarded, onward, show, taken
+from app.pages.operator.frame import Cursor, Done, guarded, onward, pressed, show, taken
 from app.routes.operator import holds, parties
 from app.strict import decode_query
 from market import clock
@@ -109,9 +109,7 @@ async def hold_person_by_form(call: Call, person_id: str) -> Answer:
 @form_at("/operator/people/{person_id}/release")
 async def release_person_by_form(call: Call, person_id: str) -> Answer:
     """End a hold on somebody."""
-    await taken(call)
-    await perform(holds.release_person, call, person_id=person_id)
-    return onward(f"/operator/people/{person_id}", "released")
+    return await pressed(call, holds.release_person, "released", person_id=person_id)
 
 
 @form_at("/operator/accounts/{account_id}/hold")
@@ -125,9 +123,7 @@ async def hold_account_by_form(call: Call, account_id: str) -> Answer:
 @form_at("/operator/accounts/{account_id}/release")
 async def release_account_by_form(call: Call, account_id: str) -> Answer:
     """End a hold on an account."""
-    await taken(call)
-    await perform(holds.release_account, call, account_id=account_id)
-    return onward(f"/operator/accounts/{account_id}", "released")
+    return await pressed(call, holds.release_account, "released", account_id=account_id)
 
 
 ROUTES: list[HTTPRouteHandler] = guarded(

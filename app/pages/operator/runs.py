@@ -13,7 +13,7 @@ from app.errors import Problem
 from app.pages.operations import Form, asked, perform, perform_once, view
 from app.pages.operator import phrases
 from app.pages.operator.forms import Sent, form_at, sent_with
-from app.pages.operator.frame import At, Cursor, Done, guarded, onward, show, taken
+from app.pages.operator.frame import At, Cursor, Done, guarded, onward, pressed, show, taken
 from app.paging import Window
 from app.problems import to_problem
 from app.routes.operator import runs as operations
@@ -180,9 +180,7 @@ def _hash(form: Form) -> operations.Seen:
 @form_at("/operator/runs/{run_id}/freeze")
 async def freeze_run_by_form(call: Call, run_id: str) -> Answer:
     """Fix a draft's lines."""
-    await taken(call)
-    await perform(operations.freeze_payout_run, call, run_id=run_id)
-    return onward(f"/operator/runs/{run_id}", "frozen")
+    return await pressed(call, operations.freeze_payout_run, "frozen", run_id=run_id)
 
 
 @form_at("/operator/runs/{run_id}/change")
@@ -210,17 +208,13 @@ async def approve_run_by_form(call: Call, run_id: str) -> Answer:
 @form_at("/operator/runs/{run_id}/execute")
 async def execute_run_by_form(call: Call, run_id: str) -> Answer:
     """Pay."""
-    form = await taken(call)
-    await perform_once(operations.execute_payout_run, call, form.first("once"), run_id=run_id)
-    return onward(f"/operator/runs/{run_id}", "executing")
+    return await pressed(call, operations.execute_payout_run, "executing", run_id=run_id)
 
 
 @form_at("/operator/runs/{run_id}/reopen")
 async def reopen_run_by_form(call: Call, run_id: str) -> Answer:
     """Make it a draft again."""
-    await taken(call)
-    await perform(operations.reopen_payout_run, call, run_id=run_id)
-    return onward(f"/operator/runs/{run_id}", "reopened")
+    return await pressed(call, operations.reopen_payout_run, "reopened", run_id=run_id)
 
 
 @form_at("/operator/runs/{run_id}/discard")
@@ -228,7 +222,7 @@ async def discard_run_by_form(call: Call, run_id: str) -> Answer:
     """Delete a draft."""
     await taken(call)
     await perform(operations.discard_payout_run, call, run_id=run_id)
-    return onward("/operator/runs", "discarded")
+    return onward("/operator/runs", "discarded")  # its page is gone
 
 
 @form_at("/operator/runs/{run_id}/exclude")
