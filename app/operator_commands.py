@@ -64,7 +64,7 @@ def _show(data_dir: Path | None, key: str) -> None:
     click.echo(key)
     for line in (
         "This key is its operator's alone and is shown this once; `sensorium operator key` makes another.",
-        f"For the console, open {console} {way}.",
+        f"For the console, open {console} (or the address that `sensorium run` was given) {way}.",
         "Programs send it to /v1/operator/… as `Authorization: Bearer op_…`.",
     ):
         click.echo(line, err=True)

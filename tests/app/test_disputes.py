@@ -138,7 +138,7 @@ async def test_what_bo_has_delivered_stands_in_the_proposal(desk: Desk, buyer: C
     evidence = ok(await olu.get(f"{DISPUTES}/{dispute['id']}/evidence-draft"))["evidence"]
     assert "Answers delivered since then: 1, for $3.30 in all." in evidence["uncategorized_text"]
     assert "paid $100.00 by visa 4242" in evidence["uncategorized_text"]
-    assert "task posted: Is the bakery open?; 1 answers delivered" in evidence["access_activity_log"]
+    assert "task posted: Is the bakery open?; 1 answer delivered" in evidence["access_activity_log"]
     assert "Bo" not in str(evidence).replace("Box", "")  # nothing about people
 
 
