@@ -24,20 +24,11 @@ class Books(Calls):
         found = await self._ask(self._client.v1.balance.retrieve_async, {}, None)
         return _sums(found["available"]), _sums(found["pending"])
 
-    async def balance_txns(self, after: str = "", limit: int = 100) -> list[BalanceTxn]:
-        """One page, newest first; `after` is the id of the last one of the page before."""
-        params: dict[str, Any] = {"limit": limit, **({"starting_after": after} if after else {})}
-        page = await self._ask(self._client.v1.balance_transactions.list_async, params, None)
-        return [objects.txn(one) for one in page["data"]]
-
     async def balance_txns_since(self, since: datetime) -> AsyncIterator[BalanceTxn]:
         """Every line created at `since` or later, newest first."""
         params = {"created": {"gte": int(since.timestamp())}}
         async for one in self._all(self._client.v1.balance_transactions.list_async, params):
             yield objects.txn(one)
-
-    async def retrieve_balance_txn(self, txn_id: str) -> BalanceTxn:
-        return objects.txn(await self._ask(self._client.v1.balance_transactions.retrieve_async, {}, None, txn_id))
 
     async def events_since(self, since: datetime) -> AsyncIterator[Webhook]:
         """Every snapshot event created at `since` or later, newest first; Stripe keeps them for 30 days."""
