@@ -91,13 +91,33 @@ class Run:
             await self._life(server, dsn, folder, seed, points.Strikes(seed, self.given.one_in))
             if self.stopped or (self.failed and self.given.until_broken):
                 return
-        hunted = frozenset(json.loads(self.given.hunted.read_text())) if self.given.hunted else frozenset[str]()
         for seed in range(first + count, first + count + self.given.hunt):
-            # What no dice has struck is struck when it is met, a few in each act.
-            left = hunted or frozenset(points.TOTAL - points.STRUCK)
-            if self.stopped or not left or (self.failed and self.given.until_broken):
+            strikes = self._hunt(seed)
+            if self.stopped or not strikes.hunted or (self.failed and self.given.until_broken):
                 return
-            await self._life(server, dsn, folder, seed, points.Strikes(seed, 1, left))
+            await self._life(server, dsn, folder, seed, strikes)
+
+    def _again(self, seed: int, strikes: points.Strikes) -> str:
+        """How to have this very life again."""
+        if not strikes.hunted:
+            return (
+                f"again: python -m tests.simulation --seed {seed} --steps {self.given.steps} --one-in {strikes.one_in}"
+            )
+        kept = Path(tempfile.gettempdir()) / f"sensorium-hunted-{seed}.json"
+        kept.write_text(json.dumps({"points": sorted(strikes.hunted), "plan": strikes.plan}))
+        return f"again: python -m tests.simulation --first {seed} --seeds 0 --hunt 1 --hunted {kept}"
+
+    def _hunt(self, seed: int) -> points.Strikes:
+        """What no dice has struck is struck when it is met."""
+        from tests.simulation.life import plan
+
+        if self.given.hunted:
+            kept = json.loads(self.given.hunted.read_text())
+            return points.Strikes(seed, 1, frozenset(kept["points"]), kept["plan"])
+        left = frozenset(points.TOTAL - points.STRUCK)
+        if self.given.until_met and points.MET.keys() >= points.TOTAL:
+            left = frozenset()
+        return points.Strikes(seed, 1, left, plan(left))
 
     async def _life(self, server: str, dsn: str, folder: Path, seed: int, strikes: points.Strikes) -> None:
         from tests.simulation import world
@@ -113,19 +133,10 @@ class Run:
         self.deaths += deaths
         if wrong:
             self.failed[seed] = wrong
-            print(f"seed {seed}: BROKEN", *wrong, said, _again(seed, strikes), sep="\n  ", flush=True)
+            print(f"seed {seed}: BROKEN", *wrong, said, self._again(seed, strikes), sep="\n  ", flush=True)
         elif self.given.verbose:
             struck = f"{len(points.STRUCK)} of {len(points.TOTAL)} points struck"
             print(f"seed {seed}: {deaths} deaths, {time.monotonic() - began:.2f} s; {struck}", flush=True)
-
-
-def _again(seed: int, strikes: points.Strikes) -> str:
-    """How to have this very life again."""
-    if not strikes.hunted:
-        return f"again: python -m tests.simulation --seed {seed}"
-    kept = Path(tempfile.gettempdir()) / f"sensorium-hunted-{seed}.json"
-    kept.write_text(json.dumps(sorted(strikes.hunted)))
-    return f"again: python -m tests.simulation --first {seed} --seeds 0 --hunt 1 --hunted {kept}"
 
 
 def main() -> None:
@@ -137,6 +148,7 @@ def main() -> None:
     parser.add_argument("--one-in", type=int, default=12, help="each seed strikes one in so many points")
     parser.add_argument("--hunt", type=int, default=0, help="at most so many lives more, until every point was struck")
     parser.add_argument("--hunted", type=Path, help="hunt these points, from a file that a broken life has left")
+    parser.add_argument("--until-met", action="store_true", help="hunt only until every point was met; fail if not")
     parser.add_argument("--require-all", action="store_true", help="fail when a point was never struck")
     parser.add_argument("--plant", choices=("fresh-keys", "silence-is-refusal", "no-transactions", "events-forgotten"),
                         help="put a bug in, to see it found")  # fmt: skip
@@ -165,13 +177,15 @@ def main() -> None:
         f"{run.lives} lives, {run.deaths} deaths, {len(run.failed)} broken, {took:.0f} s; "
         f"{len(points.TOTAL) - len(missed)} of {len(points.TOTAL)} points struck"
     )
-    if missed and (given.verbose or given.require_all):
-        print("not struck:", *missed[:60], sep="\n  ")
+    unmet = sorted(points.TOTAL - points.MET.keys())
+    for what, some in (("never met", unmet), ("not struck", missed)):
+        if some and (given.verbose or given.require_all or (given.until_met and some is unmet)):
+            print(f"{what}:", *some[:60], sep="\n  ")
     if given.points:
         told = {point: "struck" if point in points.STRUCK else "met" if point in points.MET else "never met"
                 for point in sorted(points.TOTAL)}  # fmt: skip
         given.points.write_text(json.dumps(told, indent=1))
-    sys.exit(bool(run.failed) or (given.require_all and bool(missed)))
+    sys.exit(bool(run.failed or (given.require_all and missed) or (given.until_met and unmet)))
 
 
 if __name__ == "__main__":

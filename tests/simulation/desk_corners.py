@@ -10,9 +10,9 @@ import asyncpg
 
 from app.gateways.stripe import reach_by
 from app.money.outgoing import stripe_of
-from market import ids, keys, ledger, payouts, people
+from market import ids, ledger, payouts
 from tests.simulation.cast import Somebody
-from tests.simulation.corners import LOST, Corners
+from tests.simulation.corners import Corners
 from tests.simulation.world import Json
 
 OPERATIONS = "/v1/operator/operations"
@@ -245,22 +245,6 @@ class DeskCorners(Corners):
         await self.world.control("faults", method="DELETE")
         await self.persist(f"{path}/retry")
         await self.under_way()
-
-    async def looked_up(self) -> None:
-        """An account, a customer and an answer are looked up in lists of many short pages."""
-        await self.world.control("lists", {"most": self.one([1, 2])})
-        await self.calm()
-        number = len(self.people)
-        draft = people.PersonDraft(email=f"p{number}@example.com", display_name=f"p{number}", accept_terms=True)
-        async with self.world.services.database.transaction() as connection:
-            found = await people.sign_up(connection, draft)
-            _, secret = await keys.first(connection, "person", found, actor="test")
-        self.people.append(Somebody(ids.show("person", found), secret))
-        await self.lose("/v2/core/accounts$", self.one(list(LOST)), 4)
-        await self.ask(self.people[-1], "POST", "/v1/people/payout-account")
-        await self.under_way(4)
-        await self.world.sweep("mirror")
-        await self.world.control("lists", {})
 
     # ---- what operators look at
 

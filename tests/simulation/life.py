@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Set
 
 from market import accounts, ids, keys, operators, people
+from tests.simulation import points
 from tests.simulation.cast import Buyer, Somebody
-from tests.simulation.desk_corners import DeskCorners
+from tests.simulation.unheard import Unheard
 
 CARDS = (
     "pm_card_visa", "pm_card_visa", "pm_card_mastercard", "pm_card_chargeCustomerFail",
@@ -15,12 +16,37 @@ CARDS = (
 FAULTS = (
     "rate_limit", "error_before", "conflict", "reset_before", "error_after", "timeout_after", "reset_after",
 )  # fmt: skip
+# What happens in every market, and how often.
+ACTS = {
+    "fund": 6, "check_out": 3, "work": 8, "onboard": 3, "refund": 4, "settle": 6, "carry_on_run": 3, "dispute": 3,
+    "answer_dispute": 2, "end_dispute": 2, "suspect": 2, "reverse": 2, "fail_refund": 1, "lose_capability": 1,
+    "bank": 2, "elsewhere": 1, "claw_back": 2, "decide": 2, "auto": 2, "bad_weather": 4, "switch": 1, "wait": 4,
+    "deliver": 12, "work_off": 12, "debit": 2, "warn": 1, "resolve": 3, "hold": 1, "look": 3, "close": 2,
+    "explain": 2, "change_draft": 2, "retry_events": 2, "drop_card": 1, "hold_account": 1, "cap": 1,
+}  # fmt: skip
+# Acts that lead to one rare place each.
+CORNERS = (
+    "top_up", "card_gone", "page_expires", "payment_canceled", "debit_fails", "receipt", "quarrel", "inquiry", "spent",
+    "warned", "refund_returns", "refunded_elsewhere", "rejected", "too_much", "out_of_order", "made_at_once",
+    "connection_lost", "to_bank", "debt", "found_by_hand", "given_up", "set_aside", "searched", "summed", "new_person",
+    "new_buyer", "doubted_first", "explained_too_soon", "retried",
+)  # fmt: skip
+HOW_OFTEN = 0.5  # each of those
+PLACES = 4  # acts in which one point is hunted
 
 
-Act = Callable[[], Awaitable[None]]
+def plan(hunted: Set[str]) -> list[str]:
+    """Where to hunt for these points: in some acts that have met them, and in all for one that was never met."""
+    if any(point not in points.MET for point in hunted):
+        return [*ACTS, *CORNERS, *CORNERS]
+    where: set[str] = set()
+    for point in hunted:
+        acts = sorted(points.MET[point] & {*ACTS, *CORNERS}, key=lambda name: (name in ACTS, name))
+        where.update(acts[:PLACES])
+    return 3 * sorted(where)
 
 
-class Life(DeskCorners):
+class Life(Unheard):
     """One life: who is there, and what may happen next."""
 
     async def begin(self) -> None:
@@ -42,21 +68,24 @@ class Life(DeskCorners):
 
     async def live(self, steps: int) -> None:
         """So many acts, after a beginning in which there is money and somebody to pay."""
-        acts = self.acts() | dict.fromkeys(self.corners(), 0.5)
+        acts = ACTS | dict.fromkeys(CORNERS, HOW_OFTEN)
         await self.prosper()
-        for _ in range(steps):
-            [act] = self.world.random.choices(list(acts), list(acts.values()))
-            await act()
+        for name in self.world.random.choices(list(acts), list(acts.values()), k=steps):
+            await self._do(name)
 
     async def hunt(self) -> None:
-        """Every act once, and the rare ones twice, in some order, with a few deaths in each."""
-        acts = [*self.acts(), *self.corners(), *self.corners()]
-        self.world.random.shuffle(acts)
-        self.world.strikes.left = 3
+        """The acts in which something is hunted, in some order, with a few deaths in each."""
+        strikes = self.world.strikes
+        strikes.left = 3
         await self.prosper()
-        for act in acts:
-            self.world.strikes.left = self.one([1, 1, 2, 4])
-            await act()
+        for name in self.world.random.sample(strikes.plan, len(strikes.plan)):
+            strikes.left = self.one([1, 2, 3, 5])
+            await self._do(name)
+
+    async def _do(self, name: str) -> None:
+        points.act = name
+        await getattr(self, name)()
+        points.act = ""
 
     async def rest(self) -> None:
         """Nobody dies any more. What waits for an operator is tried again, and everything comes to rest."""
@@ -66,27 +95,6 @@ class Life(DeskCorners):
             if each["next"] == "waits_for_operator":
                 await self.ask(self.operators[0], "POST", f"/v1/operator/operations/{each['id']}/retry")
         await self.world.rest()
-
-    def corners(self) -> list[Act]:
-        """Acts that lead to one rare place each."""
-        return [
-            self.top_up, self.card_gone, self.page_expires, self.payment_canceled, self.debit_fails, self.receipt,
-            self.quarrel, self.inquiry, self.spent, self.warned, self.refund_returns, self.refunded_elsewhere,
-            self.rejected, self.too_much, self.out_of_order, self.made_at_once, self.connection_lost, self.to_bank,
-            self.debt, self.found_by_hand, self.given_up, self.set_aside, self.looked_up, self.searched, self.summed,
-        ]  # fmt: skip
-
-    def acts(self) -> dict[Act, float]:
-        """What happens in every market, and how often."""
-        return {
-            self.fund: 6, self.check_out: 3, self.work: 8, self.onboard: 3, self.refund: 4, self.settle: 6,
-            self.carry_on_run: 3, self.dispute: 3, self.answer_dispute: 2, self.end_dispute: 2, self.suspect: 2,
-            self.reverse: 2, self.fail_refund: 1, self.lose_capability: 1, self.bank: 2, self.elsewhere: 1,
-            self.claw_back: 2, self.decide: 2, self.auto: 2, self.bad_weather: 4, self.switch: 1, self.wait: 4,
-            self.deliver: 12, self.work_off: 12, self.debit: 2, self.warn: 1, self.resolve: 3, self.hold: 1,
-            self.look: 3, self.close: 2, self.explain: 2, self.change_draft: 2, self.retry_events: 2, self.drop_card: 1,
-            self.hold_account: 1, self.cap: 1,
-        }  # fmt: skip
 
     async def prosper(self) -> None:
         """A beginning in which everybody has something to lose: money, answered tasks, payout accounts, a first run."""

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = "tests.simulation.points"
 TOTAL: set[str] = set()  # every point of every module that is instrumented
 STRUCK: set[str] = set()
-MET: set[str] = set()
+MET: dict[str, set[str]] = {}  # each point that was ever passed, and in which acts
 
 
 class Crash(BaseException):
@@ -33,11 +33,12 @@ class Crash(BaseException):
 class Strikes:
     """Which points of one life kill, each once: a share of them by the seed, or those that are hunted.
 
-    hunted: only a few of them kill in each act, lest nobody ever gets as far as the rare ones.
+    hunted: only a few of them kill in each act, lest nobody ever gets as far as the rare ones · plan: the acts in which
+    they are hunted.
     """
 
-    def __init__(self, seed: int, one_in: int, hunted: frozenset[str] = frozenset()) -> None:
-        self.seed, self.one_in, self.hunted = seed, one_in, hunted
+    def __init__(self, seed: int, one_in: int, hunted: frozenset[str] = frozenset(), plan: Sequence[str] = ()) -> None:
+        self.seed, self.one_in, self.hunted, self.plan = seed, one_in, hunted, plan
         self.done: set[str] = set()
         self.armed = False
         self.left = 0  # of those that are hunted, how many may kill in this act
@@ -62,6 +63,7 @@ class Strikes:
         return zlib.crc32(f"{self.seed} {point}".encode())
 
 
+act = ""  # what is being done
 _strikes: Strikes | None = None
 _root: asyncio.Task[Any] | None = None
 
@@ -73,7 +75,7 @@ def begin(strikes: Strikes | None, root: asyncio.Task[Any] | None) -> None:
 
 
 async def _pass(point: str) -> None:
-    MET.add(point)
+    MET.setdefault(point, set()).add(act)
     if _strikes is None or not _strikes.wants(point):
         return
     STRUCK.add(point)
