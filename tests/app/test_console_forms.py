@@ -176,3 +176,13 @@ async def test_nothing_but_a_form_of_ours_is_kept_and_from_our_own_pages_only(de
 )  # fmt: skip
 def test_what_the_checks_say_is_said_in_plain_words(detail: str, words: str) -> None:
     assert plain(detail) == words
+
+
+async def test_the_longest_evidence_is_kept_too_and_no_more_than_that_is_taken(desk: Desk, world: World) -> None:
+    at = "/operator/sign-in/kept?to=/operator/disputes/disp_0/answer"
+    door = await desk.send(at, uncategorized_text='"\n' * 60_000)
+    assert door.status_code == 401 and hidden(door.text, "kept").count('\\"\\n') == 60_000
+    kept = hidden(door.text, "kept")
+    wrong = await desk.send("/operator/sign-in", key="op_" + "x" * 43, kept=kept)
+    assert wrong.status_code == 401 and hidden(wrong.text, "kept") == kept
+    assert (await desk.send(at, uncategorized_text="x" * 2_600_000)).status_code == 413

@@ -21,7 +21,7 @@ from market.terms import Strict
 
 # A page of the console, with what it is asked for.
 _PAGE = r"^/operator(/[A-Za-z0-9_:/-]*)?(\?[A-Za-z0-9_.~%&=+:-]*)?$(?!\n)"
-KEPT_LIMIT = 4_000_000  # the longest form, as a text in a field of another
+KEPT_LIMIT = 2_500_000  # the longest form (EVIDENCE_LIMIT), as a text in a field of another
 
 
 class Coming(Strict, frozen=True, kw_only=True):
