@@ -267,9 +267,7 @@ class Store:
 
     def _kept_conditions(self) -> Conditions:
         kept = dict(self._db.execute("SELECT name, value FROM condition").fetchall())
-        return Conditions(
-            float(kept.get("ahead_s", 0)), int(kept.get("pending_s", 0)), int(kept.get("most_listed", 0))
-        )
+        return Conditions(float(kept.get("ahead_s", 0)), int(kept.get("pending_s", 0)), int(kept.get("most_listed", 0)))
 
     async def set_condition(self, name: str, value: float) -> None:
         """Change one of the `Conditions` and keep it."""
