@@ -84,14 +84,24 @@ class Corners(Desk):
         await self.ask(buyer, "DELETE", f"/v1/cards/{card}")
         await self.under_way()
 
-    async def card_gone(self) -> None:
-        """Somebody takes a card away in the dashboard; automatic top-ups used it."""
+    async def top_ups_pause(self) -> None:
+        """Automatic top-ups pause: somebody takes their card away in the dashboard, or a bank doubts a payment."""
         buyer = self.one(self.buyers)
         card = await self.kept(buyer, "pm_card_visa")
         if card is not None:
             body = {"threshold": 0, "amount": 2_500, "max_per_day": 5_000, "card": card}
             await self.ask(buyer, "PUT", "/v1/auto-top-up", body)
-            await self.world.stripe(f"/v1/payment_methods/{card}/detach")
+            doubt = self.one(["dispute", "fraud_warning", None])
+            charge = await self.find(
+                """SELECT charge_id FROM funding WHERE account_id = $1 AND status = 'succeeded' AND disputed = 0
+                     AND refunded < amount ORDER BY created_at DESC LIMIT 1""",
+                ids.read("account", buyer.id),
+            )
+            free = [one["id"] for one in self.world.objects("charge") if one["paid"] and not one["disputed"]]
+            if doubt is None or charge not in free:
+                await self.world.stripe(f"/v1/payment_methods/{card}/detach")
+            else:
+                await self.world.control(f"charges/{charge}/{doubt}")
             await self.under_way()
 
     async def page_expires(self) -> None:

@@ -67,6 +67,12 @@ class DeskCorners(Corners):
             for step in ("submit", "approve", "execute", "reopen", "freeze"):
                 await self.ask(self.operators[1], "POST", f"{path}/{step}", {} if step == "approve" else None)
 
+    async def reconsidered(self) -> None:
+        """A draft that pays somebody is changed this way and that."""
+        await self.payable()
+        for _ in range(2):
+            await self.change_draft()
+
     async def made_at_once(self) -> None:
         """A program of ours makes a run in one go, and nobody submits it."""
         await self.payable()

@@ -26,10 +26,10 @@ ACTS = {
 }  # fmt: skip
 # Acts that lead to one rare place each.
 CORNERS = (
-    "top_up", "card_gone", "page_expires", "payment_canceled", "debit_fails", "receipt", "quarrel", "inquiry", "spent",
-    "warned", "refund_returns", "refunded_elsewhere", "rejected", "too_much", "out_of_order", "made_at_once",
+    "top_up", "top_ups_pause", "page_expires", "payment_canceled", "debit_fails", "receipt", "quarrel", "inquiry",
+    "spent", "warned", "refund_returns", "refunded_elsewhere", "rejected", "too_much", "out_of_order", "made_at_once",
     "connection_lost", "to_bank", "debt", "found_by_hand", "given_up", "set_aside", "searched", "summed", "new_person",
-    "new_buyer", "doubted_first", "explained_too_soon", "retried",
+    "new_buyer", "doubted_first", "explained_too_soon", "retried", "reconsidered",
 )  # fmt: skip
 HOW_OFTEN = 0.5  # each of those
 PLACES = 4  # acts in which one point is hunted

@@ -7,6 +7,7 @@ from tests.simulation.cast import Buyer, Somebody
 from tests.simulation.desk_corners import DeskCorners
 from tests.simulation.world import Json
 
+LINES = "/v1/operator/balance-lines"
 TWICE_LOST = ("error_before", "timeout_after", "timeout_after")
 
 
@@ -27,8 +28,16 @@ class Unheard(DeskCorners):
         await self.ask(person, "GET", "/v1/people/earnings")
         await self.lose("/v2/core/accounts$", self.one(list(TWICE_LOST)), 2)
         await self.ask(person, "POST", "/v1/people/payout-account")
-        await self.under_way(4)
+        await self._tried()
+        await self.world.sweep("mirror")
         await self.world.control("lists", {})
+
+    async def _tried(self) -> None:
+        """What failed is tried until it is looked up, and no webhook says how it stands."""
+        for _ in range(5):
+            await self.world.sweep("stripe")
+            await self.world.jobs()
+            await self.world.later(40)
 
     async def new_buyer(self) -> None:
         """Somebody new wants to pay on a page; they, or the page, were made and nobody heard of it."""
@@ -42,7 +51,7 @@ class Unheard(DeskCorners):
         for path in ("/v1/customers$", "/v1/checkout/sessions$"):
             await self.lose(path, self.one(list(TWICE_LOST)), 2)
             await self.ask(buyer, "POST", "/v1/funding", {"amount": {"amount": 2_000, "currency": "usd"}})
-            await self.under_way(4)
+            await self._tried()
 
     async def _untold(self) -> Json | None:
         """A card is charged, and the news of it are lost: the charge at Stripe."""
@@ -79,15 +88,23 @@ class Unheard(DeskCorners):
             await self.world.sweep("mirror")
             await self.world.later(3_700)
         await self.world.sweep("mirror")
-        line = f"/v1/operator/balance-lines/{charge['balance_transaction']}"
-        buyer = f"buyer:{ids.read('account', self.buyers[0].id)}:available"
-        body = {"target": self.one([buyer, "platform:losses"]), "reason": "seen in the dashboard"}
-        decision = await self.ask(self.operators[0], "POST", f"{line}/resolution", body)
-        if decision:
-            await self.ask(self.operators[1], "POST", f"/v1/operator/decisions/{decision['id']}/approve")
+        line = await self.find(
+            "SELECT id FROM stripe_balance_txn WHERE id = $1 AND suspense_key IS NOT NULL AND ledger_key IS NULL",
+            charge["balance_transaction"],
+        )
+        if line is not None:
+            await self._explained(line)
         await self.world.control("faults", method="DELETE")
         await self.world.sweep("mirror")
         await self.under_way()
+
+    async def _explained(self, line: str) -> None:
+        """One operator says what a line was, and another agrees."""
+        buyer = f"buyer:{ids.read('account', self.buyers[0].id)}:available"
+        body = {"target": self.one([buyer, "platform:losses"]), "reason": "seen in the dashboard"}
+        decision = await self.ask(self.operators[0], "POST", f"{LINES}/{line}/resolution", body)
+        if decision:
+            await self.ask(self.operators[1], "POST", f"/v1/operator/decisions/{decision['id']}/approve")
 
     async def retried(self) -> None:
         """An operator has a transfer tried again, which a worker then does apart from its run."""
