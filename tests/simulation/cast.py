@@ -100,11 +100,11 @@ class Cast:
 
     async def under_way(self, rounds: int = 2) -> None:
         """Jobs, webhooks and sweeps, and a little time, as it goes in a market that is left alone."""
-        for _ in range(rounds):
+        for number in range(1, rounds + 1):
             await self.world.jobs()
             await self.world.webhooks(all_of_them=True)
             await self.world.jobs()
-            await self.world.sweep()
+            await self.world.sweep(but="" if number == rounds else "mirror")
             await self.world.later(40)
 
     async def find(self, query: str, *values: Any) -> Any:

@@ -281,8 +281,9 @@ class Corners(Desk):
         await self.ask(buyer, "POST", f"{path}/reject", why)
 
     async def too_much(self) -> None:
-        """A buyer wants more than the account's day allows, or while an operator holds it."""
+        """A buyer wants more than they have, than the account's day allows, or while an operator holds it."""
         buyer = self.one(self.buyers)
+        await self.mistake(buyer, "POST", "/v1/tasks", self.task(900_000))
         if self.one([True, False]):
             await self.ask(buyer, "PATCH", "/v1/account", {"max_per_day": 1})
             await self.mistake(buyer, "POST", "/v1/tasks", self.task(200))

@@ -133,6 +133,23 @@ class DeskCorners(Corners):
                         await self.under_way()
                 return
 
+    async def sent_back(self) -> None:
+        """Somebody takes a transfer back in the dashboard, a part of it and then the rest."""
+        await self.paid()
+        for transfer in self.world.objects("transfer")[-1:]:
+            left = transfer["amount"] - transfer["amount_reversed"]
+            for amount in (left // 2, left - left // 2):
+                await self.world.stripe(f"/v1/transfers/{transfer['id']}/reversals", amount=str(amount))
+                await self.under_way()
+
+    async def capability_lost(self) -> None:
+        """Stripe stops paying to somebody's account, says what it wants, and goes on."""
+        await self.payable()
+        for account in self.world.objects("v2.core.account")[-1:]:
+            for status in ("active", "restricted", "active"):
+                await self.world.control(f"accounts/{account['id']}/capability", {"status": status})
+                await self.under_way()
+
     async def debt(self) -> None:
         """Pay is taken back that was paid, or is still pending. Who owes has it netted, and the rest is written off."""
         if self.one([True, False]):

@@ -29,20 +29,22 @@ CORNERS = (
     "top_up", "top_ups_pause", "page_expires", "payment_canceled", "debit_fails", "receipt", "quarrel", "inquiry",
     "spent", "warned", "refund_returns", "refunded_elsewhere", "rejected", "too_much", "out_of_order", "made_at_once",
     "connection_lost", "to_bank", "debt", "found_by_hand", "given_up", "set_aside", "searched", "summed", "new_person",
-    "new_buyer", "doubted_first", "explained_too_soon", "retried", "reconsidered",
+    "new_buyer", "doubted_first", "explained_too_soon", "retried", "reconsidered", "sent_back",
+    "capability_lost",
 )  # fmt: skip
 HOW_OFTEN = 0.5  # each of those
-PLACES = 4  # acts in which one point is hunted
+PLACES = 3  # acts in which one point is hunted
 
 
 def plan(hunted: Set[str]) -> list[str]:
-    """Where to hunt for these points: in some acts that have met them, and in all for one that was never met."""
+    """Where to hunt for these points: in the acts that have met them most, and in all for one never met."""
     if any(point not in points.MET for point in hunted):
         return [*ACTS, *CORNERS, *CORNERS]
     where: set[str] = set()
     for point in hunted:
-        acts = sorted(points.MET[point] & {*ACTS, *CORNERS}, key=lambda name: (name in ACTS, name))
-        where.update(acts[:PLACES])
+        met = points.MET[point]
+        acts = [name for name in met if name in points.DONE]
+        where.update(sorted(acts, key=lambda name: -met[name] / points.DONE[name])[:PLACES])
     return 3 * sorted(where)
 
 
@@ -84,6 +86,7 @@ class Life(Unheard):
 
     async def _do(self, name: str) -> None:
         points.act = name
+        points.DONE[name] += 1
         await getattr(self, name)()
         points.act = ""
 

@@ -15,6 +15,7 @@ import importlib.util
 import sys
 import types
 import zlib
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = "tests.simulation.points"
 TOTAL: set[str] = set()  # every point of every module that is instrumented
 STRUCK: set[str] = set()
-MET: dict[str, set[str]] = {}  # each point that was ever passed, and in which acts
+MET: dict[str, Counter[str]] = {}  # each point that was ever passed, and how often in which acts
+DONE: Counter[str] = Counter()  # how often each act was done
 
 
 class Crash(BaseException):
@@ -75,7 +77,7 @@ def begin(strikes: Strikes | None, root: asyncio.Task[Any] | None) -> None:
 
 
 async def _pass(point: str) -> None:
-    MET.setdefault(point, set()).add(act)
+    MET.setdefault(point, Counter())[act] += 1
     if _strikes is None or not _strikes.wants(point):
         return
     STRUCK.add(point)
