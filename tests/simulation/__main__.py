@@ -66,6 +66,7 @@ class Run:
         self.given = given
         self.failed: dict[int, list[str]] = {}
         self.deaths = self.lives = 0
+        self.in_vain = 0  # how many hunts in a row have struck nothing
         self.stopped = False
         self.seen: Counter[str] = Counter()
 
@@ -95,7 +96,9 @@ class Run:
             strikes = self._hunt(seed)
             if self.stopped or not strikes.hunted or (self.failed and self.given.until_broken):
                 return
+            before = len(points.STRUCK)
             await self._life(server, dsn, folder, seed, strikes)
+            self.in_vain = 0 if len(points.STRUCK) > before else self.in_vain + 1
 
     def _again(self, seed: int, strikes: points.Strikes) -> str:
         """How to have this very life again."""
@@ -117,7 +120,7 @@ class Run:
         left = frozenset(points.TOTAL - points.STRUCK)
         if self.given.until_met and points.MET.keys() >= points.TOTAL:
             left = frozenset()
-        return points.Strikes(seed, 1, left, plan(left))
+        return points.Strikes(seed, 1, left, plan(left, self.in_vain))
 
     async def _life(self, server: str, dsn: str, folder: Path, seed: int, strikes: points.Strikes) -> None:
         from tests.simulation import world

@@ -30,21 +30,24 @@ CORNERS = (
     "spent", "warned", "refund_returns", "refunded_elsewhere", "rejected", "too_much", "out_of_order", "made_at_once",
     "connection_lost", "to_bank", "debt", "found_by_hand", "given_up", "set_aside", "searched", "summed", "new_person",
     "new_buyer", "doubted_first", "explained_too_soon", "retried", "reconsidered", "sent_back",
-    "capability_lost",
+    "capability_lost", "account_unheard", "answer_unheard", "news_unreadable", "day_ends",
 )  # fmt: skip
 HOW_OFTEN = 0.5  # each of those
 PLACES = 3  # acts in which one point is hunted
 
 
-def plan(hunted: Set[str]) -> list[str]:
-    """Where to hunt for these points: in the acts that have met them most, and in all for one never met."""
+def plan(hunted: Set[str], wider: int = 0) -> list[str]:
+    """Where to hunt for these points: in the acts that have met them most, and in all for one never met.
+
+    wider: in so many acts more, since nothing was caught lately.
+    """
     if any(point not in points.MET for point in hunted):
         return [*ACTS, *CORNERS, *CORNERS]
     where: set[str] = set()
     for point in hunted:
         met = points.MET[point]
         acts = [name for name in met if name in points.DONE]
-        where.update(sorted(acts, key=lambda name: -met[name] / points.DONE[name])[:PLACES])
+        where.update(sorted(acts, key=lambda name: -met[name] / points.DONE[name])[: PLACES + wider])
     return 3 * sorted(where)
 
 

@@ -18,6 +18,16 @@ class Unheard(DeskCorners):
         """Somebody new wants to be paid; their account is looked up in a list of many short pages."""
         await self.world.control("lists", {"most": self.one([1, 2])})
         await self.calm()
+        person = await self._somebody()
+        await self.ask(person, "GET", "/v1/people/earnings")
+        await self.lose("/v2/core/accounts$", self.one(list(TWICE_LOST)), 2)
+        await self.ask(person, "POST", "/v1/people/payout-account")
+        await self._tried()
+        await self.world.sweep("mirror")
+        await self.world.control("lists", {})
+
+    async def _somebody(self) -> Somebody:
+        """A person who has just signed up."""
         name = f"p{len(self.people)}"
         draft = people.PersonDraft(email=f"{name}@example.com", display_name=name, accept_terms=True)
         async with self.world.services.database.transaction() as connection:
@@ -25,12 +35,55 @@ class Unheard(DeskCorners):
             _, secret = await keys.first(connection, "person", found, actor="test")
         person = Somebody(ids.show("person", found), secret)
         self.people.append(person)
-        await self.ask(person, "GET", "/v1/people/earnings")
-        await self.lose("/v2/core/accounts$", self.one(list(TWICE_LOST)), 2)
+        return person
+
+    async def account_unheard(self) -> None:
+        """Somebody's account is made, and only Stripe's webhook says so."""
+        person = await self._somebody()
+        await self.lose("/v2/core/accounts$", "timeout_after", 1)
         await self.ask(person, "POST", "/v1/people/payout-account")
-        await self._tried()
-        await self.world.sweep("mirror")
-        await self.world.control("lists", {})
+        await self.world.webhooks(all_of_them=True)
+        await self.world.jobs()
+
+    async def answer_unheard(self) -> None:
+        """A chargeback is answered or given up, nobody hears what came of it, and a day later that is looked up."""
+        made = await self._disputed(self.one(self.buyers))
+        if made is None:
+            return
+        await self.lose("/v1/disputes/", "timeout_after", 1)
+        end = self.one(["answer", "accept"])
+        body = {"evidence": {"uncategorized_text": "The work was done."}} if end == "answer" else None
+        await self.ask(self.operators[0], "POST", f"{made[1]}/{end}", body)
+        await self.world.jobs()
+        await self.world.sandbox.take_webhooks()
+        await self.world.later(90_000)
+        await self.world.sweep("stripe")
+        await self.world.jobs()
+        await self.under_way()
+
+    async def news_unreadable(self) -> None:
+        """Stripe sends news, and cannot be asked what is behind them; an operator has them read again."""
+        await self.calm()
+        body = {"amount": {"amount": 3_000, "currency": "usd"}, "payment_method": "pm_card_visa"}
+        await self.ask(self.one(self.buyers[:2]), "POST", "/v1/funding", body)
+        await self.world.jobs()
+        await self.world.control("faults", {"rules": [{"fault": "error_before", "verb": "get", "times": 40}]})
+        await self.world.webhooks(all_of_them=True)
+        for _ in range(2):
+            await self.world.jobs()
+            await self.retry_events()
+        await self.world.control("faults", method="DELETE")
+        await self.under_way()
+
+    async def day_ends(self) -> None:
+        """Stripe takes a fee, the day is over and closed, and what was signed is looked at."""
+        await self.calm()
+        await self.world.control("fee", {"amount": 70})
+        await self.under_way()
+        await self.world.later(90_000)
+        await self.close()
+        for each in (await self.listed("/v1/operator/closes"))[:2]:
+            await self.ask(self.operators[0], "GET", f"/v1/operator/closes/{each['day']}")
 
     async def _tried(self) -> None:
         """What failed is tried until it is looked up, and no webhook says how it stands."""
