@@ -143,12 +143,14 @@ class DeskCorners(Corners):
                 await self.under_way()
 
     async def capability_lost(self) -> None:
-        """Stripe stops paying to somebody's account, says what it wants, and goes on."""
+        """Stripe stops paying to somebody's account, says what it wants, and goes on; everybody looks at theirs."""
         await self.payable()
         for account in self.world.objects("v2.core.account")[-1:]:
             for status in ("active", "restricted", "active"):
                 await self.world.control(f"accounts/{account['id']}/capability", {"status": status})
                 await self.under_way()
+                for person in self.people:
+                    await self.ask(person, "GET", "/v1/people/payout-account")
 
     async def debt(self) -> None:
         """Pay is taken back that was paid, or is still pending. Who owes has it netted, and the rest is written off."""

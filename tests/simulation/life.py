@@ -34,20 +34,22 @@ CORNERS = (
 )  # fmt: skip
 HOW_OFTEN = 0.5  # each of those
 PLACES = 3  # acts in which one point is hunted
+PATIENCE = 4
 
 
-def plan(hunted: Set[str], wider: int = 0) -> list[str]:
+def plan(hunted: Set[str], in_vain: int = 0) -> list[str]:
     """Where to hunt for these points: in the acts that have met them most, and in all for one never met.
 
-    wider: in so many acts more, since nothing was caught lately.
+    in_vain: after so many hunts that struck nothing, in as many acts more, and in the end in all: what leads to a place
+    may be what was done before.
     """
-    if any(point not in points.MET for point in hunted):
+    if in_vain >= PATIENCE or any(point not in points.MET for point in hunted):
         return [*ACTS, *CORNERS, *CORNERS]
     where: set[str] = set()
     for point in hunted:
         met = points.MET[point]
         acts = [name for name in met if name in points.DONE]
-        where.update(sorted(acts, key=lambda name: -met[name] / points.DONE[name])[: PLACES + wider])
+        where.update(sorted(acts, key=lambda name: -met[name] / points.DONE[name])[: PLACES + in_vain])
     return 3 * sorted(where)
 
 

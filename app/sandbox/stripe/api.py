@@ -1,7 +1,7 @@
 """One API request: authenticate, judge by the schema, replay or execute, remember the answer.
 
-The steps stand apart on purpose (`admit` → `replayed` → `execute` → `remember`): whatever may go wrong at Stripe goes
-wrong between two of them.
+The steps stand apart on purpose (`admit` → `replayed` → operation → `remember`): whatever may go wrong at Stripe goes
+wrong between two of them. All but the first are one transaction.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from app.sandbox.stripe import (
     setup,
     transfers,
 )
-from app.sandbox.stripe.errors import StripeRefusal, invalid
+from app.sandbox.stripe.errors import KeyReused, StripeRefusal, invalid
 from app.sandbox.stripe.form import decode
 from app.sandbox.stripe.operations import OPERATIONS, Call, Operation, expand, match
 from app.sandbox.stripe.schedule import perform_due
 from app.sandbox.stripe.schema import Schemas
-from app.sandbox.stripe.store import DEFAULT_LIMIT, Object, State, Store
+from app.sandbox.stripe.store import DEFAULT_LIMIT, Object, State, Store, copied, text_of
 
 logger = logging.getLogger(__name__)
 # Importing these files fills OPERATIONS.
@@ -137,8 +137,7 @@ class Api:
             raise StripeRefusal(409, message, type="idempotency_error", code="idempotency_key_in_use")
         self._in_flight.add(slot)
         try:
-            earlier = await self.store.run(lambda state: replayed(state, admitted, key))
-            return earlier if earlier is not None else await self.execute(admitted)
+            return await self.execute(admitted)
         finally:
             self._in_flight.discard(slot)
 
@@ -184,13 +183,15 @@ class Api:
         return decode(text)
 
     async def execute(self, admitted: Admitted) -> Reply:
-        """Run the operation and remember its answer in the same transaction.
+        """Replay the answer that the key has, or run the operation and remember its answer, in one transaction.
 
         v1 remembers refusals and failures too, since execution had begun; v2 remembers successes only, so that a
         retry executes again.
         """
         try:
             return await self.store.run(lambda state: _perform(state, admitted))
+        except KeyReused as refusal:
+            return refused(refusal)
         except StripeRefusal as refusal:
             reply = refused(refusal)
             if refusal.keeps_effects:
@@ -225,9 +226,9 @@ def authenticate(request: Request) -> str:
     return key
 
 
-def replayed(state: State, admitted: Admitted, key: str) -> Reply | None:
-    """The answer that this key has had, None when it is new. Raises a 400 when it was used for something else."""
-    life = KEY_LIFE_S[admitted.scope[:4]]
+def replayed(state: State, admitted: Admitted) -> Reply | None:
+    """The answer that its key has had, None when it is new. Raises `KeyReused` when it was used for something else."""
+    key, life = admitted.call.idempotency_key, KEY_LIFE_S[admitted.scope[:4]]
     state.db.execute("DELETE FROM idempotency WHERE scope = ? AND created < ?", (admitted.scope, state.now - life))
     row = state.db.execute(
         "SELECT fingerprint, status, body FROM idempotency WHERE scope = ? AND key = ?", (admitted.scope, key)
@@ -235,11 +236,7 @@ def replayed(state: State, admitted: Admitted, key: str) -> Reply | None:
     if row is None:
         return None
     if row[0] != admitted.fingerprint:
-        message = (
-            "Keys for idempotent requests can only be used with the same parameters they were first used with."
-            f" Try using a key other than '{key}' if you meant to execute a different request."
-        )
-        raise StripeRefusal(400, message, type="idempotency_error")
+        raise KeyReused(key)
     return Reply(row[1], row[2], replayed=True)
 
 
@@ -252,17 +249,19 @@ def remember(state: State, admitted: Admitted, reply: Reply) -> None:
 
 def _perform(state: State, admitted: Admitted) -> Reply:
     call, rule = admitted.call, admitted.fault
+    if admitted.remembers and (earlier := replayed(state, admitted)) is not None:
+        return earlier
     if rule is not None:
         faults.instead(rule)
     try:
-        thing: Object = json.loads(json.dumps(admitted.operation.function(state, call)))
+        thing: Object = copied(admitted.operation.function(state, call))
     except StripeRefusal as refusal:
         if refusal.keeps_effects and admitted.remembers_failures:
             remember(state, admitted, refused(refusal))
         raise
     if call.params.get("expand"):
         expand(state, thing, call.params["expand"])
-    reply = kept = Reply(200, json.dumps(thing))
+    reply = kept = Reply(200, text_of(thing))
     if rule is not None and rule.fault == "error_after":
         # The effect stands. v1 replays the 500 for as long as the key lives; v2 answers with what was done after all.
         reply = refused(faults.server_error())

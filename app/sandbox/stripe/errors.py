@@ -33,6 +33,17 @@ class CardRefusal(StripeRefusal):
         self.body["error"].update(details)
 
 
+class KeyReused(StripeRefusal):
+    """An idempotency key came again with another request. The answer that it has stands."""
+
+    def __init__(self, key: str) -> None:
+        message = (
+            "Keys for idempotent requests can only be used with the same parameters they were first used with."
+            f" Try using a key other than '{key}' if you meant to execute a different request."
+        )
+        super().__init__(400, message, type="idempotency_error")
+
+
 def invalid(message: str, *, code: str = "", param: str = "") -> StripeRefusal:
     return StripeRefusal(400, message, code=code, param=param)
 

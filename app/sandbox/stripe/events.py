@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from app.sandbox.stripe.errors import invalid, missing
 from app.sandbox.stripe.operations import LIST_PARAMS, Call, operation
-from app.sandbox.stripe.store import Object, State, new_id
+from app.sandbox.stripe.store import Object, State, copied, new_id
 
 KEPT_S = 30 * 86400
 """Stripe lists and finds events for 30 days."""
@@ -46,7 +45,7 @@ def emit(state: State, call: Call, type: str, thing: Object, account: str = "") 
         "object": "event",
         "api_version": api_version(),
         "created": state.now,
-        "data": {"object": json.loads(json.dumps(thing))},
+        "data": {"object": copied(thing)},
         "livemode": False,
         "pending_webhooks": int(call.webhooks),
         "request": {"id": call.request_id or None, "idempotency_key": call.idempotency_key or None},

@@ -51,7 +51,7 @@ class Operation:
 
     def refuse_unsupported(self, params: dict[str, Any]) -> None:
         for leaf in leaves(params):
-            if not any(leaf == name or leaf.startswith(name + ".") for name in self.supports):
+            if leaf not in self.supports and not leaf.startswith(tuple(f"{name}." for name in self.supports)):
                 raise unsupported(leaf, f"{self.verb.upper()} {self.path}")
 
 

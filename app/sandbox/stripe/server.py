@@ -81,8 +81,10 @@ def create_app(settings: Settings, served: api.Api | None = None) -> Litestar:
 async def serve_api(request: PlainRequest) -> Response[bytes]:
     served: api.Api = request.app.state.api
     request_id = new_id("req")
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    asked = api.Request(request.method.lower(), request.url.path, request.url.query, await request.body(), headers)
+    scope = request.scope
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    query = scope["query_string"].decode("latin-1")
+    asked = api.Request(request.method.lower(), scope["path"], query, await request.body(), headers)
     try:
         reply = await served.answer(asked, request_id)
     except NoAnswer as silence:

@@ -1,24 +1,27 @@
-"""The sandbox's memory: one SQLite file (WAL, fsync on every commit), one writer thread, one transaction a call.
+"""The sandbox's memory: one SQLite file (WAL, fsync on every commit), one writer thread, one savepoint a call.
 
-An acknowledged call is on disk before its answer leaves, and so is the outbox row of every event it caused: `kill -9`
-at any moment loses neither. What falls due later (`scheduled`) happens before the first call after its time.
+Calls that wait while another is written share one commit. An acknowledged call is on disk before its answer leaves, and
+so is the outbox row of every event it caused: `kill -9` at any moment loses neither. What falls due later (`scheduled`)
+happens before the first call after its time.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import secrets
+import os
 import sqlite3
 import string
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
+
+import msgspec
 
 from app.sandbox.stripe.errors import StripeRefusal, invalid, missing
 from app.sandbox.stripe.tables import TABLES, bring_up_to_date
@@ -26,12 +29,24 @@ from app.sandbox.stripe.webhook_rules import NEVER, WebhookQueue
 
 Object = dict[str, Any]
 Result = TypeVar("Result")
-ALPHABET = string.ascii_letters + string.digits
+ALPHABET = (string.ascii_letters + string.digits).encode()
+CHARACTERS = bytes(ALPHABET[byte % len(ALPHABET)] for byte in range(256))
 DEFAULT_LIMIT = 10  # objects on a page of a list
 
 
 def new_id(prefix: str) -> str:
-    return f"{prefix}_" + "".join(secrets.choice(ALPHABET) for _ in range(24))
+    return f"{prefix}_{os.urandom(24).translate(CHARACTERS).decode()}"
+
+
+def text_of(thing: Object) -> str:
+    """An object as JSON."""
+    return msgspec.json.encode(thing).decode()
+
+
+def copied(thing: Object) -> Object:
+    """An object of its own, as JSON would have it."""
+    found: Object = msgspec.json.decode(msgspec.json.encode(thing))
+    return found
 
 
 @dataclass
@@ -61,20 +76,20 @@ class State:
         """Insert or replace by id. The kind is the object's own `object` field, and whose it is when not ours."""
         self.db.execute(
             "INSERT INTO object (id, kind, body) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
-            (thing["id"], kind_of(thing["object"], account), json.dumps(thing)),
+            (thing["id"], kind_of(thing["object"], account), text_of(thing)),
         )
         return thing
 
     def find(self, identifier: str) -> Object | None:
         row = self.db.execute("SELECT body FROM object WHERE id = ?", (identifier,)).fetchone()
-        return None if row is None else dict(json.loads(row[0]))
+        return None if row is None else dict(msgspec.json.decode(row[0]))
 
     def get(self, kind: str, identifier: str, account: str = "") -> Object:
         """Raises `StripeRefusal` (404) when the account ('': the platform) has no such object of that kind."""
         row = self.db.execute("SELECT kind, body FROM object WHERE id = ?", (identifier,)).fetchone()
         if row is None or row[0] != kind_of(kind, account):
             raise missing(kind, identifier)
-        return dict(json.loads(row[1]))
+        return dict(msgspec.json.decode(row[1]))
 
     def owner(self, identifier: str) -> str:
         """The connected account that an object belongs to, '' for the platform."""
@@ -117,7 +132,7 @@ class State:
         rows = self.db.execute(
             f"SELECT body FROM {table} WHERE {' AND '.join(where)} ORDER BY seq {order} LIMIT ?", (*values, limit + 1)
         ).fetchall()
-        found = [json.loads(row[0]) for row in rows[:limit]]
+        found = [msgspec.json.decode(row[0]) for row in rows[:limit]]
         return (found if forward else found[::-1]), len(rows) > limit
 
     def available(self, account: str, currency: str) -> int:
@@ -144,7 +159,7 @@ class State:
         """Let one of `schedule.ACTIONS` happen to an object once the sandbox's clock reaches `due`."""
         self.db.execute(
             "INSERT INTO scheduled (due, action, object_id, details) VALUES (?, ?, ?, ?)",
-            (due, action, object_id, json.dumps(details)),
+            (due, action, object_id, text_of(details)),
         )
         self.soonest = min(self.soonest, due)
 
@@ -163,7 +178,7 @@ class State:
         """Write the event and, in the same transaction, its place in the delivery queue."""
         cursor = self.db.execute(
             "INSERT INTO event (id, kind, type, object_id, body) VALUES (?, ?, ?, ?, ?)",
-            (event["id"], event["object"], event["type"], object_id, json.dumps(event)),
+            (event["id"], event["object"], event["type"], object_id, text_of(event)),
         )
         if deliver:
             self.webhooks.queue(self.db, int(cursor.lastrowid or 0))
@@ -188,7 +203,7 @@ class State:
         row = self.db.execute("SELECT body FROM event WHERE id = ? AND kind = ?", (identifier, kind)).fetchone()
         if row is None:
             raise missing("event", identifier)
-        return dict(json.loads(row[0]))
+        return dict(msgspec.json.decode(row[0]))
 
 
 def kind_of(name: str, account: str) -> str:
@@ -196,8 +211,15 @@ def kind_of(name: str, account: str) -> str:
     return f"{name}@{account}" if account else name
 
 
+class _Job(NamedTuple):
+    """A call's work, and whom it is done for."""
+
+    work: Callable[[State], Any]
+    answer: asyncio.Future[Any]
+
+
 class Store:
-    """Owns the file. `run` executes work in the writer thread inside one transaction."""
+    """Owns the file. `run` executes work in the writer thread: all of it happens, or nothing."""
 
     def __init__(self, path: Path, *, inline: bool = False) -> None:
         """`inline`: work runs in the caller's thread and nothing is synced to the disk, for sandboxes of one test."""
@@ -208,6 +230,7 @@ class Store:
         self._db.execute(f"PRAGMA journal_mode = {'MEMORY' if inline else 'WAL'}")
         self._db.execute(f"PRAGMA synchronous = {'OFF' if inline else 'FULL'}")
         self._db.execute("PRAGMA foreign_keys = ON")
+        self._db.execute("PRAGMA temp_store = MEMORY")  # what a savepoint may have to restore
         self._db.executescript(TABLES)
         bring_up_to_date(self._db)
         self._db.execute("UPDATE delivery SET attempts = 0, due = 0 WHERE due < ?", (NEVER,))
@@ -218,6 +241,8 @@ class Store:
         self.perform_due: Callable[[State], None] = lambda state: None
         """Does what `scheduled` says is due; set by whoever knows the actions."""
         self._next_due = self._soonest()
+        self._waiting: list[_Job] = []
+        self._writing = False
 
     @property
     def now(self) -> float:
@@ -234,32 +259,89 @@ class Store:
         """The same without waking the delivery loop, for that loop itself."""
         if self._thread is None:
             return self._transaction(work)
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._transaction, work)
+        job = _Job(work, asyncio.get_running_loop().create_future())
+        self._waiting.append(job)
+        if not self._writing:
+            self._write_next()
+        return await job.answer  # type: ignore[no-any-return]
+
+    def _write_next(self) -> None:
+        """Hand everything that waits to the writer thread, together."""
+        jobs, self._waiting = self._waiting, []
+        self._writing = True
+        done = asyncio.get_running_loop().run_in_executor(self._thread, self._write, [job.work for job in jobs])
+        done.add_done_callback(partial(self._written, jobs))
+
+    def _written(self, jobs: list[_Job], done: asyncio.Future[list[tuple[Any, BaseException | None]]]) -> None:
+        self._writing = False
+        if self._waiting:
+            self._write_next()
+        failure = done.exception()
+        results = [(None, failure)] * len(jobs) if failure is not None else done.result()
+        for job, (result, error) in zip(jobs, results, strict=True):
+            if job.answer.done():
+                continue  # whoever asked has gone
+            if error is None:
+                job.answer.set_result(result)
+            else:
+                job.answer.set_exception(error)
+
+    def _write(self, works: Sequence[Callable[[State], Any]]) -> list[tuple[Any, BaseException | None]]:
+        """What each came to. Raises when the commit fails: then none of it has happened."""
+        results: list[tuple[Any, BaseException | None]] = []
+        with self._committed():
+            for work in works:
+                try:
+                    results.append((self._call(work), None))
+                except Exception as error:  # its own affair: it is undone, and the others stand
+                    results.append((None, error))
+        return results
 
     def _transaction(self, work: Callable[[State], Result]) -> Result:
-        if self.now >= self._next_due:
-            with self._begun() as state:
-                self.perform_due(state)
-            self._next_due = self._soonest()
-        with self._begun() as state:
-            return work(state)
+        """A call alone, in the caller's own thread."""
+        [(result, error)] = self._write([work])
+        if error is not None:
+            raise error
+        return cast(Result, result)
 
     @contextmanager
-    def _begun(self) -> Iterator[State]:
+    def _committed(self) -> Iterator[None]:
+        known = self._next_due
         self._db.execute("BEGIN IMMEDIATE")
-        state = State(self._db, self.now, self.conditions, self.webhooks)
         try:
-            yield state
-        except StripeRefusal as refusal:
-            self._db.execute("COMMIT" if refusal.keeps_effects else "ROLLBACK")
-            if refusal.keeps_effects:
-                self._next_due = min(self._next_due, state.soonest)
-            raise
+            yield
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            self._next_due = known
             raise
-        self._db.execute("COMMIT")
-        self._next_due = min(self._next_due, state.soonest)
+
+    def _call(self, work: Callable[[State], Result]) -> Result:
+        """Inside a transaction: what is due by now, and then the call."""
+        if self.now >= self._next_due:
+            self._next_due = inf
+            self._saved(self.perform_due)
+            self._next_due = self._soonest()
+        return self._saved(work)
+
+    def _saved(self, work: Callable[[State], Result]) -> Result:
+        state = State(self._db, self.now, self.conditions, self.webhooks)
+        self._db.execute("SAVEPOINT call")
+        kept = False
+        try:
+            result = work(state)
+            kept = True
+        except StripeRefusal as refusal:
+            kept = refusal.keeps_effects
+            raise
+        finally:
+            if kept:
+                self._next_due = min(self._next_due, state.soonest)
+            else:
+                self._db.execute("ROLLBACK TO call")
+            self._db.execute("RELEASE call")
+        return result
 
     def _soonest(self) -> float:
         found = self._db.execute("SELECT min(due) FROM scheduled").fetchone()[0]

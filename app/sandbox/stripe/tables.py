@@ -8,9 +8,6 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS object (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS object_by_kind ON object (kind, seq);
-CREATE INDEX IF NOT EXISTS object_by_group ON object (kind, json_extract(body, '$.transfer_group'), seq);
-CREATE INDEX IF NOT EXISTS object_by_customer ON object (kind, json_extract(body, '$.customer'), seq);
-CREATE INDEX IF NOT EXISTS object_by_source ON object (kind, json_extract(body, '$.source'), seq);
 CREATE TABLE IF NOT EXISTS balance (
   account TEXT NOT NULL, currency TEXT NOT NULL, available INTEGER NOT NULL, pending INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (account, currency));
@@ -32,7 +29,12 @@ CREATE INDEX IF NOT EXISTS scheduled_by_due ON scheduled (due);
 CREATE INDEX IF NOT EXISTS scheduled_by_action ON scheduled (action, object_id);
 CREATE TABLE IF NOT EXISTS condition (name TEXT PRIMARY KEY, value REAL NOT NULL);
 """
+# What lists are filtered by; of each index, only the objects that have it: most have none.
+FIELDS = ("transfer_group", "customer", "source")
 INDEXES = """
+DROP INDEX IF EXISTS object_by_group;
+DROP INDEX IF EXISTS object_by_customer;
+DROP INDEX IF EXISTS object_by_source;
 CREATE INDEX IF NOT EXISTS delivery_due ON delivery (due);
 CREATE INDEX IF NOT EXISTS delivery_by_event ON delivery (event_seq);
 """
@@ -50,6 +52,9 @@ def bring_up_to_date(db: sqlite3.Connection) -> None:
             "DROP TABLE delivery_before;"
         )
     db.executescript(INDEXES)
+    for name in FIELDS:
+        its = f"json_extract(body, '$.{name}')"
+        db.execute(f"CREATE INDEX IF NOT EXISTS object_of_{name} ON object ({its}, kind, seq) WHERE {its} IS NOT NULL")
 
 
 def _columns(db: sqlite3.Connection, table: str) -> set[str]:
