@@ -23,12 +23,13 @@ from market.stripe_ops import LeaseLost, Op
 log = structlog.get_logger()
 
 SENDERS_AT_ONCE = 12
-LINES_AT_ONCE = 4 * SENDERS_AT_ONCE  # no more than is sent soon: what is leased and not sent, a crash delays
-SETTLED_AT_ONCE = 100
+AHEAD_S = 0.5  # what is set aside ahead is sent within about this: no switch and no check reaches it any more
+MOST_AHEAD = 16 * SENDERS_AT_ONCE
+SETTLED_AT_ONCE = 300
 RESUME_S = 2.0
-GATHER_S = 0.1  # how long answers wait for one another to be written together
+GATHER_S = 0.5  # how long answers wait for one another to be written together
 
-Ops = asyncio.Queue[tuple[Op, float] | None]  # with the time at which our lease on it ends
+Ops = asyncio.Queue[tuple[Op, float] | None]
 Answers = asyncio.Queue[tuple[Op, Answered] | None]
 
 
@@ -72,13 +73,50 @@ async def resume(services: Services) -> None:
             log.exception("payout run interrupted", run=str(run))  # the others go on; this one is tried again
 
 
+class _Ahead:
+    """Operations in our hands that nobody sends yet, and how many to take next: about what is sent in AHEAD_S."""
+
+    def __init__(self) -> None:
+        self.most = 2 * SENDERS_AT_ONCE
+        self._ops: Ops = asyncio.Queue()
+        self._low = asyncio.Event()
+        self._since = asyncio.get_running_loop().time()
+
+    async def next(self) -> tuple[Op, float] | None:
+        """The next one, with the time at which our lease on it ends; None when nothing comes any more."""
+        held = await self._ops.get()
+        if self._is_low():
+            self._low.set()
+        return held
+
+    async def add(self, taken: list[Op], until: float) -> None:
+        """Let these be sent; returns when it is time to take more."""
+        for op in taken:
+            self._ops.put_nowait((op, until))
+        if not self._is_low():
+            self._low.clear()
+            await self._low.wait()
+        now = asyncio.get_running_loop().time()
+        a_second = len(taken) / max(now - self._since, 0.001)
+        self.most = max(SENDERS_AT_ONCE, min(MOST_AHEAD, round(a_second * AHEAD_S)))
+        self._since = now
+
+    def end(self) -> None:
+        """Tell every sender that nothing comes any more."""
+        for _ in range(SENDERS_AT_ONCE):
+            self._ops.put_nowait(None)
+
+    def _is_low(self) -> bool:
+        return self._ops.qsize() <= self.most // 2
+
+
 async def _pay(services: Services, run: UUID, available: int) -> None:
-    ops: Ops = asyncio.Queue(LINES_AT_ONCE)
+    ahead = _Ahead()
     answers: Answers = asyncio.Queue(2 * SETTLED_AT_ONCE)
     mine: set[UUID] = set()  # operations in our hands
 
     async def send() -> None:
-        while (held := await ops.get()) is not None:
+        while (held := await ahead.next()) is not None:
             op, until = held
             await answers.put((op, await ask(services, op, until)))
 
@@ -86,9 +124,8 @@ async def _pay(services: Services, run: UUID, available: int) -> None:
         async with asyncio.TaskGroup() as sending:
             for _ in range(SENDERS_AT_ONCE):
                 sending.create_task(send())
-            await _plan(services, run, available, ops, mine)
-            for _ in range(SENDERS_AT_ONCE):
-                await ops.put(None)
+            await _plan(services, run, available, ahead, mine)
+            ahead.end()
         await answers.put(None)
 
     async with asyncio.TaskGroup() as work:
@@ -96,25 +133,25 @@ async def _pay(services: Services, run: UUID, available: int) -> None:
         work.create_task(_settle_all(services, answers, mine))
 
 
-async def _plan(services: Services, run: UUID, available: int, ops: Ops, mine: set[UUID]) -> None:
+async def _plan(services: Services, run: UUID, available: int, ahead: _Ahead, mine: set[UUID]) -> None:
     """Take over what is under way, then set money aside and lease transfers, some in each transaction, until there is
     nothing to do for now."""
     while True:
         until = asyncio.get_running_loop().time() + lease_s(services)
         async with services.database.transaction() as connection:
-            left = await payout_lines.under_way(connection, run, mine, LINES_AT_ONCE)
+            left = await payout_lines.under_way(connection, run, mine, ahead.most)
             taken = await stripe_ops.take_over(connection, left, lease_s(services)) if left else []
             looked = 0
             if not taken:
                 looked, taken, amount = await payout_lines.plan_lines(
-                    connection, run, LINES_AT_ONCE, available, lease_s(services)
+                    connection, run, ahead.most, available, lease_s(services)
                 )
                 available -= amount
         if not taken and not looked:
             return
         mine |= {op.id for op in taken}
-        for op in taken:
-            await ops.put((op, until))
+        if taken:
+            await ahead.add(taken, until)
 
 
 async def _settle_all(services: Services, answers: Answers, mine: set[UUID]) -> None:
