@@ -29,7 +29,7 @@ run: $(RUN_STAMP)             ## the same system left open, for a phone or an ag
 	$(BIN)/sensorium run $(ARGS)
 
 test: $(DEV_STAMP)            ## all tests, on real PostgreSQL
-	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 check: $(DEV_STAMP)           ## style, strict types, architecture
 	$(BIN)/ruff check .

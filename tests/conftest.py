@@ -29,7 +29,13 @@ hypothesis_settings.register_profile("patient", deadline=None, suppress_health_c
 hypothesis_settings.load_profile("patient")
 
 TEMPLATE = "template_sensorium"
+LONGEST = ("tests/test_simulation.py", "tests/web/", "tests/test_outbox_kills.py")
 _numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes begins first: two processes share the tests, and neither shall wait for the other's last."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 @pytest.fixture(scope="session", autouse=True)

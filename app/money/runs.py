@@ -80,6 +80,7 @@ class _Ahead:
         self.most = 2 * SENDERS_AT_ONCE
         self._ops: Ops = asyncio.Queue()
         self._low = asyncio.Event()
+        self._low.set()
         self._since = asyncio.get_running_loop().time()
 
     async def next(self) -> tuple[Op, float] | None:
@@ -95,7 +96,7 @@ class _Ahead:
             self._ops.put_nowait((op, until))
         if not self._is_low():
             self._low.clear()
-            await self._low.wait()
+        await self._low.wait()
         now = asyncio.get_running_loop().time()
         a_second = len(taken) / max(now - self._since, 0.001)
         self.most = max(SENDERS_AT_ONCE, min(MOST_AHEAD, round(a_second * AHEAD_S)))
