@@ -78,6 +78,8 @@ class _Ahead:
 
     def __init__(self) -> None:
         self.most = 2 * SENDERS_AT_ONCE
+        self._asked = self._sent = 0
+        self._was_full = False
         self._ops: Ops = asyncio.Queue()
         self._low = asyncio.Event()
         self._low.set()
@@ -85,22 +87,26 @@ class _Ahead:
 
     async def next(self) -> tuple[Op, float] | None:
         """The next one, with the time at which our lease on it ends; None when nothing comes any more."""
+        self._asked += 1
         held = await self._ops.get()
         if self._is_low():
             self._low.set()
         return held
 
     async def add(self, taken: list[Op], until: float) -> None:
-        """Let these be sent; returns when it is time to take more."""
+        """Let these be sent; returns when it is time to take more: twice as many at most."""
+        starved = self._was_full and self._ops.empty()  # it was we who were slow
+        self._was_full = len(taken) >= self.most
         for op in taken:
             self._ops.put_nowait((op, until))
         if not self._is_low():
             self._low.clear()
         await self._low.wait()
-        now = asyncio.get_running_loop().time()
-        a_second = len(taken) / max(now - self._since, 0.001)
-        self.most = max(SENDERS_AT_ONCE, min(MOST_AHEAD, round(a_second * AHEAD_S)))
-        self._since = now
+        now, sent = asyncio.get_running_loop().time(), max(0, self._asked - SENDERS_AT_ONCE)
+        a_second = (sent - self._sent) / max(now - self._since, 0.001)
+        wanted = 2 * self.most if starved else round(a_second * AHEAD_S)
+        self.most = max(SENDERS_AT_ONCE, min(wanted, 2 * self.most, MOST_AHEAD))
+        self._since, self._sent = now, sent
 
     def end(self) -> None:
         """Tell every sender that nothing comes any more."""
@@ -151,8 +157,7 @@ async def _plan(services: Services, run: UUID, available: int, ahead: _Ahead, mi
         if not taken and not looked:
             return
         mine |= {op.id for op in taken}
-        if taken:
-            await ahead.add(taken, until)
+        await ahead.add(taken, until)
 
 
 async def _settle_all(services: Services, answers: Answers, mine: set[UUID]) -> None:

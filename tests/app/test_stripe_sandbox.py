@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sqlite3
 from contextlib import closing
@@ -232,6 +233,25 @@ def test_a_refusal_is_replayed_even_when_its_cause_is_gone(caller: Caller, sandb
     again = caller.post("/v1/transfers", sent, "transfer-1")
     assert (again.status_code, again.headers.get("Idempotent-Replayed")) == (400, "true")
     assert caller.post("/v1/transfers", sent, "transfer-2").status_code == 200
+
+
+def test_a_key_that_is_forgotten_begins_anew_also_when_it_is_refused(caller: Caller, sandbox: Sandbox) -> None:
+    account, short = caller.recipient(sandbox), caller.balance() + 500
+    sent = {"amount": str(short), "currency": "usd", "destination": account}
+    assert caller.post("/v1/transfers", sent, "transfer-1").status_code == 400
+    caller.control("/clock", advance_s=25 * 3600)
+    answers = [caller.post("/v1/transfers", sent, "transfer-1") for _ in range(2)]
+    assert [(one.status_code, one.headers.get("Idempotent-Replayed")) for one in answers] == [
+        (400, None),
+        (400, "true"),
+    ]
+    assert answers[0].json()["error"]["code"] == "balance_insufficient"
+
+
+def test_text_that_is_no_unicode_is_refused(caller: Caller) -> None:
+    body = json.dumps({**RECIPIENT, "display_name": "\ud800"}).encode()
+    answer = caller.http.post("/v2/core/accounts", content=body, headers={"Stripe-Version": "2026-10-28.endive"})
+    assert answer.status_code == 400 and "JSON" in answer.json()["error"]["message"]
 
 
 def test_a_request_that_never_began_is_not_remembered(caller: Caller) -> None:

@@ -86,6 +86,50 @@ async def test_what_a_call_makes_due_happens_before_the_next_one_even_in_the_sam
     assert seen == {"id": "thing_due", "object": "thing"}
 
 
+async def test_what_is_due_and_fails_is_tried_before_the_next_call_again(store: Store) -> None:
+    tries: list[int] = []
+
+    def due(state: State) -> None:
+        tries.append(len(tries))
+        if len(tries) == 1:
+            raise ValueError("once")
+        state.db.execute("DELETE FROM scheduled")
+
+    store.perform_due = due
+    await store.run(lambda state: state.schedule(state.now - 1, "come about", "thing_due"))
+    with pytest.raises(ValueError, match="once"):
+        await store.run(lambda state: _put(state, 1))
+    assert await store.run(lambda state: _put(state, 2)) == 2
+    assert len(tries) == 2 and await _there(store) == {"thing_2"}
+
+
+async def test_a_full_disk_fails_every_call_of_the_commit_and_leaves_nothing(store: Store) -> None:
+    first = asyncio.ensure_future(store.run(lambda state: _put(state, 0)))
+    await asyncio.sleep(0)
+
+    def fill(state: State) -> None:
+        # As when SQLite finds the disk full in the middle of a statement: it has undone the whole transaction.
+        state.db.execute("ROLLBACK")
+        raise sqlite3.OperationalError("database or disk is full")
+
+    together = [store.run(lambda state: _put(state, 1)), store.run(fill), store.run(lambda state: _put(state, 2))]
+    results = await asyncio.gather(*together, return_exceptions=True)
+    assert await first == 0
+    assert [str(result) for result in results] == ["database or disk is full"] * 3
+    assert await _there(store) == {"thing_0"}
+
+
+async def test_what_was_asked_for_before_the_end_is_done_and_nobody_hangs_after_it(tmp_path: Path) -> None:
+    ending = Store(tmp_path / "ending.sqlite")
+    calls = [asyncio.ensure_future(ending.run(lambda state, n=n: _put(state, n))) for n in range(3)]  # type: ignore[misc]
+    await asyncio.sleep(0)
+    await ending.close()
+    assert await asyncio.gather(*calls) == [0, 1, 2]
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            await asyncio.wait_for(ending.run(lambda state: _put(state, 9)), 5)
+
+
 async def test_whoever_goes_away_leaves_the_others_their_answers(store: Store) -> None:
     calls = [asyncio.ensure_future(store.run(lambda state, n=n: _put(state, n))) for n in range(5)]  # type: ignore[misc]
     await asyncio.sleep(0)

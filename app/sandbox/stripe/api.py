@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
 
+import msgspec
+
 from app.sandbox.stripe import (
     accounts,
     books,
@@ -207,8 +209,8 @@ class Api:
 
 def _json_object(body: bytes) -> dict[str, Any]:
     try:
-        parsed = json.loads(body or b"{}")
-    except ValueError:
+        parsed = msgspec.json.decode(body or b"{}")
+    except (ValueError, msgspec.MsgspecError):
         raise invalid("The request body is not valid JSON.") from None
     if not isinstance(parsed, dict):
         raise invalid("The request body must be a JSON object.")
@@ -228,8 +230,8 @@ def authenticate(request: Request) -> str:
 
 def replayed(state: State, admitted: Admitted) -> Reply | None:
     """The answer that its key has had, None when it is new. Raises `KeyReused` when it was used for something else."""
-    key, life = admitted.call.idempotency_key, KEY_LIFE_S[admitted.scope[:4]]
-    state.db.execute("DELETE FROM idempotency WHERE scope = ? AND created < ?", (admitted.scope, state.now - life))
+    key = admitted.call.idempotency_key
+    _forget(state, admitted)
     row = state.db.execute(
         "SELECT fingerprint, status, body FROM idempotency WHERE scope = ? AND key = ?", (admitted.scope, key)
     ).fetchone()
@@ -240,7 +242,14 @@ def replayed(state: State, admitted: Admitted) -> Reply | None:
     return Reply(row[1], row[2], replayed=True)
 
 
+def _forget(state: State, admitted: Admitted) -> None:
+    """Keys that are older than they live."""
+    oldest = state.now - KEY_LIFE_S[admitted.scope[:4]]
+    state.db.execute("DELETE FROM idempotency WHERE scope = ? AND created < ?", (admitted.scope, oldest))
+
+
 def remember(state: State, admitted: Admitted, reply: Reply) -> None:
+    _forget(state, admitted)  # again: a refusal has undone what `replayed` has deleted
     state.db.execute(
         "INSERT INTO idempotency VALUES (?, ?, ?, ?, ?, ?)",
         (admitted.scope, admitted.call.idempotency_key, admitted.fingerprint, reply.status, reply.body, state.now),

@@ -242,7 +242,8 @@ class Store:
         """Does what `scheduled` says is due; set by whoever knows the actions."""
         self._next_due = self._soonest()
         self._waiting: list[_Job] = []
-        self._writing = False
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     @property
     def now(self) -> float:
@@ -261,21 +262,22 @@ class Store:
             return self._transaction(work)
         job = _Job(work, asyncio.get_running_loop().create_future())
         self._waiting.append(job)
-        if not self._writing:
+        if self._idle.is_set():
             self._write_next()
         return await job.answer  # type: ignore[no-any-return]
 
     def _write_next(self) -> None:
         """Hand everything that waits to the writer thread, together."""
         jobs, self._waiting = self._waiting, []
-        self._writing = True
         done = asyncio.get_running_loop().run_in_executor(self._thread, self._write, [job.work for job in jobs])
+        self._idle.clear()
         done.add_done_callback(partial(self._written, jobs))
 
     def _written(self, jobs: list[_Job], done: asyncio.Future[list[tuple[Any, BaseException | None]]]) -> None:
-        self._writing = False
         if self._waiting:
             self._write_next()
+        else:
+            self._idle.set()
         failure = done.exception()
         results = [(None, failure)] * len(jobs) if failure is not None else done.result()
         for job, (result, error) in zip(jobs, results, strict=True):
@@ -294,6 +296,8 @@ class Store:
                 try:
                     results.append((self._call(work), None))
                 except Exception as error:  # its own affair: it is undone, and the others stand
+                    if not self._db.in_transaction:
+                        raise  # a full disk, say: SQLite has undone everything
                     results.append((None, error))
         return results
 
@@ -320,7 +324,6 @@ class Store:
     def _call(self, work: Callable[[State], Result]) -> Result:
         """Inside a transaction: what is due by now, and then the call."""
         if self.now >= self._next_due:
-            self._next_due = inf
             self._saved(self.perform_due)
             self._next_due = self._soonest()
         return self._saved(work)
@@ -338,9 +341,10 @@ class Store:
         finally:
             if kept:
                 self._next_due = min(self._next_due, state.soonest)
-            else:
-                self._db.execute("ROLLBACK TO call")
-            self._db.execute("RELEASE call")
+            if self._db.in_transaction:
+                if not kept:
+                    self._db.execute("ROLLBACK TO call")
+                self._db.execute("RELEASE call")
         return result
 
     def _soonest(self) -> float:
@@ -361,5 +365,6 @@ class Store:
         if self._thread is None:
             self._db.close()
             return
+        await self._idle.wait()  # what was asked for is done first
         await asyncio.get_running_loop().run_in_executor(self._thread, self._db.close)
         self._thread.shutdown()
