@@ -28,16 +28,19 @@ async def test_every_operation_is_described_with_its_refusals_and_examples(world
 
 async def test_examples_fit_their_schemas(world: World) -> None:
     document = ok(await world.client.get("/openapi.json"))
+    examples = 0
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
             for media in (each for body in bodies for each in body.get("content", {}).values()):
                 if "example" in media:
+                    examples += 1
                     schema = {**media["schema"], "components": document["components"]}
                     try:
                         jsonschema.Draft202012Validator(schema).validate(media["example"])
                     except jsonschema.ValidationError as error:
                         raise AssertionError(f"{method} {path}: {error.message} at {error.json_path}") from None
+    assert examples > 100
 
 
 async def test_the_example_of_a_task_can_be_posted(world: World, ada: Caller) -> None:

@@ -1,7 +1,7 @@
 """A payout run of many people: its preview, and the run itself beside bare transfers to the same sandbox.
 
 10,000 people with 100,000 earnings (BENCH_PEOPLE for fewer). Bare: the official SDK sends transfers over as many
-connections as the run does, with no database; before, in the middle and after, since machines are noisy.
+connections as the run does, with no database; before and after, since machines are noisy.
 """
 
 from __future__ import annotations

@@ -164,6 +164,14 @@ class Corners(Desk):
         found = await self.find("SELECT id FROM dispute WHERE stripe_id = $1", dispute["id"])
         return None if found is None else (dispute, f"/v1/operator/disputes/{ids.show('dispute', found)}")
 
+    async def answered_or_given_up(self, path: str) -> None:
+        """What an operator makes of a chargeback."""
+        if self.one([True, False]):
+            body = {"evidence": {"uncategorized_text": "The work was done."}}
+            await self.ask(self.operators[0], "POST", f"{path}/answer", body)
+        else:
+            await self.ask(self.operators[0], "POST", f"{path}/accept")
+
     async def quarrel(self) -> None:
         """A chargeback is answered or given up: at once, through a storm, or when the bank has decided already."""
         made = await self._disputed(self.one(self.buyers))
@@ -173,11 +181,7 @@ class Corners(Desk):
         way = self.one(["plain", "lost", "late"])
         if way == "lost":
             await self.lose("/v1/disputes/", self.one(list(LOST)))
-        if self.one([True, False]):
-            body = {"evidence": {"uncategorized_text": "The work was done."}}
-            await self.ask(self.operators[0], "POST", f"{path}/answer", body)
-        else:
-            await self.ask(self.operators[0], "POST", f"{path}/accept")
+        await self.answered_or_given_up(path)
         if way == "late":
             await self.world.control(f"disputes/{dispute['id']}/lose")
         await self.under_way(4)

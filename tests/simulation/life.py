@@ -34,7 +34,7 @@ CORNERS = (
 )  # fmt: skip
 HOW_OFTEN = 0.5  # each of those
 PLACES = 3  # acts in which one point is hunted
-PATIENCE = 4
+PATIENCE = 4  # hunts in vain until every act is hunted in
 
 
 def plan(hunted: Set[str], in_vain: int = 0) -> list[str]:

@@ -51,9 +51,7 @@ class Unheard(DeskCorners):
         if made is None:
             return
         await self.lose("/v1/disputes/", "timeout_after", 1)
-        end = self.one(["answer", "accept"])
-        body = {"evidence": {"uncategorized_text": "The work was done."}} if end == "answer" else None
-        await self.ask(self.operators[0], "POST", f"{made[1]}/{end}", body)
+        await self.answered_or_given_up(made[1])
         await self.world.jobs()
         await self.world.sandbox.take_webhooks()
         await self.world.later(90_000)

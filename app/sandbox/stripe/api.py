@@ -1,7 +1,7 @@
 """One API request: authenticate, judge by the schema, replay or execute, remember the answer.
 
 The steps stand apart on purpose (`admit` → `replayed` → operation → `remember`): whatever may go wrong at Stripe goes
-wrong between two of them. All but the first are one transaction.
+wrong between two of them. All but the first are one transaction, unless the operation is refused and thereby undone.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ class Api:
 def _json_object(body: bytes) -> dict[str, Any]:
     try:
         parsed = msgspec.json.decode(body or b"{}")
-    except (ValueError, msgspec.MsgspecError):
+    except ValueError:
         raise invalid("The request body is not valid JSON.") from None
     if not isinstance(parsed, dict):
         raise invalid("The request body must be a JSON object.")
@@ -231,9 +231,9 @@ def authenticate(request: Request) -> str:
 def replayed(state: State, admitted: Admitted) -> Reply | None:
     """The answer that its key has had, None when it is new. Raises `KeyReused` when it was used for something else."""
     key = admitted.call.idempotency_key
-    _forget(state, admitted)
     row = state.db.execute(
-        "SELECT fingerprint, status, body FROM idempotency WHERE scope = ? AND key = ?", (admitted.scope, key)
+        "SELECT fingerprint, status, body FROM idempotency WHERE scope = ? AND key = ? AND created >= ?",
+        (admitted.scope, key, _oldest(state, admitted)),
     ).fetchone()
     if row is None:
         return None
@@ -242,14 +242,16 @@ def replayed(state: State, admitted: Admitted) -> Reply | None:
     return Reply(row[1], row[2], replayed=True)
 
 
-def _forget(state: State, admitted: Admitted) -> None:
-    """Keys that are older than they live."""
-    oldest = state.now - KEY_LIFE_S[admitted.scope[:4]]
-    state.db.execute("DELETE FROM idempotency WHERE scope = ? AND created < ?", (admitted.scope, oldest))
+def _oldest(state: State, admitted: Admitted) -> int:
+    """When the oldest key that is not forgotten yet was made."""
+    return state.now - KEY_LIFE_S[admitted.scope[:4]]
 
 
 def remember(state: State, admitted: Admitted, reply: Reply) -> None:
-    _forget(state, admitted)  # again: a refusal has undone what `replayed` has deleted
+    """Keep the answer under its key, in place of all that is forgotten by now."""
+    state.db.execute(
+        "DELETE FROM idempotency WHERE scope = ? AND created < ?", (admitted.scope, _oldest(state, admitted))
+    )
     state.db.execute(
         "INSERT INTO idempotency VALUES (?, ?, ?, ?, ?, ?)",
         (admitted.scope, admitted.call.idempotency_key, admitted.fingerprint, reply.status, reply.body, state.now),
