@@ -508,6 +508,25 @@ CREATE TABLE public.dataset_item (
     item jsonb NOT NULL
 );
 
+CREATE TABLE public.device (
+    id uuid NOT NULL,
+    person_id uuid NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    public_key bytea NOT NULL,
+    lat double precision,
+    lon double precision,
+    altitude_m double precision,
+    sensors jsonb DEFAULT '[]'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    revoked_at timestamp with time zone,
+    CONSTRAINT device_check CHECK (((lat IS NULL) = (lon IS NULL))),
+    CONSTRAINT device_kind_check CHECK ((kind = ANY (ARRAY['phone'::text, 'sensor'::text, 'camera'::text]))),
+    CONSTRAINT device_lat_check CHECK (((lat >= ('-90'::integer)::double precision) AND (lat <= (90)::double precision))),
+    CONSTRAINT device_lon_check CHECK (((lon >= ('-180'::integer)::double precision) AND (lon <= (180)::double precision))),
+    CONSTRAINT device_public_key_check CHECK ((length(public_key) = 65))
+);
+
 CREATE TABLE public.dispute (
     id uuid NOT NULL,
     stripe_id text NOT NULL,
@@ -1346,6 +1365,9 @@ ALTER TABLE ONLY public.dataset_item
 ALTER TABLE ONLY public.dataset
     ADD CONSTRAINT dataset_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.device
+    ADD CONSTRAINT device_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.dispute
     ADD CONSTRAINT dispute_pkey PRIMARY KEY (id);
 
@@ -1569,6 +1591,10 @@ CREATE INDEX claim_rejected ON public.claim USING btree (task_id, person_id) WHE
 CREATE UNIQUE INDEX daily_close_chain ON public.daily_close USING btree (previous);
 
 CREATE INDEX dataset_account ON public.dataset USING btree (account_id, id);
+
+CREATE INDEX device_person ON public.device USING btree (person_id, id);
+
+CREATE UNIQUE INDEX device_public_key ON public.device USING btree (public_key) WHERE (revoked_at IS NULL);
 
 CREATE INDEX dispute_account ON public.dispute USING btree (account_id, id);
 
@@ -1813,6 +1839,9 @@ ALTER TABLE ONLY public.dataset_item
 
 ALTER TABLE ONLY public.dataset_item
     ADD CONSTRAINT dataset_item_observation_id_fkey FOREIGN KEY (observation_id) REFERENCES public.observation(id);
+
+ALTER TABLE ONLY public.device
+    ADD CONSTRAINT device_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
 
 ALTER TABLE ONLY public.dispute
     ADD CONSTRAINT dispute_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
