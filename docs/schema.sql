@@ -344,6 +344,12 @@ CREATE FUNCTION public.stripe_op_moved() RETURNS trigger
         WHEN 'sending' THEN '' ELSE concat_ws(': ', NEW.code, NEW.message) END, NEW.moved_by);
   RETURN NULL; END$$;
 
+CREATE FUNCTION public.task_round(every_s integer, opens_at timestamp with time zone) RETURNS integer
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT CASE WHEN every_s IS NULL THEN 0 ELSE greatest(0, floor(extract(epoch FROM market_now() - opens_at) / every_s))::int END
+$$;
+
 CREATE TABLE public.account (
     id uuid NOT NULL,
     name text NOT NULL,
@@ -451,7 +457,11 @@ CREATE TABLE public.claim (
     created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     ended_at timestamp with time zone,
-    CONSTRAINT claim_check CHECK (((status = 'active'::public.claim_status) = (ended_at IS NULL)))
+    round integer DEFAULT 0 NOT NULL,
+    device_id uuid,
+    since timestamp with time zone,
+    CONSTRAINT claim_check CHECK (((status = 'active'::public.claim_status) = (ended_at IS NULL))),
+    CONSTRAINT claim_round_check CHECK ((round >= 0))
 );
 
 CREATE TABLE public.currency (
@@ -518,13 +528,15 @@ CREATE TABLE public.device (
     lon double precision,
     altitude_m double precision,
     sensors jsonb DEFAULT '[]'::jsonb NOT NULL,
+    sequence bigint DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
     revoked_at timestamp with time zone,
     CONSTRAINT device_check CHECK (((lat IS NULL) = (lon IS NULL))),
     CONSTRAINT device_kind_check CHECK ((kind = ANY (ARRAY['phone'::text, 'sensor'::text, 'camera'::text]))),
     CONSTRAINT device_lat_check CHECK (((lat >= ('-90'::integer)::double precision) AND (lat <= (90)::double precision))),
     CONSTRAINT device_lon_check CHECK (((lon >= ('-180'::integer)::double precision) AND (lon <= (180)::double precision))),
-    CONSTRAINT device_public_key_check CHECK ((length(public_key) = 65))
+    CONSTRAINT device_public_key_check CHECK ((length(public_key) = 65)),
+    CONSTRAINT device_sequence_check CHECK ((sequence >= 0))
 );
 
 CREATE TABLE public.dispute (
@@ -1286,19 +1298,24 @@ CREATE TABLE public.task (
     version integer DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
     closed_at timestamp with time zone,
+    every_s integer,
+    per_round integer,
     CONSTRAINT task_check CHECK ((closes_at > opens_at)),
     CONSTRAINT task_check1 CHECK (((claimed + done) <= quantity)),
     CONSTRAINT task_check2 CHECK ((((lat IS NULL) = (lon IS NULL)) AND ((lat IS NULL) = (loc IS NULL)) AND ((lat IS NULL) = (radius_m IS NULL)))),
     CONSTRAINT task_check3 CHECK (((status = 'open'::public.task_status) = (closed_at IS NULL))),
     CONSTRAINT task_check4 CHECK (((status = 'completed'::public.task_status) = (done = quantity))),
+    CONSTRAINT task_check5 CHECK (((every_s IS NULL) = (per_round IS NULL))),
     CONSTRAINT task_claim_ttl_s_check CHECK ((claim_ttl_s > 0)),
     CONSTRAINT task_claimed_check CHECK ((claimed >= 0)),
     CONSTRAINT task_done_check CHECK ((done >= 0)),
+    CONSTRAINT task_every_s_check CHECK ((every_s >= 60)),
     CONSTRAINT task_fee_check CHECK ((fee >= 0)),
     CONSTRAINT task_kind_check CHECK ((kind = ANY (ARRAY['photo'::text, 'reading'::text, 'action'::text]))),
     CONSTRAINT task_lat_check CHECK (((lat >= ('-90'::integer)::double precision) AND (lat <= (90)::double precision))),
     CONSTRAINT task_lon_check CHECK (((lon >= ('-180'::integer)::double precision) AND (lon <= (180)::double precision))),
     CONSTRAINT task_mode_check CHECK ((mode = ANY (ARRAY['auto'::text, 'manual'::text]))),
+    CONSTRAINT task_per_round_check CHECK ((per_round > 0)),
     CONSTRAINT task_quantity_check CHECK ((quantity > 0)),
     CONSTRAINT task_radius_m_check CHECK ((radius_m > (0)::double precision)),
     CONSTRAINT task_review_deadline_s_check CHECK ((review_deadline_s > 0)),
@@ -1582,7 +1599,9 @@ CREATE INDEX bank_payout_person ON public.bank_payout USING btree (person_id, cr
 
 CREATE INDEX claim_deadline ON public.claim USING btree (expires_at) WHERE (status = 'active'::public.claim_status);
 
-CREATE UNIQUE INDEX claim_once ON public.claim USING btree (task_id, person_id) WHERE (status = ANY (ARRAY['active'::public.claim_status, 'submitted'::public.claim_status]));
+CREATE INDEX claim_device ON public.claim USING btree (device_id, id) WHERE (device_id IS NOT NULL);
+
+CREATE UNIQUE INDEX claim_once ON public.claim USING btree (task_id, COALESCE(device_id, person_id), round) WHERE (status = ANY (ARRAY['active'::public.claim_status, 'submitted'::public.claim_status]));
 
 CREATE INDEX claim_person ON public.claim USING btree (person_id, id);
 
@@ -1738,6 +1757,8 @@ CREATE INDEX task_external ON public.task USING btree (account_id, external_id) 
 
 CREATE INDEX task_near ON public.task USING gist (loc) WHERE ((status = 'open'::public.task_status) AND (loc IS NOT NULL));
 
+CREATE INDEX task_standing ON public.task USING btree (id) WHERE ((status = 'open'::public.task_status) AND (every_s IS NOT NULL));
+
 CREATE TRIGGER audit_log_keep BEFORE DELETE OR UPDATE ON public.audit_log FOR EACH ROW EXECUTE FUNCTION public.append_only();
 
 CREATE TRIGGER audit_log_whole BEFORE TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION public.append_only();
@@ -1818,6 +1839,9 @@ ALTER TABLE ONLY public.auto_top_up
 
 ALTER TABLE ONLY public.bank_payout
     ADD CONSTRAINT bank_payout_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
+
+ALTER TABLE ONLY public.claim
+    ADD CONSTRAINT claim_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(id);
 
 ALTER TABLE ONLY public.claim
     ADD CONSTRAINT claim_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);

@@ -73,12 +73,21 @@ class Chance(NamedTuple):
     refusal: Refusal | None
 
 
-def unanswered_by(person: str, task: str) -> str:
-    """SQL: the person has no claim on the task nor an answer that counts, and tries left. Both are SQL expressions."""
-    return f"""NOT EXISTS (SELECT FROM claim c WHERE c.task_id = {task} AND c.person_id = {person}
-                        AND c.status IN ('active', 'submitted'))
-        AND (SELECT count(*) FROM claim c WHERE c.task_id = {task} AND c.person_id = {person}
-               AND c.status = 'rejected') < {MOST_TRIES}"""
+# SQL, where the row of a task is at hand: the round it is in, and whether that round has room for one more answer.
+ROUND = "task_round(every_s, opens_at)"
+ROUND_OPEN = f"""(per_round IS NULL OR (SELECT count(*) FROM claim c WHERE c.task_id = task.id AND c.round = {ROUND}
+      AND c.status IN ('active', 'submitted')) < per_round)"""
+
+
+def unanswered_by(person: str, device: str = "NULL::uuid") -> str:
+    """SQL: who answers has no claim on the task nor an answer that counts in this round, and tries left.
+
+    person, device: SQL expressions, the latter NULL for somebody who claims by hand. The row of `task` is at hand.
+    """
+    own = f"""FROM claim c WHERE c.task_id = task.id AND c.person_id = {person} AND c.round = {ROUND}
+        AND c.device_id IS NOT DISTINCT FROM {device}"""
+    return f"""NOT EXISTS (SELECT {own} AND c.status IN ('active', 'submitted'))
+        AND (SELECT count(*) {own} AND c.status = 'rejected') < {MOST_TRIES}"""
 
 
 async def claim(conn: asyncpg.Connection, person: UUID, task: str, position: Position | None) -> Claim:
@@ -90,6 +99,7 @@ async def claim(conn: asyncpg.Connection, person: UUID, task: str, position: Pos
     for _ in range(2):
         row = await _take(conn, person, task_id, position)
         if row is not None:
+            await require_room(conn, row)
             return show(row)
         refusal = (await chance(conn, person, task_id)).refusal
         if refusal is not None:
@@ -105,32 +115,48 @@ async def _take(conn: asyncpg.Connection, person: UUID, task: UUID, position: Po
              UPDATE task SET claimed = claimed + 1, version = version + 1
              WHERE id = $1 AND status = 'open' AND claimed + done < quantity
                AND opens_at <= market_now() AND closes_at > market_now()
-               AND {unanswered_by("$3", "$1")}
+               AND {unanswered_by("$3")} AND {ROUND_OPEN}
                AND (SELECT count(*) FROM claim c WHERE c.person_id = $3 AND c.status = 'active') < $9
-             RETURNING id, account_id, claim_ttl_s),
+             RETURNING id, account_id, claim_ttl_s, {ROUND} AS round, per_round),
            new AS (
-             INSERT INTO claim (id, task_id, person_id, nonce, code, lat, lon, accuracy_m, expires_at)
-               SELECT $2, id, $3, $4, $5, $6, $7, $8, market_now() + make_interval(secs => claim_ttl_s) FROM slot
+             INSERT INTO claim (id, task_id, person_id, nonce, code, lat, lon, accuracy_m, expires_at, round)
+               SELECT $2, id, $3, $4, $5, $6, $7, $8, market_now() + make_interval(secs => claim_ttl_s), round FROM slot
              RETURNING *),
            told AS (
              INSERT INTO event (type, account_id, person_id, subject_type, subject_id, actor, data)
                SELECT 'task.claimed', slot.account_id, $3, 'task', slot.id, 'person:' || $3::uuid, '{{}}' FROM slot)
-           SELECT * FROM new""",
+           SELECT new.*, slot.per_round FROM new, slot""",
         task, ids.new(), person, secrets.token_urlsafe(16), "".join(secrets.choice(CODE_LETTERS) for _ in range(4)),
         position and position.lat, position and position.lon, position and position.accuracy_m, MOST_ACTIVE,
     )  # fmt: skip
 
 
+async def require_room(conn: asyncpg.Connection, row: asyncpg.Record) -> None:
+    """Raise SlotTaken when a claim just made is one too many for its round.
+
+    The statement that made it may have counted before another's commit; since then it holds the task's row, so a
+    statement that begins now sees all that were before it. Only standing tasks have rounds to fill.
+    """
+    if row["per_round"] is None:
+        return
+    taken = await conn.fetchval(
+        "SELECT count(*) FROM claim WHERE task_id = $1 AND round = $2 AND status IN ('active', 'submitted')",
+        row["task_id"], row["round"],
+    )  # fmt: skip
+    if taken > row["per_round"]:
+        raise SlotTaken("This round's answers are all taken; the next round begins soon.")
+
+
 async def chance(conn: asyncpg.Connection, person: UUID, task: UUID) -> Chance:
     """Whether a person may claim a task, and why not. Raises NotFound."""
     row = await conn.fetchrow(
-        """SELECT status = 'open' AND opens_at <= market_now() AND closes_at > market_now() AS open,
-                  EXISTS (SELECT FROM claim c WHERE c.task_id = $1 AND c.person_id = $2
-                            AND c.status IN ('active', 'submitted')) AS mine,
-                  (SELECT count(*) FROM claim c WHERE c.task_id = $1 AND c.person_id = $2
-                     AND c.status = 'rejected') AS rejected,
+        f"""SELECT status = 'open' AND opens_at <= market_now() AND closes_at > market_now() AS open,
+                  EXISTS (SELECT FROM claim c WHERE c.task_id = $1 AND c.person_id = $2 AND c.round = {ROUND}
+                            AND c.device_id IS NULL AND c.status IN ('active', 'submitted')) AS mine,
+                  (SELECT count(*) FROM claim c WHERE c.task_id = $1 AND c.person_id = $2 AND c.round = {ROUND}
+                     AND c.device_id IS NULL AND c.status = 'rejected') AS rejected,
                   (SELECT count(*) FROM claim c WHERE c.person_id = $2 AND c.status = 'active') AS held,
-                  claimed + done < quantity AS free
+                  claimed + done < quantity AND {ROUND_OPEN} AS free
            FROM task WHERE id = $1""",
         task, person,
     )  # fmt: skip

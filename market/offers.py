@@ -9,7 +9,7 @@ import msgspec
 from market import claims, ids, near, tasks
 from market.errors import Invalid, NotFound
 from market.money import Money
-from market.terms import Acceptance, Evidence, Place
+from market.terms import Acceptance, Evidence, Place, Standing
 
 FARTHEST_M = 100_000.0
 # Minutes beside the way, assumed; people walk 80 m a minute.
@@ -35,6 +35,7 @@ class Offer(msgspec.Struct, frozen=True):
     fee: Money
     slots_open: int
     claim_ttl_s: int
+    standing: Standing | None
 
 
 async def near_by(
@@ -57,7 +58,8 @@ async def near_by(
         raise Invalid(f"At most {FARTHEST_M:.0f} metres.", pointer="/radius_m")
     boxes = near.box(lat, lon, radius_m)
     wanted = f"""status = 'open' AND claimed + done < quantity AND opens_at <= market_now() AND closes_at > market_now()
-        AND ($1::uuid IS NULL OR ({claims.unanswered_by("$1", "task.id")}))
+        AND ($1::uuid IS NULL OR ({claims.unanswered_by("$1")}))
+        AND {claims.ROUND_OPEN}
         AND ($2::text IS NULL OR kind = $2) AND ($3::bigint IS NULL OR reward >= $3)"""
     rows = []
     for each in boxes:
@@ -107,4 +109,5 @@ def _offer(row: asyncpg.Record, metres: float | None) -> Offer:
         evidence, msgspec.convert(row["acceptance"], Acceptance), Money(row["reward"], row["currency"]),
         Money(row["fee"], row["currency"]),
         row["quantity"] - row["claimed"] - row["done"] if row["status"] == "open" else 0, row["claim_ttl_s"],
+        tasks.standing_of(row),
     )  # fmt: skip

@@ -148,7 +148,8 @@ async def to_judge(conn: asyncpg.Connection, submission: UUID) -> ToJudge | None
     """What there is to judge; None when it has been judged already (a job may run twice)."""
     row = await conn.fetchrow(
         """SELECT s.*, t.evidence, t.acceptance, t.lat AS t_lat, t.lon AS t_lon, t.radius_m,
-                  c.created_at AS claimed_at, c.expires_at, c.nonce, c.lat, c.lon, c.accuracy_m,
+                  coalesce(c.since, c.created_at) AS claimed_at, c.expires_at, c.device_id,
+                  c.nonce, c.lat, c.lon, c.accuracy_m,
                   o.lat AS o_lat, o.lon AS o_lon, o.captured_at
            FROM submission s JOIN task t ON t.id = s.task_id JOIN claim c ON c.id = s.claim_id
              LEFT JOIN LATERAL (SELECT b.lat, b.lon, b.captured_at FROM submission a JOIN observation b

@@ -14,7 +14,7 @@ import msgspec
 from market import events, ids, keys, ledger, money, near
 from market.errors import Changed, InsufficientFunds, Invalid, NotFound, TaskNotOpen
 from market.money import Money
-from market.terms import Acceptance, Evidence, License, Place, TaskChange, TaskDraft
+from market.terms import Acceptance, Evidence, License, Place, Standing, TaskChange, TaskDraft
 
 DEFAULT_OPEN_S = 7 * 86_400
 LONGEST_OPEN_S = 90 * 86_400
@@ -52,6 +52,7 @@ class Task(msgspec.Struct, frozen=True):
     acceptance: Acceptance
     license: License
     claim_ttl_s: int
+    standing: Standing | None
     external_id: str | None
     metadata: dict[str, Any]
     version: int
@@ -88,6 +89,8 @@ def check(draft: TaskDraft, currency: str) -> None:
             raise Invalid("`min` is above `max`.", pointer=f"/evidence/questions/{i}/min")
     if "at_place" in draft.acceptance.declared and draft.place is None:
         raise Invalid("The check at_place needs a place.", pointer="/acceptance/checks")
+    if draft.standing is not None and draft.standing.per_round > draft.quantity:
+        raise Invalid("A round cannot buy more than the task's quantity.", pointer="/standing/per_round")
     if draft.reward.currency != currency:
         raise Invalid(f"This account trades in {currency}.", pointer="/reward/currency")
     for name, least in LEAST_SAID.items():
@@ -104,7 +107,7 @@ async def post(conn: asyncpg.Connection, actor: keys.Actor, draft: TaskDraft, *,
     fee = money.fee(draft.reward.amount, fee_bps)
     worst = (draft.reward.amount + fee) * draft.quantity
     await keys.spend(conn, actor, worst, one_task=worst)
-    place, task = draft.place, ids.new()
+    place, standing, task = draft.place, draft.standing, ids.new()
     row = await conn.fetchrow(
         """WITH times AS (
              SELECT market_now() AS now, coalesce($5, market_now()) AS opens,
@@ -112,9 +115,9 @@ async def post(conn: asyncpg.Connection, actor: keys.Actor, draft: TaskDraft, *,
            new AS (
              INSERT INTO task (id, account_id, key_id, kind, opens_at, closes_at, title, instructions, purpose,
                  lat, lon, radius_m, loc, evidence, acceptance, license, mode, reward, fee, currency, quantity,
-                 claim_ttl_s, review_deadline_s, external_id, metadata, created_at)
+                 claim_ttl_s, review_deadline_s, external_id, metadata, created_at, every_s, per_round)
                SELECT $1, $2, $3, $4, opens, closes, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-                      $21, $22, $23, $26, $27, now
+                      $21, $22, $23, $26, $27, now, $29, $30
                FROM times WHERE closes > greatest(opens, now)
                  AND closes <= greatest(opens, now) + make_interval(secs => $25) RETURNING *),
            told AS (
@@ -127,7 +130,7 @@ async def post(conn: asyncpg.Connection, actor: keys.Actor, draft: TaskDraft, *,
         msgspec.to_builtins(draft.evidence), msgspec.to_builtins(draft.acceptance), msgspec.to_builtins(draft.license),
         draft.acceptance.mode, draft.reward.amount, fee, draft.reward.currency, draft.quantity, draft.claim_ttl_s,
         draft.acceptance.review_deadline_s, DEFAULT_OPEN_S, LONGEST_OPEN_S, draft.external_id, draft.metadata,
-        actor.name,
+        actor.name, standing and standing.every_s, standing and standing.per_round,
     )  # fmt: skip
     if row is None:
         raise Invalid(
@@ -330,7 +333,7 @@ def show(row: asyncpg.Record) -> Task:
         held=Money((row["reward"] + row["fee"]) * left, currency), quantity=row["quantity"],
         slots=Slots(free, row["claimed"], row["done"]), acceptance=msgspec.convert(row["acceptance"], Acceptance),
         license=msgspec.convert(row["license"], License), claim_ttl_s=row["claim_ttl_s"],
-        external_id=row["external_id"], metadata=row["metadata"], version=row["version"],
+        standing=standing_of(row), external_id=row["external_id"], metadata=row["metadata"], version=row["version"],
         created_at=row["created_at"], closed_at=row["closed_at"],
         links={"self": f"/v1/tasks/{public}", "submissions": f"/v1/tasks/{public}/submissions"},
     )  # fmt: skip
@@ -339,3 +342,8 @@ def show(row: asyncpg.Record) -> Task:
 def place_of(row: asyncpg.Record) -> Place | None:
     """The place of a task's row."""
     return None if row["lat"] is None else Place(lat=row["lat"], lon=row["lon"], radius_m=row["radius_m"])
+
+
+def standing_of(row: asyncpg.Record) -> Standing | None:
+    """How often a task is asked; None for one that is asked once."""
+    return None if row["every_s"] is None else Standing(every_s=row["every_s"], per_round=row["per_round"])

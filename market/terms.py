@@ -99,6 +99,16 @@ class License(Strict, frozen=True, kw_only=True):
     resale: bool = True
 
 
+class Standing(Strict, frozen=True, kw_only=True):
+    """A question that stays: each round of `every_s` seconds it is asked anew, and `per_round` answers are bought.
+
+    Registered devices that measure what is asked answer it by themselves, with each signed batch that they push.
+    """
+
+    every_s: Annotated[int, msgspec.Meta(ge=60, le=7 * 86_400, examples=[3600])]
+    per_round: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
+
+
 class TaskDraft(Strict, frozen=True, kw_only=True):
     """A task to be posted. `reward` is what the person earns for each accepted answer; the fee comes on top."""
 
@@ -115,6 +125,7 @@ class TaskDraft(Strict, frozen=True, kw_only=True):
     acceptance: Acceptance = Acceptance()
     license: License = License()
     claim_ttl_s: Annotated[int, msgspec.Meta(ge=60, le=7 * 86_400)] = 3600
+    standing: Standing | None = None
     external_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
     metadata: Annotated[dict[str, Any], msgspec.Meta(max_length=50)] = {}
 
