@@ -68,21 +68,25 @@ async def judge(services: Services, payload: Payload) -> None:
 async def _judge(services: Services, submission: UUID) -> None:
     async with services.database.read() as connection:
         todo = await submissions.to_judge(connection, submission)
-    if todo is None:
-        return
+    if todo is not None:
+        verdict = await verdict_on(services, todo)
+        await _apply(services, todo.id, verdict, _reason(verdict, todo.acceptance.declared))
+
+
+async def verdict_on(services: Services, todo: submissions.ToJudge) -> Verdict:
+    """What the checks of today say of a submission. Its photos are entered among those to compare with, once."""
     photos, seen = await _look(services, todo.photos)
     index = services.photo_index
     numbers = await index.record(todo.id, todo.task_id, todo.person_id, seen) if seen else {}
     duplicates = await index.earlier(todo.id, todo.task_id, todo.person_id, seen, numbers) if seen else []
     # In a thread: ten thousand readings take a while, and this process must show meanwhile that it lives.
-    verdict = await asyncio.to_thread(
+    return await asyncio.to_thread(
         checking.check,
         _evidence(todo, photos),
         asked(todo.evidence, todo.acceptance, todo.place),
         _window(todo),
         duplicates,
     )
-    await _apply(services, todo.id, verdict, _reason(verdict, todo.acceptance.declared))
 
 
 async def _apply(services: Services, submission: UUID, verdict: Verdict, reason: str | None) -> None:

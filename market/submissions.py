@@ -144,8 +144,8 @@ async def _require_fitting(
         fitting(given, evidence, row["now"])
 
 
-async def to_judge(conn: asyncpg.Connection, submission: UUID) -> ToJudge | None:
-    """What there is to judge; None when it has been judged already (a job may run twice)."""
+async def to_judge(conn: asyncpg.Connection, submission: UUID, *, again: bool = False) -> ToJudge | None:
+    """What there is to judge; None when it has been judged already (a job may run twice), unless `again` is asked."""
     row = await conn.fetchrow(
         """SELECT s.*, t.evidence, t.acceptance, t.lat AS t_lat, t.lon AS t_lon, t.radius_m,
                   coalesce(c.since, c.created_at) AS claimed_at, c.expires_at, c.device_id,
@@ -155,9 +155,9 @@ async def to_judge(conn: asyncpg.Connection, submission: UUID) -> ToJudge | None
              LEFT JOIN LATERAL (SELECT b.lat, b.lon, b.captured_at FROM submission a JOIN observation b
                ON b.submission_id = a.id WHERE a.person_id = s.person_id AND a.id < s.id AND b.lat IS NOT NULL
                ORDER BY a.id DESC LIMIT 1) o ON true
-           WHERE s.id = $1 AND s.status = 'checking'""",
-        submission,
-    )
+           WHERE s.id = $1 AND (s.status = 'checking' OR $2)""",
+        submission, again,
+    )  # fmt: skip
     if row is None:
         return None
     return ToJudge(
