@@ -10,6 +10,7 @@ import click
 
 from app.book_commands import books
 from app.command_line import DATA_DIR, database, environment, fail, settings, settings_with_database
+from app.evidence_commands import rejudge
 from app.operator_commands import operator
 
 
@@ -144,6 +145,7 @@ def config(data_dir: Path | None) -> None:
 
 commands.add_command(operator)
 commands.add_command(books)
+commands.add_command(rejudge)
 
 
 def main() -> None:

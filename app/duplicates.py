@@ -72,6 +72,12 @@ class PhotoIndex:
             )
         return {row["n"]: row["seq"] for row in rows}
 
+    async def numbers(self, submission: UUID) -> dict[int, int]:
+        """The number in the table of each photo of a submission that was entered before."""
+        async with self._database.read() as connection:
+            rows = await connection.fetch("SELECT n, seq FROM photo_hash WHERE submission_id = $1", submission)
+        return {row["n"]: row["seq"] for row in rows}
+
     async def earlier(
         self, submission: UUID, task: UUID, person: UUID, seen: list[Seen], numbers: dict[int, int]
     ) -> list[Duplicate]:

@@ -73,11 +73,18 @@ async def _judge(services: Services, submission: UUID) -> None:
         await _apply(services, todo.id, verdict, _reason(verdict, todo.acceptance.declared))
 
 
-async def verdict_on(services: Services, todo: submissions.ToJudge) -> Verdict:
-    """What the checks of today say of a submission. Its photos are entered among those to compare with, once."""
+async def verdict_on(services: Services, todo: submissions.ToJudge, *, again: bool = False) -> Verdict:
+    """What the checks of today say of a submission; its photos are entered among those to compare with.
+
+    again: it was judged before, and nothing at all is written; photos that were never entered are compared with none.
+    """
     photos, seen = await _look(services, todo.photos)
     index = services.photo_index
-    numbers = await index.record(todo.id, todo.task_id, todo.person_id, seen) if seen else {}
+    if again:
+        numbers = await index.numbers(todo.id)
+        seen = [each for each in seen if each.n in numbers]
+    else:
+        numbers = await index.record(todo.id, todo.task_id, todo.person_id, seen) if seen else {}
     duplicates = await index.earlier(todo.id, todo.task_id, todo.person_id, seen, numbers) if seen else []
     # In a thread: ten thousand readings take a while, and this process must show meanwhile that it lives.
     return await asyncio.to_thread(
