@@ -460,7 +460,9 @@ CREATE TABLE public.claim (
     round integer DEFAULT 0 NOT NULL,
     device_id uuid,
     since timestamp with time zone,
+    batch bigint,
     CONSTRAINT claim_check CHECK (((status = 'active'::public.claim_status) = (ended_at IS NULL))),
+    CONSTRAINT claim_check1 CHECK (((device_id IS NULL) = (batch IS NULL))),
     CONSTRAINT claim_round_check CHECK ((round >= 0))
 );
 
@@ -537,6 +539,15 @@ CREATE TABLE public.device (
     CONSTRAINT device_lon_check CHECK (((lon >= ('-180'::integer)::double precision) AND (lon <= (180)::double precision))),
     CONSTRAINT device_public_key_check CHECK ((length(public_key) = 65)),
     CONSTRAINT device_sequence_check CHECK ((sequence >= 0))
+);
+
+CREATE TABLE public.device_batch (
+    device_id uuid NOT NULL,
+    sequence bigint NOT NULL,
+    body bytea NOT NULL,
+    signature bytea NOT NULL,
+    received_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    CONSTRAINT device_batch_signature_check CHECK ((length(signature) = 64))
 );
 
 CREATE TABLE public.dispute (
@@ -1382,6 +1393,9 @@ ALTER TABLE ONLY public.dataset_item
 ALTER TABLE ONLY public.dataset
     ADD CONSTRAINT dataset_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.device_batch
+    ADD CONSTRAINT device_batch_pkey PRIMARY KEY (device_id, sequence);
+
 ALTER TABLE ONLY public.device
     ADD CONSTRAINT device_pkey PRIMARY KEY (id);
 
@@ -1841,6 +1855,9 @@ ALTER TABLE ONLY public.bank_payout
     ADD CONSTRAINT bank_payout_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
 
 ALTER TABLE ONLY public.claim
+    ADD CONSTRAINT claim_device_id_batch_fkey FOREIGN KEY (device_id, batch) REFERENCES public.device_batch(device_id, sequence);
+
+ALTER TABLE ONLY public.claim
     ADD CONSTRAINT claim_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(id);
 
 ALTER TABLE ONLY public.claim
@@ -1863,6 +1880,9 @@ ALTER TABLE ONLY public.dataset_item
 
 ALTER TABLE ONLY public.dataset_item
     ADD CONSTRAINT dataset_item_observation_id_fkey FOREIGN KEY (observation_id) REFERENCES public.observation(id);
+
+ALTER TABLE ONLY public.device_batch
+    ADD CONSTRAINT device_batch_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(id);
 
 ALTER TABLE ONLY public.device
     ADD CONSTRAINT device_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);

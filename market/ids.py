@@ -10,7 +10,7 @@ PREFIXES = {
     "account": "acct", "key": "key", "person": "prsn", "operator": "oper", "task": "task", "claim": "claim",
     "submission": "sub", "observation": "obs", "dataset": "data", "model": "model", "funding": "fund",
     "payout_run": "run", "refund": "re", "payout": "pay", "event": "evt",
-    "dispute": "disp", "fraud_warning": "efw", "money_decision": "dec", "stripe_op": "sop",
+    "device": "dev", "dispute": "disp", "fraud_warning": "efw", "money_decision": "dec", "stripe_op": "sop",
 }  # fmt: skip
 
 

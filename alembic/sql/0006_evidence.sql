@@ -30,3 +30,11 @@ CREATE INDEX claim_device ON claim (device_id, id) WHERE device_id IS NOT NULL;
 CREATE FUNCTION task_round(every_s int, opens_at timestamptz) RETURNS int LANGUAGE sql STABLE AS $$
   SELECT CASE WHEN every_s IS NULL THEN 0 ELSE greatest(0, floor(extract(epoch FROM market_now() - opens_at) / every_s))::int END
 $$;
+-- What devices pushed and somebody bought, as it was signed.
+CREATE TABLE device_batch (
+  device_id uuid NOT NULL REFERENCES device, sequence bigint NOT NULL,
+  body bytea NOT NULL, signature bytea NOT NULL CHECK (length(signature) = 64),
+  received_at timestamptz NOT NULL DEFAULT market_now(),
+  PRIMARY KEY (device_id, sequence));
+ALTER TABLE claim ADD batch bigint, ADD FOREIGN KEY (device_id, batch) REFERENCES device_batch,
+  ADD CHECK ((device_id IS NULL) = (batch IS NULL));

@@ -1,3 +1,5 @@
+ALTER TABLE claim DROP batch;
+DROP TABLE device_batch;
 DROP FUNCTION task_round(int, timestamptz);
 DROP INDEX claim_device;
 DROP INDEX claim_once;
