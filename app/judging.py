@@ -216,6 +216,7 @@ def _window(todo: submissions.ToJudge) -> Window:
         nonce=todo.nonce,
         claim_fix=fix,
         last_fix=None if todo.last_fix is None else Fix(**todo.last_fix),
+        others=todo.others,
     )
 
 

@@ -86,6 +86,7 @@ class ToJudge(msgspec.Struct, frozen=True):
     nonce: str
     claim_fix: dict[str, float] | None
     last_fix: dict[str, Any] | None
+    others: list[dict[str, Any]]
     photos: list[claims.Photo]
 
 
@@ -150,7 +151,12 @@ async def to_judge(conn: asyncpg.Connection, submission: UUID, *, again: bool = 
         """SELECT s.*, t.evidence, t.acceptance, t.lat AS t_lat, t.lon AS t_lon, t.radius_m,
                   coalesce(c.since, c.created_at) AS claimed_at, c.expires_at, c.device_id,
                   c.nonce, c.lat, c.lon, c.accuracy_m,
-                  o.lat AS o_lat, o.lon AS o_lon, o.captured_at
+                  o.lat AS o_lat, o.lon AS o_lon, o.captured_at,
+                  (SELECT coalesce(json_agg(answers), '[]')::text FROM (SELECT a.answers FROM submission a
+                     WHERE a.task_id = s.task_id AND a.person_id <> s.person_id AND a.status = 'accepted'
+                       AND a.outcome = 'done' AND a.submitted_at BETWEEN s.submitted_at - interval '1 day'
+                         AND s.submitted_at AND t.evidence->'questions' <> '[]'
+                     ORDER BY a.id DESC LIMIT 50) AS of_late) AS others
            FROM submission s JOIN task t ON t.id = s.task_id JOIN claim c ON c.id = s.claim_id
              LEFT JOIN LATERAL (SELECT b.lat, b.lon, b.captured_at FROM submission a JOIN observation b
                ON b.submission_id = a.id WHERE a.person_id = s.person_id AND a.id < s.id AND b.lat IS NOT NULL
@@ -168,7 +174,7 @@ async def to_judge(conn: asyncpg.Connection, submission: UUID, *, again: bool = 
         row["claimed_at"], row["expires_at"], row["nonce"],
         None if row["lat"] is None else {"lat": row["lat"], "lon": row["lon"], "accuracy_m": row["accuracy_m"]},
         None if row["o_lat"] is None else {"lat": row["o_lat"], "lon": row["o_lon"], "at": row["captured_at"]},
-        await claims.photos(conn, row["claim_id"]),
+        msgspec.json.decode(row["others"], type=list[dict[str, Any]]), await claims.photos(conn, row["claim_id"]),
     )  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from statistics import median
 from typing import Any, Final, NamedTuple
 
 from sensors.evidence import Question
@@ -11,6 +13,10 @@ MAX_TEXT: Final = 2_000
 # JSON knows integers of any length; compared like this they need not become floats, and NaN is refused as well.
 LARGEST = 1e300
 MAX_CHOICES: Final = 200
+LEAST_OTHERS: Final = 3
+MAJORITY: Final = 0.75
+SPREADS: Final = 4.0
+"""Assumed: what counts as disagreement with others."""
 
 
 class Misfit(NamedTuple):
@@ -60,11 +66,49 @@ def misfits(questions: list[Question], given: dict[str, Any]) -> list[Misfit]:
     return found
 
 
-def answers(questions: list[Question], given: dict[str, Any]) -> Check:
-    """One finding over all answers that came; whether enough came is judged by `complete`."""
+def _agrees(question: Question, answer: object, others: list[Any]) -> bool | None:
+    """Whether an answer is like those of others to the same question; None where they do not tell.
+
+    Texts are not compared. A choice disagrees when MAJORITY of at least LEAST_OTHERS chose one other answer. A number
+    disagrees when it lies farther from their median than SPREADS robust standard deviations (1.4826 times the median
+    absolute deviation, Rousseeuw & Croux 1993) and than a tenth of the median: people round.
+    """
+    if question.type == "text" or answer is None:
+        return None
+    fitting = [other for other in others if other is not None and refuse_answer(question, other) is None]
+    if len(fitting) < LEAST_OTHERS:
+        return None
+    if question.type == "number":
+        assert isinstance(answer, int | float)
+        middle = median(fitting)
+        spread = 1.4826 * median([abs(other - middle) for other in fitting])
+        return bool(abs(answer - middle) <= max(SPREADS * spread, abs(middle) / 10))
+    commonest, count = Counter(fitting).most_common(1)[0]
+    return None if count < MAJORITY * len(fitting) else commonest == answer
+
+
+def disagreements(questions: list[Question], given: dict[str, Any], others: list[dict[str, Any]]) -> list[str]:
+    """Ids of the questions whose answer is unlike what others, each with their own dict of answers, say to them."""
+    return [
+        question.id
+        for question in questions
+        if _agrees(question, given.get(question.id), [each.get(question.id) for each in others]) is False
+    ]
+
+
+def answers(questions: list[Question], given: dict[str, Any], others: list[dict[str, Any]] | None = None) -> Check:
+    """One finding over all answers that came; whether enough came is judged by `complete`.
+
+    others: accepted answers of other people to the same task, of late; the truth may be with the one who differs, so
+    disagreement is a signal and no more.
+    """
     wrong = misfits(questions, given)
     if wrong:
         return finding("answers", "fail", wrong[0].detail, question=wrong[0].name[:40])
     if not questions:
         return finding("answers", "not_applicable", "No questions were asked.")
+    unlike = disagreements(questions, given, others or [])
+    if unlike:
+        told = f"The answer to {', '.join(map(repr, unlike))} is unlike what most others say."
+        return finding("answers", "warn", told, questions=unlike, others=len(others or []))
     return finding("answers", "pass", "The answers fit the questions.")

@@ -102,6 +102,6 @@ def check(evidence: Evidence, asked: Asked, window: Window, duplicates: list[Dup
         worst(not_duplicate(photos, duplicates)),
         worst(quality(asked.photos, photos)),
         worst(readings(gathered, window)),
-        answers(asked.questions, evidence.answers),
+        answers(asked.questions, evidence.answers, window.others),
     ]
     return conclude(findings, asked.checks, asked.min_score)

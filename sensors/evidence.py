@@ -109,6 +109,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     """What the market knows about the claim, by its own clock.
 
     claim_fix: where the person claimed from; last_fix: where their last accepted observation was, with its time.
+    others: the accepted answers of other people to the same task of the last day.
     """
 
     claimed_at: Moment
@@ -117,6 +118,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     nonce: str
     claim_fix: Fix | None = None
     last_fix: Fix | None = None
+    others: list[dict[str, Any]] = []
 
 
 class Duplicate(msgspec.Struct, frozen=True, kw_only=True):

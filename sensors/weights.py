@@ -33,7 +33,11 @@ WEIGHTS: Final[dict[str, dict[str, Weight]]] = {
     },
     "quality": {"pass": Weight(0.1, ASSUMED), "warn": Weight(-0.2, ASSUMED), "fail": Weight(-0.5, ASSUMED)},
     "readings": {"pass": Weight(0.4, ASSUMED), "warn": Weight(-0.6, ASSUMED), "fail": Weight(-3.0, ASSUMED)},
-    "answers": {"pass": Weight(0.0, "says nothing about truth"), "fail": Weight(-1.0, ASSUMED)},
+    "answers": {
+        "pass": Weight(0.0, "says nothing about truth"),
+        "warn": Weight(-0.8, ASSUMED),
+        "fail": Weight(-1.0, ASSUMED),
+    },
 }
 """Findings that are missing here (inconclusive, not_applicable) weigh nothing."""
 

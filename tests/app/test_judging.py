@@ -9,7 +9,20 @@ from app.db import DatabaseAway
 from app.judging import ask_again
 from app.media import original_path
 from market import submissions
-from tests.app.conftest import Caller, Json, World, claim, is_problem, ok, photo, picture, post_task, submit
+from tests.app.conftest import (
+    Caller,
+    Json,
+    World,
+    answer,
+    claim,
+    is_problem,
+    ok,
+    person,
+    photo,
+    picture,
+    post_task,
+    submit,
+)
 
 
 async def lose(world: World, sha256: str) -> None:
@@ -157,3 +170,16 @@ async def test_without_its_database_the_service_says_503_and_recovers(world: Wor
     finally:
         database.pool._connect_args = url
     ok(await world.client.get("/health/ready"))
+
+
+async def test_an_answer_unlike_those_of_three_others_is_said_to_be(world: World, ada: Caller, bo: Caller) -> None:
+    task = await post_task(ada, quantity=5)
+    for n, name in enumerate(("Cleo", "Dee", "Eve")):
+        assert (await answer(await person(world, name), task, picture(n)))["status"] == "accepted"
+    claimed = await claim(bo, task)
+    ok(await photo(bo, claimed, picture(9)))
+    submitted = await submit(bo, claimed, answers={"open": "closed"})
+    await world.jobs()
+    checks = ok(await bo.get(f"/v1/people/submissions/{submitted['id']}"))["verdict"]["checks"]
+    said = next(each for each in checks if each["name"] == "answers")
+    assert (said["status"], said["data"]) == ("warn", {"questions": ["open"], "others": 3})

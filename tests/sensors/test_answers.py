@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.answers import answers, missing_answers, refuse_answer
+from sensors.answers import answers, disagreements, missing_answers, refuse_answer
 from sensors.evidence import Question
 
 OPEN = Question(id="open", type="choice", choices=["open", "closed", "gone"])
@@ -69,3 +69,32 @@ def test_any_answers_get_a_status(given_answers: dict[str, Any]) -> None:
     check = answers([OPEN, QUEUE, NOTE, RAMP], given_answers)
     assert check.status in ("pass", "fail")
     assert check.status == "fail" or set(given_answers) <= {"open", "queue", "note", "ramp"}
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "others", "unlike"),
+    [
+        (OPEN, "closed", ["open", "open", "open"], True),
+        (OPEN, "closed", ["open", "open"], False),  # two are no majority
+        (OPEN, "closed", ["open", "open", "closed", "gone"], False),  # they do not agree themselves
+        (OPEN, "open", ["open", "open", "open"], False),
+        (RAMP, True, [False] * 4, True),
+        (QUEUE, 60, [10, 11, 12, 13], True),
+        (QUEUE, 14, [10, 11, 12, 13], False),
+        (QUEUE, 11, [10, 10, 10, 10], False),  # a tenth is rounding
+        (QUEUE, 20, [10, 10, 10, 10], True),
+        (QUEUE, 60, [10, 11, "many", 999], False),  # what does not fit the question counts for nothing
+        (NOTE, "red", ["blue"] * 9, False),
+    ],
+)
+def test_an_answer_unlike_most_others_is_a_signal(
+    question: Question, answer: object, others: list[Any], unlike: bool
+) -> None:
+    known = [{question.id: each} for each in others]
+    assert disagreements([question], {question.id: answer}, known) == [question.id] * unlike
+    check = answers([question], {question.id: answer}, known)
+    assert check.status == ("warn" if unlike else "pass")
+
+
+def test_whoever_did_not_answer_disagrees_with_nobody() -> None:
+    assert disagreements([OPEN, QUEUE], {"open": "open"}, [{"open": "open", "queue": 3}] * 5) == []
