@@ -14,17 +14,17 @@ import os
 import secrets
 import tempfile
 from collections.abc import Callable, Mapping
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import msgspec
 
+from app import setting_values as read
+
 PREFIX = "SENSORIUM_"
 SECONDS_IN_A_WEEK = 604_800
 CLOSE = 0.7  # of difflib's ratio: PROT is close to PORT, FOO to nothing
-MEDIA_SCHEMES = ("s3", "gs", "az", "file", "memory")
 
 
 class BadSetting(Exception):
@@ -55,6 +55,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     secret_key: str  # signs challenges and sessions, hashes one-time codes
     fee_bps: int
     hold_window_s: int
+    shows_protocol: str  # "": no vision-language endpoint judges what pictures show
+    shows_url: str
+    shows_key: str
+    shows_model: str
+    shows_timeout_s: int
+    shows_max_tokens: int
+    shows_calls_per_day: int
+    shows_calls_per_account: int
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.shown().items())
@@ -109,6 +117,7 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
         raise BadSetting(
             "SENSORIUM_SMTP_URL is missing: people sign in by mailed codes (only sandbox mode does without)"
         )
+    _check_shows(values)
     if not values["media_url"]:
         values["media_url"] = f"file://{data_dir / 'media'}"
     if not values["public_url"]:
@@ -149,94 +158,6 @@ def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: text for name, text in environment.items() if name not in ours}
 
 
-# ---- reading one value
-
-
-def _whole(smallest: int, largest: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not smallest <= int(text) <= largest:
-            raise ValueError(f"a whole number from {smallest} to {largest}")
-        return int(text)
-
-    return read
-
-
-def _yes_or_no(text: str) -> bool:
-    answers = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-    if text.lower() not in answers:
-        raise ValueError("true or false")
-    return answers[text.lower()]
-
-
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text.lower() not in choices:
-            raise ValueError(f"one of {', '.join(choices)}")
-        return text.lower()
-
-    return read
-
-
-def _url(*schemes: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        wanted = f"a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}"
-        try:
-            parts = urlsplit(text)
-            _ = parts.port
-        except ValueError:
-            raise ValueError(wanted) from None
-        if parts.scheme not in schemes or not (parts.netloc or parts.query):
-            raise ValueError(wanted)
-        return text.rstrip("/")
-
-    return read
-
-
-def _networks(text: str) -> str:
-    try:
-        return ",".join(str(ip_network(part.strip())) for part in text.split(","))
-    except ValueError:
-        raise ValueError("addresses or networks such as 10.0.0.0/8, with commas between") from None
-
-
-def _media(text: str) -> str:
-    scheme = urlsplit(text).scheme
-    if "://" in text and scheme not in MEDIA_SCHEMES:
-        raise ValueError(f"a folder, or a URL that begins with {', '.join(f'{known}://' for known in MEDIA_SCHEMES)}")
-    return text if "://" in text else f"file://{_folder(text)}"
-
-
-def _folder(text: str) -> Path:
-    path = Path(text)
-    try:
-        path = path.expanduser()
-    except RuntimeError:
-        raise ValueError("a folder (this user has no home, so ~ means nothing)") from None
-    try:
-        if path.exists() and not path.is_dir():
-            raise ValueError("a folder, not a file")
-        return path.resolve()
-    except OSError as error:
-        raise ValueError(f"a folder within this user's reach ({error.strerror})") from None
-    except RuntimeError:
-        raise ValueError("a folder (these links lead round in a circle)") from None
-
-
-def _starts_with(*beginnings: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if not text.startswith(beginnings) or len(text) < 12:
-            raise ValueError(f"something that begins with {' or '.join(beginnings)}")
-        return text
-
-    return read
-
-
-def _long_secret(text: str) -> str:
-    if len(text) < 32:
-        raise ValueError("at least 32 characters")
-    return text
-
-
 def _default_data_dir() -> str:
     return os.path.join(os.environ.get("XDG_DATA_HOME") or "~/.local/share", "sensorium")
 
@@ -244,36 +165,50 @@ def _default_data_dir() -> str:
 # The order is that of `sensorium config` and of docs/operations.md.
 SETTINGS = (
     Setting("database_url", "PostgreSQL >= 15; without it the embedded one runs in the data folder",
-            _url("postgresql", "postgres"), secret=True, own_name="DATABASE_URL"),
-    Setting("data_dir", "where the embedded database, media and the sandbox's state live", _folder,
+            read.url("postgresql", "postgres"), secret=True, own_name="DATABASE_URL"),
+    Setting("data_dir", "where the embedded database, media and the sandbox's state live", read.folder,
             _default_data_dir()),
-    Setting("media_url", "photos and files: a folder, s3://, gs:// or az://; default: data folder/media", _media),
+    Setting("media_url", "photos and files: a folder, s3://, gs:// or az://; default: data folder/media", read.media),
     Setting("host", "address to listen on", str, "127.0.0.1"),
-    Setting("port", "port to listen on", _whole(0, 65535), "8000"),
-    Setting("public_url", "how phones and agents reach the service; default: http://host:port", _url("http", "https")),
-    Setting("metrics_port", "Prometheus metrics at /metrics on this port; 0: none", _whole(0, 65535), "0"),
+    Setting("port", "port to listen on", read.whole(0, 65535), "8000"),
+    Setting("public_url", "how phones and agents reach the service; default: http://host:port",
+            read.url("http", "https")),
+    Setting("metrics_port", "Prometheus metrics at /metrics on this port; 0: none", read.whole(0, 65535), "0"),
     Setting("trusted_proxies", "addresses or networks of proxies whose X-Forwarded-For is believed, commas between",
-            _networks),
-    Setting("http_workers", "processes that answer HTTP", _whole(1, 256), "1"),
-    Setting("db_pool_size", "database connections of one process", _whole(2, 500), "10"),
-    Setting("decode_workers", "processes that decode images, for each worker", _whole(1, 64), "2"),
-    Setting("log_level", "debug, info, warning or error", _one_of("debug", "info", "warning", "error"), "info"),
+            read.networks),
+    Setting("http_workers", "processes that answer HTTP", read.whole(1, 256), "1"),
+    Setting("db_pool_size", "database connections of one process", read.whole(2, 500), "10"),
+    Setting("decode_workers", "processes that decode images, for each worker", read.whole(1, 64), "2"),
+    Setting("log_level", "debug, info, warning or error", read.one_of("debug", "info", "warning", "error"), "info"),
     Setting("sandbox", "play money, mail to an outbox page, a movable clock; default: when STRIPE_API_KEY is not set",
-            _yes_or_no),
+            read.yes_or_no),
     Setting("stripe_api_key", "secret or restricted key of the Stripe account",
-            _starts_with("sk_test_", "sk_live_", "rk_test_", "rk_live_"), secret=True, own_name="STRIPE_API_KEY"),
-    Setting("stripe_webhook_secret", "signing secret of the webhook endpoint /stripe/webhooks", _starts_with("whsec_"),
-            secret=True, own_name="STRIPE_WEBHOOK_SECRET"),
+            read.starts_with("sk_test_", "sk_live_", "rk_test_", "rk_live_"), secret=True, own_name="STRIPE_API_KEY"),
+    Setting("stripe_webhook_secret", "signing secret of the webhook endpoint /stripe/webhooks",
+            read.starts_with("whsec_"), secret=True, own_name="STRIPE_WEBHOOK_SECRET"),
     Setting("stripe_api_base", "where the Stripe API is; default: Stripe, or the sandbox that `sensorium run` starts",
-            _url("http", "https")),
+            read.url("http", "https")),
     Setting("stripe_timeout_s", "how long one call to Stripe may take; then it is in doubt and sent again",
-            _whole(1, 80), "20"),
-    Setting("smtp_url", "smtp://user:password@host:port (STARTTLS) or smtps://", _url("smtp", "smtps"), secret=True),
+            read.whole(1, 80), "20"),
+    Setting("smtp_url", "smtp://user:password@host:port (STARTTLS) or smtps://", read.url("smtp", "smtps"),
+            secret=True),
     Setting("secret_key", "signs challenges and sessions; at least 32 characters, the same for all processes",
-            _long_secret, secret=True),
-    Setting("fee_bps", "the market's fee in basis points of the gross amount", _whole(0, 10_000), "1000"),
+            read.long_secret, secret=True),
+    Setting("fee_bps", "the market's fee in basis points of the gross amount", read.whole(0, 10_000), "1000"),
     Setting("hold_window_s", "seconds from acceptance until earnings may be paid out",
-            _whole(0, 366 * 86_400), str(SECONDS_IN_A_WEEK)),
+            read.whole(0, 366 * 86_400), str(SECONDS_IN_A_WEEK)),
+    Setting("shows_protocol", "what the endpoint that judges pictures speaks: openai or anthropic; without it: none",
+            read.one_of("openai", "anthropic")),
+    Setting("shows_url", "the one address that pictures and questions are posted to, in full",
+            read.endpoint, secret=True),
+    Setting("shows_key", "key for that endpoint; without it none is sent", read.token, secret=True),
+    Setting("shows_model", "model that the endpoint is asked for", read.token),
+    Setting("shows_timeout_s", "how long one call to it may take", read.whole(1, 15), "8"),
+    Setting("shows_max_tokens", "longest answer that is paid for", read.whole(50, 4000), "400"),
+    Setting("shows_calls_per_day", "calls to it in one day (UTC), all processes together", read.whole(0, 10_000_000),
+            "1000"),
+    Setting("shows_calls_per_account", "calls to it in one day for one account's tasks", read.whole(0, 10_000_000),
+            "200"),
 )  # fmt: skip
 
 
@@ -340,6 +275,18 @@ def _check_stripe(values: dict[str, Any]) -> None:
         values["stripe_api_base"] = "https://api.stripe.com" if key else SANDBOX_STRIPE_BASE
     if not key:
         values["stripe_api_key"] = SANDBOX_STRIPE_KEY
+
+
+def _check_shows(values: dict[str, Any]) -> None:
+    """All of what names the endpoint or none of it; and a key never travels unencrypted to another machine."""
+    needed = ("shows_protocol", "shows_url", "shows_model")
+    for field in needed:
+        if not values[field] and any(values[each] for each in (*needed, "shows_key")):
+            raise BadSetting(f"{PREFIX}{field.upper()} is missing: an endpoint needs its protocol, address and model")
+    if values["shows_key"] and not values["shows_url"].startswith("https://"):
+        host = urlsplit(values["shows_url"]).hostname or ""
+        if host not in ("localhost", "127.0.0.1", "::1"):
+            raise BadSetting("SENSORIUM_SHOWS_URL must be https:// where SENSORIUM_SHOWS_KEY is set")
 
 
 # Where `python -m app.sandbox.stripe` listens unless told otherwise, and a key that only it takes.
