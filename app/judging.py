@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from app import shows
 from app.db import EVENTS, Connection, Unavailable, wake
 from app.duplicates import Seen
 from app.errors import FieldError, Problem
@@ -20,7 +21,7 @@ from market import claims, submissions, terms
 from sensors import answers, readings
 from sensors import check as checking
 from sensors.asked import refuse_asked
-from sensors.evidence import Asked, Capture, Evidence, Fix, Photo, Window
+from sensors.evidence import Asked, Capture, Evidence, Fix, Opinion, Photo, Window
 from sensors.inspection import Inspection, Undecodable
 from sensors.verdict import ALWAYS_DECLARED, Verdict, conclude, finding
 
@@ -86,10 +87,11 @@ async def verdict_on(services: Services, todo: submissions.ToJudge, *, again: bo
     else:
         numbers = await index.record(todo.id, todo.task_id, todo.person_id, seen) if seen else {}
     duplicates = await index.earlier(todo.id, todo.task_id, todo.person_id, seen, numbers) if seen else []
+    opinions = await shows.opinions(services, todo, photos, again=again)
     # In a thread: ten thousand readings take a while, and this process must show meanwhile that it lives.
     return await asyncio.to_thread(
         checking.check,
-        _evidence(todo, photos),
+        _evidence(todo, photos, opinions),
         asked(todo.evidence, todo.acceptance, todo.place),
         _window(todo),
         duplicates,
@@ -155,7 +157,7 @@ def _capture(given: dict[str, Any] | None) -> Capture | None:
     return None if given is None else msgspec.convert(given, Capture)
 
 
-def _evidence(todo: submissions.ToJudge, photos: list[Photo]) -> Evidence:
+def _evidence(todo: submissions.ToJudge, photos: list[Photo], opinions: list[Opinion]) -> Evidence:
     return msgspec.convert(
         {
             "submitted_at": todo.submitted_at,
@@ -163,6 +165,7 @@ def _evidence(todo: submissions.ToJudge, photos: list[Photo]) -> Evidence:
             "readings": todo.readings,
             "answers": todo.answers,
             "outcome": todo.outcome,
+            "opinions": opinions,
         },
         Evidence,
     )

@@ -1,13 +1,14 @@
 """What one process has at hand: its configuration, database, object storage and image decoders."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from app.config import Config
 from app.db import Database, open_database
 from app.decode_pool import DecodePool
 from app.duplicates import PhotoIndex
+from app.gateways.vision import Vision
 from app.media import Media
 from app.predict import ModelPool
 from app.waiting_room import WaitingRoom
@@ -24,6 +25,7 @@ class Services:
     model_pool: ModelPool
     photo_index: PhotoIndex
     waiting_room: WaitingRoom
+    vision: Vision | None = None  # only where the configuration names an endpoint
 
 
 @asynccontextmanager
@@ -34,6 +36,8 @@ async def open_services(config: Config, *, name: str) -> AsyncIterator[Services]
         DecodePool(workers=config.decode_workers) as decode_pool,
         ModelPool() as model_pool,
         WaitingRoom(database) as waiting_room,
+        AsyncExitStack() as perhaps,
     ):
         media, photo_index = Media(config.media_url), PhotoIndex(database)
-        yield Services(config, database, media, decode_pool, model_pool, photo_index, waiting_room)
+        vision = await perhaps.enter_async_context(Vision(config)) if config.shows_protocol else None
+        yield Services(config, database, media, decode_pool, model_pool, photo_index, waiting_room, vision)

@@ -1161,6 +1161,28 @@ CREATE TABLE public.saved_card (
     CONSTRAINT saved_card_last4_check CHECK ((last4 ~ '^[0-9]{4}$'::text))
 );
 
+CREATE TABLE public.shows_call (
+    day date NOT NULL,
+    account_id uuid,
+    calls integer NOT NULL,
+    CONSTRAINT shows_call_calls_check CHECK ((calls > 0))
+);
+
+CREATE TABLE public.shows_opinion (
+    photo_sha256 bytea NOT NULL,
+    question_sha256 bytea NOT NULL,
+    judge text NOT NULL,
+    shows boolean,
+    confidence double precision NOT NULL,
+    reason text NOT NULL,
+    steered boolean NOT NULL,
+    undecided boolean NOT NULL,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    CONSTRAINT shows_opinion_confidence_check CHECK (((confidence >= (0)::double precision) AND (confidence <= (1)::double precision))),
+    CONSTRAINT shows_opinion_photo_sha256_check CHECK ((length(photo_sha256) = 32)),
+    CONSTRAINT shows_opinion_question_sha256_check CHECK ((length(question_sha256) = 32))
+);
+
 CREATE TABLE public.stripe_balance_txn (
     id text NOT NULL,
     type text NOT NULL,
@@ -1569,6 +1591,12 @@ ALTER TABLE ONLY public.refund
 
 ALTER TABLE ONLY public.saved_card
     ADD CONSTRAINT saved_card_pkey PRIMARY KEY (stripe_id);
+
+ALTER TABLE ONLY public.shows_call
+    ADD CONSTRAINT shows_call_day_account_id_key UNIQUE NULLS NOT DISTINCT (day, account_id);
+
+ALTER TABLE ONLY public.shows_opinion
+    ADD CONSTRAINT shows_opinion_pkey PRIMARY KEY (photo_sha256, question_sha256, judge);
 
 ALTER TABLE ONLY public.stripe_balance_txn
     ADD CONSTRAINT stripe_balance_txn_ledger_key_key UNIQUE (ledger_key);
@@ -2048,6 +2076,9 @@ ALTER TABLE ONLY public.refund
 
 ALTER TABLE ONLY public.saved_card
     ADD CONSTRAINT saved_card_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.shows_call
+    ADD CONSTRAINT shows_call_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
 
 ALTER TABLE ONLY public.stripe_balance_txn
     ADD CONSTRAINT stripe_balance_txn_currency_fkey FOREIGN KEY (currency) REFERENCES public.currency(code);

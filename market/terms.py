@@ -7,7 +7,9 @@ import msgspec
 
 from market.money import Price
 
-Check = Literal["decodes", "fresh", "at_place", "live", "not_duplicate", "quality", "readings", "answers"]
+Check = Literal[
+    "decodes", "fresh", "at_place", "live", "not_duplicate", "quality", "readings", "answers", "shows",
+]  # fmt: skip
 Name = Annotated[
     str,
     msgspec.Meta(
@@ -35,6 +37,28 @@ class Place(Strict, frozen=True, kw_only=True):
     radius_m: Annotated[float, msgspec.Meta(ge=5, le=100_000, examples=[80])] = 100
 
 
+class Shown(Strict, frozen=True, kw_only=True):
+    """What a picture should show: a label of a model that the account has published, or a question about the picture.
+
+    It is judged by machine with the check `shows`, which never rejects: what is in doubt goes to the buyer.
+    """
+
+    model: Annotated[str, msgspec.Meta(examples=["model_0199a7c26d1e7c4b9a530f2b8e6d4c11"])] | None = None
+    label: Annotated[str, msgspec.Meta(min_length=1, max_length=200, examples=["bakery"])] | None = None
+    question: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                pattern=r"^[^\x00-\x1f\x7f]{8,300}$(?!\n)",
+                description="A question to be answered by yes or no, in one line of 8 to 300 characters.",
+                examples=["Is a bakery's shop front visible?"],
+            ),
+        ]
+        | None
+    ) = None
+    min_confidence: Annotated[float, msgspec.Meta(ge=0.5, le=1)] = 0.6
+
+
 class PhotosAsked(Strict, frozen=True, kw_only=True):
     """How many photos, and how good."""
 
@@ -43,6 +67,7 @@ class PhotosAsked(Strict, frozen=True, kw_only=True):
     live_capture: bool = False
     min_width: Annotated[int, msgspec.Meta(ge=1, le=20_000)] | None = None
     min_height: Annotated[int, msgspec.Meta(ge=1, le=20_000)] | None = None
+    shows: Shown | None = None
 
 
 class ReadingAsked(Strict, frozen=True, kw_only=True):
@@ -77,11 +102,12 @@ class Evidence(Strict, frozen=True, kw_only=True):
 class Acceptance(Strict, frozen=True, kw_only=True):
     """How an answer is judged. auto: accepted when its score reaches min_score; manual: the buyer decides in time.
 
-    checks: those whose failure rejects; left out: fresh, not_duplicate and, for a task with a place, at_place.
+    checks: those whose failure rejects; left out: fresh, not_duplicate, at_place for a task with a place, and shows for
+    one that says what a picture should show.
     """
 
     mode: Literal["auto", "manual"] = "auto"
-    checks: Annotated[list[Check], msgspec.Meta(max_length=8)] | None = None
+    checks: Annotated[list[Check], msgspec.Meta(max_length=16)] | None = None
     min_score: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.7
     review_deadline_s: Annotated[int, msgspec.Meta(ge=60, le=30 * 86_400)] = 86_400
     pay_honest_negative: bool = True
@@ -135,6 +161,8 @@ class TaskDraft(Strict, frozen=True, kw_only=True):
             checks: list[Check] = ["fresh", "not_duplicate"]
             if self.place is not None:
                 checks.insert(1, "at_place")
+            if self.evidence.photos is not None and self.evidence.photos.shows is not None:
+                checks.append("shows")
             msgspec.structs.force_setattr(self, "acceptance", msgspec.structs.replace(self.acceptance, checks=checks))
 
 

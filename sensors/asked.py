@@ -28,6 +28,22 @@ def _refuse_reading(reading: ReadingAsked, pointer: str) -> Fault | None:
     return None
 
 
+def _refuse_shown(asked: Asked) -> list[Fault]:
+    """What a picture should show: by a model's label or by a question, and only together with the check `shows`."""
+    pointer = "/evidence/photos/shows"
+    shown = None if asked.photos is None else asked.photos.shows
+    if shown is None:
+        told = "The check shows needs evidence.photos.shows: what the picture should show."
+        return [Fault(pointer, told)] if "shows" in asked.checks else []
+    if "shows" not in asked.checks:
+        return [Fault("/acceptance/checks", "evidence.photos.shows is judged only by the check shows: name it here.")]
+    if (shown.question is None) == (shown.model is None):
+        return [Fault(pointer, "Give either a model with one of its labels, or a question.")]
+    if (shown.model is None) != (shown.label is None):
+        return [Fault(f"{pointer}/label", "A label belongs to a model, and a model needs one.")]
+    return []
+
+
 def refuse_asked(asked: Asked) -> list[Fault]:
     """Everything in a task that the checks could not honour: unknown units and checks, `live` without live capture."""
     faults = []
@@ -45,6 +61,7 @@ def refuse_asked(asked: Asked) -> list[Fault]:
             faults.append(
                 Fault(f"/acceptance/checks/{index}", f"There is no check {name[:40]!r}. There are: {checks}.")
             )
+    faults += _refuse_shown(asked)
     if "live" in asked.checks and (asked.photos is None or not asked.photos.live_capture):
         faults.append(Fault("/evidence/photos/live_capture", "The check live needs photos with live_capture."))
     return faults

@@ -11,6 +11,7 @@ from sensors.freshness import fresh
 from sensors.place import at_place
 from sensors.quality import quality
 from sensors.readings import Gathered, gather, missing_samples, readings
+from sensors.shows import shows
 from sensors.verdict import Check, Status, Verdict, conclude, finding
 
 __all__ = ["check"]
@@ -101,6 +102,7 @@ def check(evidence: Evidence, asked: Asked, window: Window, duplicates: list[Dup
         worst(live(asked.photos, photos, window)),
         worst(not_duplicate(photos, duplicates)),
         worst(quality(asked.photos, photos)),
+        shows(asked, evidence),
         worst(readings(gathered, window)),
         answers(asked.questions, evidence.answers, window.others),
     ]

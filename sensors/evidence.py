@@ -24,6 +24,23 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     radius_m: float
 
 
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """What a picture should show: a label of a published model, or a question for whoever looks at it.
+
+    min_confidence: the least confidence, 0–1, that decides.
+    """
+
+    model: str | None = None
+    label: str | None = None
+    question: str | None = None
+    min_confidence: float = 0.6
+
+    @property
+    def subject(self) -> str:
+        """It, in words."""
+        return self.question or self.label or ""
+
+
 class PhotosAsked(msgspec.Struct, frozen=True, kw_only=True):
     """How many photos, whether taken in the app during the claim, and the least size in pixels where it matters."""
 
@@ -32,6 +49,7 @@ class PhotosAsked(msgspec.Struct, frozen=True, kw_only=True):
     live_capture: bool = False
     min_width: int | None = None
     min_height: int | None = None
+    shows: Shown | None = None
 
 
 class ReadingAsked(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,14 +104,34 @@ class Photo(msgspec.Struct, frozen=True, kw_only=True):
     capture: Capture | None = None
 
 
+class Opinion(msgspec.Struct, frozen=True, kw_only=True):
+    """What a judge says of one photo: whether it shows what was asked (None: it does not say), and how sure it is, 0–1.
+
+    judge: its name and version. steered: it answered as if writing in the picture had told it what to say. undecided:
+    there is no answer to weigh, and `reason` says why in our own words; else it is the judge's, not to be trusted.
+    """
+
+    photo: int
+    judge: str
+    shows: bool | None = None
+    confidence: float = 0.0
+    reason: str = ""
+    steered: bool = False
+    undecided: bool = False
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """A submission. readings: a SenML pack (RFC 8428) as decoded from JSON, or None. Times carry a zone."""
+    """A submission. readings: a SenML pack (RFC 8428) as decoded from JSON, or None. Times carry a zone.
+
+    opinions: what judges say of the photos, where the task declares `shows`.
+    """
 
     submitted_at: Moment
     photos: list[Photo] = []
     readings: list[dict[str, Any]] | None = None
     answers: dict[str, Any] = {}
     outcome: Literal["done", "honest_negative"] = "done"
+    opinions: list[Opinion] = []
 
 
 class Fix(msgspec.Struct, frozen=True, kw_only=True):

@@ -38,6 +38,7 @@ WEIGHTS: Final[dict[str, dict[str, Weight]]] = {
         "warn": Weight(-0.8, ASSUMED),
         "fail": Weight(-1.0, ASSUMED),
     },
+    "shows": {"pass": Weight(0.2, ASSUMED), "warn": Weight(-0.5, ASSUMED)},
 }
 """Findings that are missing here (inconclusive, not_applicable) weigh nothing."""
 

@@ -38,3 +38,49 @@ CREATE TABLE device_batch (
   PRIMARY KEY (device_id, sequence));
 ALTER TABLE claim ADD batch bigint, ADD FOREIGN KEY (device_id, batch) REFERENCES device_batch,
   ADD CHECK ((device_id IS NULL) = (batch IS NULL));
+
+-- What pictures show: what a paid judge said of a photo, so that nobody pays for it twice, and how often it was asked.
+CREATE TABLE shows_opinion (
+  photo_sha256 bytea NOT NULL CHECK (length(photo_sha256) = 32),
+  question_sha256 bytea NOT NULL CHECK (length(question_sha256) = 32),
+  judge text NOT NULL,                            -- with its version
+  shows boolean,                                  -- null: it does not say
+  confidence double precision NOT NULL CHECK (confidence BETWEEN 0 AND 1),
+  reason text NOT NULL, steered boolean NOT NULL, undecided boolean NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT market_now(),
+  PRIMARY KEY (photo_sha256, question_sha256, judge));
+CREATE TABLE shows_call (
+  day date NOT NULL, account_id uuid REFERENCES account,  -- null: of all accounts together
+  calls int NOT NULL CHECK (calls > 0),
+  UNIQUE NULLS NOT DISTINCT (day, account_id));
+
+-- Signed captures. A key is enrolled once, ever: who gave one up, or lost it, makes another.
+DROP INDEX device_public_key;
+CREATE UNIQUE INDEX device_public_key ON device (public_key);
+-- What a phone's motion sensors said while a photo was taken, as it came.
+CREATE TABLE photo_motion (
+  claim_id uuid NOT NULL REFERENCES claim, n smallint NOT NULL CHECK (n BETWEEN 1 AND 20),
+  sha256 bytea NOT NULL CHECK (length(sha256) = 32),
+  shape bytea NOT NULL CHECK (length(shape) = 32), -- hash of the samples without their times
+  body bytea NOT NULL CHECK (length(body) <= 65536),
+  uploaded_at timestamptz NOT NULL DEFAULT market_now(),
+  PRIMARY KEY (claim_id, n));
+CREATE INDEX photo_motion_shape ON photo_motion (shape);
+-- The burst around a photo: small pictures, in the object storage at their SHA-256.
+CREATE TABLE photo_frame (
+  claim_id uuid NOT NULL REFERENCES claim, n smallint NOT NULL CHECK (n BETWEEN 1 AND 20),
+  k smallint NOT NULL CHECK (k BETWEEN 1 AND 8),
+  sha256 bytea NOT NULL CHECK (length(sha256) = 32),
+  bytes int NOT NULL CHECK (bytes BETWEEN 1 AND 500000),
+  uploaded_at timestamptz NOT NULL DEFAULT market_now(),
+  PRIMARY KEY (claim_id, n, k));
+CREATE INDEX photo_frame_sha256 ON photo_frame (sha256);
+
+-- What a buyer holds in hand of an observation: what was signed by whom, and what the market found, signed by it.
+-- A row without content -> with content, within moments; deleted when the person is erased, and then never made again.
+CREATE TABLE receipt (
+  observation_id uuid PRIMARY KEY REFERENCES observation,
+  content bytea, signature bytea CHECK (length(signature) = 64), public_key bytea CHECK (length(public_key) = 32),
+  issued_at timestamptz,
+  CHECK (num_nulls(content, signature, public_key, issued_at) IN (0, 4)));
+CREATE INDEX receipt_pending ON receipt (observation_id) WHERE content IS NULL;

@@ -1,3 +1,8 @@
+DROP TABLE receipt;
+DROP TABLE photo_frame;
+DROP TABLE photo_motion;
+DROP TABLE shows_call;
+DROP TABLE shows_opinion;
 ALTER TABLE claim DROP batch;
 DROP TABLE device_batch;
 DROP FUNCTION task_round(int, timestamptz);

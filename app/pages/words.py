@@ -16,6 +16,10 @@ CHECKS = {
     "live": "Live camera",
     "not_duplicate": "New",
     "quality": "Good picture",
+    "shows": "What it shows",
+    "unedited": "Not edited",
+    "not_recaptured": "Not off a screen",
+    "consistent": "Fits together",
     "readings": "Plausible readings",
 }
 KINDS = {"photo": "Photo", "reading": "Measurement", "action": "Action"}
@@ -84,8 +88,29 @@ def _takes(name: str, offer: Offer) -> str:
         "live": "Each photo is taken with the camera on our page. Photos picked from your files do not pass.",
         "not_duplicate": "No photo has been sent before, by you or by anyone else.",
         "quality": f"Each photo is sharp and bright enough to see something.{size}",
+        "shows": _shown(offer),
+        "unedited": "No photo was changed after it was taken. A broken content credential fails; other signs of "
+        "editing go to the buyer.",
+        "not_recaptured": "Photos look like the scene itself, not like a screen or a print of it. This alone never "
+        "rejects: in doubt the buyer looks.",
+        "consistent": "Light, time, place and the kind of file fit together. This alone never rejects: in doubt the "
+        "buyer looks.",
         "readings": "Each reading is physically possible, in the unit asked, and measured during your claim.",
     }[name]
+
+
+def _shown(offer: Offer) -> str:
+    """What a machine will look for in the photos, and where they go for it."""
+    wanted = None if offer.evidence.photos is None else offer.evidence.photos.shows
+    if wanted is None:
+        return "A photo shows what was asked."
+    never = "This alone never rejects: in doubt the buyer looks."
+    if wanted.question is not None:
+        return (
+            f"A small copy of your photos, without its hidden data, is sent to a machine that is asked: "
+            f"“{wanted.question}” {never}"
+        )
+    return f"At least one photo shows: {wanted.label}. A model of the buyer's looks at it here with us. {never}"
 
 
 def asked_for(offer: Offer) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
-from app import funds, judging
+from app import funds, judging, shows
 from app.answers import request_id
 from app.auth import AGENT
 from app.db import EVENTS, wake
@@ -76,6 +76,7 @@ async def post_task(call: Call, data: TaskDraft) -> tasks.Task:
     Its whole possible cost, fee included, is held from the available balance; what is not used comes back.
     """
     judging.require_checkable(data)
+    await shows.require_usable(call.services, call.connection, call.actor.owner, data)
     task = await tasks.post(call.connection, call.actor, data, fee_bps=call.services.config.fee_bps)
     wake(EVENTS)
     return _with_etag(call, task)
@@ -99,6 +100,7 @@ async def _try_post(call: Call, draft: bytes) -> Outcome:
         async with call.connection.transaction():
             data = decode_body(draft, TaskDraft)
             judging.require_checkable(data)
+            await shows.require_usable(call.services, call.connection, call.actor.owner, data)
             task = await tasks.post(call.connection, call.actor, data, fee_bps=call.services.config.fee_bps)
             return Outcome(201, task=task)
     except (Problem, Refusal) as refused:

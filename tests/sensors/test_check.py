@@ -32,7 +32,8 @@ def test_bos_honest_photo_passes() -> None:
     verdict = judge(evidence(photo(), answers={"open": "open"}), asked(questions=[OPEN]))
     assert verdict.outcome == "pass" and verdict.score > 0.95 and verdict.version == SENSORS_VERSION
     assert [each.name for each in verdict.checks] == [
-        "complete", "decodes", "fresh", "at_place", "live", "not_duplicate", "quality", "readings", "answers",
+        "complete", "decodes", "fresh", "at_place", "live", "not_duplicate", "quality", "shows", "readings",
+        "answers",
     ]  # fmt: skip
     assert all(each.detail.endswith(".") for each in verdict.checks) and verdict.reasons == []
 
@@ -205,6 +206,8 @@ def test_weights_name_their_sources_and_point_the_right_way() -> None:
 def test_every_finding_moves_the_score_the_way_it_should() -> None:
     ladder = ("fail", "warn", "pass")
     for name, (worse, better) in itertools.product(DECLARABLE, itertools.pairwise(ladder)):
+        if worse not in weights.WEIGHTS[name]:
+            continue  # a signal never fails
         low, high = (conclude([finding(name, status, "x")], [], 0.7) for status in (worse, better))  # type: ignore[arg-type]
         assert 0 < low.score < high.score < 1
     assert conclude([finding("fresh", "inconclusive", "x")], [], 0.7).score == conclude([], [], 0.7).score
