@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from app.decode_worker import FRAME, MAX_FRAME, Job, Reply
 from sensors.inspection import MAX_BYTES, Inspection, Undecodable
+from sensors.regions import Found, Region
 
 START_TIMEOUT_S: Final = 60.0
 TOO_SLOW: Final = "The photo took too long to open. Send a smaller or simpler one."
@@ -113,14 +115,14 @@ class _Worker:
 class DecodePool:
     """At most `workers` children, started when first needed, replaced after a crash, a time-out or `jobs_each` jobs.
 
-    `memory_bytes` limits each child's address space, of which Python and the image libraries take some 120 MB.
+    `memory_bytes` limits what a child may map beyond Python and its libraries, of which some 70 MB are in memory.
     `timeout_s` counts from when a child takes the photo; waiting for a free child is not limited here.
     """
 
     def __init__(
         self,
         workers: int = 2,
-        memory_bytes: int = 480_000_000,
+        memory_bytes: int = 320_000_000,
         timeout_s: float = 10.0,
         jobs_each: int = 1000,
     ) -> None:
@@ -151,9 +153,13 @@ class DecodePool:
             raise DecodeError("the decode worker answered without an inspection")
         return reply.inspection
 
-    async def render(self, data: bytes, max_side: int) -> bytes:
-        """A JPEG copy without metadata, no side above max_side px; raises Undecodable(reason)."""
-        return (await self._run(Job(operation="render", max_side=max_side), data))[1]
+    async def render(self, data: bytes, max_side: int, hidden: Sequence[Region] = ()) -> bytes:
+        """A JPEG copy without metadata, see sensors.decode.render; raises Undecodable(reason)."""
+        return (await self._run(Job(operation="render", max_side=max_side, hidden=list(hidden)), data))[1]
+
+    async def suggest(self, data: bytes) -> list[Found]:
+        """Where faces and number plates may be; raises Undecodable(reason)."""
+        return (await self._run(Job(operation="suggest"), data))[0].found
 
     async def pixels(self, data: bytes, width: int, height: int, channels: int) -> NDArray[np.uint8]:
         """The photo as (height, width, channels) uint8, see sensors.decode.pixels; raises Undecodable(reason)."""

@@ -18,6 +18,7 @@ import msgspec
 
 from app.child import die_with_parent
 from sensors.inspection import Inspection, Undecodable
+from sensors.regions import Found, Region
 
 FRAME = struct.Struct(">I")
 MAX_FRAME = 64_000_000
@@ -26,11 +27,12 @@ MAX_FRAME = 64_000_000
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What to do with the photo in the next frame. Sizes in pixels; those that an operation does not use stay 0."""
 
-    operation: Literal["inspect", "render", "pixels"]
+    operation: Literal["inspect", "render", "pixels", "suggest"]
     max_side: int = 0
     width: int = 0
     height: int = 0
     channels: int = 0
+    hidden: list[Region] = []
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +42,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     inspection: Inspection | None = None
+    found: list[Found] = []
     refused: str | None = None
     error: str | None = None
     spent: bool = False
@@ -65,14 +68,27 @@ def write_frame(sink: BinaryIO, body: bytes) -> None:
     sink.write(body)
 
 
+def mapped_bytes() -> int:
+    """Address space that this process has mapped, 0 where the system does not say (no Linux)."""
+    try:
+        with open("/proc/self/statm") as found:
+            return int(found.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return 0
+
+
 def limit_resources(memory_bytes: int) -> None:
-    """Cap address space, and forbid writing files and dumping core. No-op where the system has no such limits."""
+    """Cap address space at what is mapped now plus `memory_bytes`, and forbid writing files and dumping core.
+
+    Libraries map several times what they touch, and each release another amount, so an absolute cap would say little
+    about the memory that a photo can take. No-op where the system has no such limits.
+    """
     try:
         import resource
     except ImportError:  # Windows
         return
     for kind, value in (
-        (resource.RLIMIT_AS, memory_bytes),
+        (resource.RLIMIT_AS, mapped_bytes() + memory_bytes),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
     ):
@@ -88,7 +104,9 @@ def perform(job: Job, data: bytes) -> tuple[Reply, bytes]:
         if job.operation == "inspect":
             return Reply(inspection=decode.inspect(data)), b""
         if job.operation == "render":
-            return Reply(), decode.render(data, job.max_side)
+            return Reply(), decode.render(data, job.max_side, job.hidden)
+        if job.operation == "suggest":
+            return Reply(found=decode.suggest(data)), b""
         return Reply(), decode.pixels(data, job.width, job.height, job.channels).tobytes()
     except Undecodable as refusal:
         return Reply(refused=refusal.reason, spent=isinstance(refusal.__cause__, MemoryError)), b""
@@ -110,14 +128,17 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
 
 
 def main() -> None:
-    """argv: the memory limit in bytes, the parent's process id."""
+    """argv: how much memory photos may take in bytes, the parent's process id."""
     memory_bytes, parent_pid = int(sys.argv[1]), int(sys.argv[2])
     die_with_parent(signal.SIGKILL, parent_pid)
     # Answers go out on a descriptor of their own: what a library prints must not end up among them.
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    import sensors.decode  # noqa: F401  before the limit: an import that fails for want of memory would be our own fault
+    # Before the limit: an import that fails for want of memory would be our own fault.
+    import sensors.decode
+    import sensors.suggest
 
+    sensors.suggest.load()
     limit_resources(memory_bytes)
     # What the imports left is here to stay; the collector need not look at it again.
     gc.freeze()

@@ -7,7 +7,7 @@ whoever runs this (app/decode_pool.py); here every failure becomes one Undecodab
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import Final, NamedTuple, TypeVar
 
@@ -21,12 +21,16 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from sensors.container import examine, png_exif, refuse_foreign, sniff, webp_size
+from sensors.copies import FULL_QUALITY, QUALITY, full_side
+from sensors.copies import write as write_copy
 from sensors.exif import read_exif
 from sensors.inspection import MAX_BYTES, MAX_PIXELS, ExifSummary, Inspection, Undecodable
 from sensors.pdq import pdq_hash
 from sensors.quality import exposure, sharpness
+from sensors.regions import Found, Region
+from sensors.suggest import LOOK_SIDE, find
 
-__all__ = ["Inspection", "Undecodable", "inspect", "pixels", "render", "sniff"]
+__all__ = ["Inspection", "Undecodable", "inspect", "pixels", "render", "sniff", "suggest"]
 
 # One thread: each thread of libheif reserves 64 MB of address space, and the worker's limit counts that.
 pi_heif.options.DECODE_THREADS = 1
@@ -143,6 +147,7 @@ def _open_heic(data: bytes) -> tuple[tuple[int, int], bytes, Callable[[str, int]
 
     def decode(mode: str, side: int) -> Image.Image:
         image = Image.frombytes(primary.mode, primary.size, primary.data, "raw", primary.mode, primary.stride)
+        image.info["icc_profile"] = primary.info.get("icc_profile")
         return _flatten(image, mode)
 
     return primary.size, primary.info.get("exif") or b"", decode
@@ -248,18 +253,29 @@ def pixels(data: bytes, width: int, height: int, channels: int) -> NDArray[np.ui
     return _guarded(shrink, data)
 
 
-def render(data: bytes, max_side: int) -> bytes:
-    """A fresh JPEG of the photo for other people's eyes: upright, no side above max_side px, no metadata at all."""
-    if not 1 <= max_side <= 8192:
-        raise ValueError(f"max_side is 1 to 8192, not {max_side}")
+def render(data: bytes, max_side: int, regions: Sequence[Region] = ()) -> bytes:
+    """A fresh JPEG of the photo for other people's eyes: upright, in sRGB, no metadata at all, the regions hidden.
+
+    max_side: in pixels, 0 for the photo's own size (sensors/copies.py says how large). Raises Undecodable.
+    """
+    if not 0 <= max_side <= 8192:
+        raise ValueError(f"max_side is 0 to 8192, not {max_side}")
 
     def copy(photo: _Opened) -> bytes:
-        image = _decoded(photo, "RGB", max_side)
-        image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS, reducing_gap=2.0)
-        # Pillow writes a picture's own comment and profile back into the file unless they are taken off it.
-        image.info.clear()
-        written = BytesIO()
-        image.save(written, "JPEG", quality=85, exif=b"", icc_profile=None)
-        return written.getvalue()
+        image = _decoded(photo, "RGB", max_side or full_side(photo.size))
+        if max_side:
+            image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+        return write_copy(image, regions, QUALITY if max_side else FULL_QUALITY)
 
     return _guarded(copy, data)
+
+
+def suggest(data: bytes) -> list[Found]:
+    """Where faces and number plates may be, see sensors/suggest.py; raises Undecodable(reason)."""
+
+    def look(photo: _Opened) -> list[Found]:
+        grey = _decoded(photo, "L", LOOK_SIDE)
+        grey.thumbnail((LOOK_SIDE, LOOK_SIDE), Image.Resampling.BOX)
+        return find(np.asarray(grey))
+
+    return _guarded(look, data)

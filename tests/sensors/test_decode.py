@@ -120,7 +120,7 @@ def test_pixels_are_the_same_every_time_and_need_sane_sizes() -> None:
         with pytest.raises(ValueError, match="not"):
             pixels(data, width, height, channels)
     with pytest.raises(ValueError, match="max_side"):
-        render(data, 0)
+        render(data, -1)
 
 
 @pytest.mark.parametrize("source", [difficult, made])
