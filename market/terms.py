@@ -8,7 +8,7 @@ import msgspec
 from market.money import Price
 
 Check = Literal[
-    "decodes", "fresh", "at_place", "live", "not_duplicate", "quality", "readings", "answers", "shows",
+    "decodes", "fresh", "at_place", "live", "not_duplicate", "quality", "readings", "answers", "shows", "unedited",
 ]  # fmt: skip
 Name = Annotated[
     str,
@@ -60,7 +60,11 @@ class Shown(Strict, frozen=True, kw_only=True):
 
 
 class PhotosAsked(Strict, frozen=True, kw_only=True):
-    """How many photos, and how good."""
+    """How many photos, and how good.
+
+    originals: the buyer gets the files as they came, with all metadata; people see that before they claim, and can hide
+    nothing in them. Else the buyer gets copies in full size, upright and without metadata.
+    """
 
     min: Annotated[int, msgspec.Meta(ge=1, le=MOST_PHOTOS)] = 1
     max: Annotated[int, msgspec.Meta(ge=1, le=MOST_PHOTOS)] = 1
@@ -68,6 +72,7 @@ class PhotosAsked(Strict, frozen=True, kw_only=True):
     min_width: Annotated[int, msgspec.Meta(ge=1, le=20_000)] | None = None
     min_height: Annotated[int, msgspec.Meta(ge=1, le=20_000)] | None = None
     shows: Shown | None = None
+    originals: bool = False
 
 
 class ReadingAsked(Strict, frozen=True, kw_only=True):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sensors.answers import answers, missing_answers
 from sensors.duplicates import not_duplicate
-from sensors.evidence import Asked, Duplicate, Evidence, Photo, PhotosAsked, Window
+from sensors.evidence import Asked, Camera, Duplicate, Evidence, Photo, PhotosAsked, Window
 from sensors.freshness import fresh
 from sensors.place import at_place
 from sensors.quality import quality
 from sensors.readings import Gathered, gather, missing_samples, readings
 from sensors.shows import shows
+from sensors.unedited import unedited
 from sensors.verdict import Check, Status, Verdict, conclude, finding
 
 __all__ = ["check"]
@@ -87,8 +89,11 @@ def live(asked: PhotosAsked | None, photos: list[Photo], window: Window) -> list
     return checks
 
 
-def check(evidence: Evidence, asked: Asked, window: Window, duplicates: list[Duplicate]) -> Verdict:
-    """Judge one submission. duplicates: earlier photos that the market found by SHA-256 or PDQ.
+def check(
+    evidence: Evidence, asked: Asked, window: Window, duplicates: list[Duplicate], cameras: Sequence[Camera] = ()
+) -> Verdict:
+    """Judge one submission. duplicates: earlier photos that the market found by SHA-256 or PDQ; cameras: what it has
+    learned about those that the photos claim.
 
     Every check appears once in the verdict, in a fixed order, also when it does not apply.
     """
@@ -102,6 +107,7 @@ def check(evidence: Evidence, asked: Asked, window: Window, duplicates: list[Dup
         worst(live(asked.photos, photos, window)),
         worst(not_duplicate(photos, duplicates)),
         worst(quality(asked.photos, photos)),
+        unedited(photos, cameras),
         shows(asked, evidence),
         worst(readings(gathered, window)),
         answers(asked.questions, evidence.answers, window.others),

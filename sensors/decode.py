@@ -23,12 +23,15 @@ from PIL.WebPImagePlugin import WebPImageFile
 from sensors.container import examine, png_exif, refuse_foreign, sniff, webp_size
 from sensors.copies import FULL_QUALITY, QUALITY, full_side
 from sensors.copies import write as write_copy
-from sensors.exif import read_exif
+from sensors.exif import read_exif, read_thumbnail
 from sensors.inspection import MAX_BYTES, MAX_PIXELS, ExifSummary, Inspection, Undecodable
+from sensors.jpeg import read_header
 from sensors.pdq import pdq_hash
+from sensors.provenance import read_provenance
 from sensors.quality import exposure, sharpness
 from sensors.regions import Found, Region
 from sensors.suggest import LOOK_SIDE, find
+from sensors.thumbnail import thumbnail_distance
 
 __all__ = ["Inspection", "Undecodable", "inspect", "pixels", "render", "sniff", "suggest"]
 
@@ -64,6 +67,7 @@ class _Opened(NamedTuple):
     media_type: str
     size: tuple[int, int]
     exif: ExifSummary
+    raw_exif: bytes
     problems: list[str]
     decode: Callable[[str, int], Image.Image]
     """decode("L" or "RGB", wanted side): the stored picture, or a cheaper smaller one with no side below the wanted."""
@@ -168,7 +172,7 @@ def _open(data: bytes) -> _Opened:
         _refuse_size(*size)
         # libheif has already turned the picture as the container says; its EXIF orientation must not turn it again.
         exif = msgspec.structs.replace(read_exif(raw_exif), orientation=1)
-        return _Opened(media_type, size, exif, problems, decode)
+        return _Opened(media_type, size, exif, raw_exif, problems, decode)
     image: Image.Image
     if media_type == "image/jpeg":
         image, decode = _open_jpeg(data)
@@ -176,7 +180,8 @@ def _open(data: bytes) -> _Opened:
         image, decode = _open_plain(data, PngImageFile if media_type == "image/png" else WebPImageFile)
     _refuse_size(*image.size)
     found = png_exif(data) if media_type == "image/png" else image.info.get("exif")
-    return _Opened(media_type, image.size, read_exif(found if isinstance(found, bytes) else b""), problems, decode)
+    raw_exif = found if isinstance(found, bytes) else b""
+    return _Opened(media_type, image.size, read_exif(raw_exif), raw_exif, problems, decode)
 
 
 def _guarded(work: Callable[[_Opened], Result], data: bytes) -> Result:
@@ -202,6 +207,18 @@ def _decoded(photo: _Opened, mode: str, side: int) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
+def _with_history(seen: Inspection, photo: _Opened, data: bytes, luma: NDArray[np.uint8]) -> Inspection:
+    """The inspection with what the file says of its own making, and whether that fits the picture."""
+    header = read_header(data) if photo.media_type == "image/jpeg" else None
+    thumbnail = read_thumbnail(photo.raw_exif)
+    return msgspec.structs.replace(
+        seen,
+        jpeg=None if header is None else header.traits,
+        provenance=read_provenance(data, photo.media_type, header),
+        thumbnail_distance=thumbnail_distance(thumbnail, luma) if thumbnail else None,
+    )
+
+
 def inspect(data: bytes) -> Inspection:
     """Decode a photo once, small and in grey, and measure it; raises Undecodable(reason)."""
 
@@ -212,7 +229,7 @@ def inspect(data: bytes) -> Inspection:
         hashed = pdq_hash(luma)
         brightness, contrast = exposure(luma)
         width, height = photo.size[::-1] if photo.turned else photo.size
-        return Inspection(
+        seen = Inspection(
             width=width,
             height=height,
             format=_FORMATS[photo.media_type],
@@ -226,6 +243,7 @@ def inspect(data: bytes) -> Inspection:
             exif=photo.exif,
             problems=photo.problems,
         )
+        return _with_history(seen, photo, data, luma)
 
     return _guarded(study, data)
 

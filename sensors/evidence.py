@@ -159,6 +159,21 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     others: list[dict[str, Any]] = []
 
 
+class Camera(msgspec.Struct, frozen=True, kw_only=True):
+    """What accepted photos of other people taught about a camera, by the make and model that the files claim.
+
+    photos, people: how many · tables: digests of the quantisation tables that they were saved with · lone: how many of
+    the people have tables that nobody else has.
+    """
+
+    make: str
+    model: str
+    photos: int
+    people: int
+    lone: int
+    tables: list[str]
+
+
 class Duplicate(msgspec.Struct, frozen=True, kw_only=True):
     """An earlier photo like this submission's photo n, found by the market.
 

@@ -1,4 +1,4 @@
-"""Defensive EXIF reading (CIPA DC-008 / TIFF 6.0): a bounded walk over three directories for the eight fields we use.
+"""Defensive EXIF reading (CIPA DC-008 / TIFF 6.0): a bounded walk over four directories for the fields we use.
 
 Written here because general readers follow hostile pointers: a directory of 65,535 entries each pointing at the same
 megabyte costs them seconds. This one reads at most 128 entries a directory and 256 bytes a value, follows no pointer
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 import struct
-from datetime import datetime
-from typing import Final
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
 
 from sensors.inspection import ExifSummary
 
@@ -22,13 +22,23 @@ _MAKE, _MODEL, _ORIENTATION, _SOFTWARE, _DATE_TIME = 0x010F, 0x0110, 0x0112, 0x0
 _EXIF_POINTER, _GPS_POINTER = 0x8769, 0x8825
 _DATE_TIME_ORIGINAL, _DATE_TIME_DIGITIZED = 0x9003, 0x9004
 _OFFSET, _OFFSET_ORIGINAL, _OFFSET_DIGITIZED = 0x9010, 0x9011, 0x9012
-_LAT_REF, _LAT, _LON_REF, _LON = 1, 2, 3, 4
+_SUBSECOND, _SUBSECOND_ORIGINAL, _SUBSECOND_DIGITIZED = 0x9290, 0x9291, 0x9292
+_WIDTH, _HEIGHT = 0xA002, 0xA003
+_LAT_REF, _LAT, _LON_REF, _LON, _ALTITUDE_REF, _ALTITUDE, _GPS_TIME, _GPS_DATE = 1, 2, 3, 4, 5, 6, 7, 29
+_THUMBNAIL, _THUMBNAIL_LENGTH = 0x0201, 0x0202
 
-_ASCII, _SHORT, _LONG, _RATIONAL, _SIGNED_RATIONAL = 2, 3, 4, 5, 10
-_SIZES: Final = {_ASCII: 1, _SHORT: 2, _LONG: 4, _RATIONAL: 8, _SIGNED_RATIONAL: 8}
+_BYTE, _ASCII, _SHORT, _LONG, _RATIONAL, _SIGNED_RATIONAL = 1, 2, 3, 4, 5, 10
+_SIZES: Final = {_BYTE: 1, _ASCII: 1, _SHORT: 2, _LONG: 4, _RATIONAL: 8, _SIGNED_RATIONAL: 8}
 
 _DATE = re.compile(r"(\d{4})[:\-/.](\d{2})[:\-/.](\d{2})[ T](\d{2}):(\d{2}):(\d{2})")
 _ZONE = re.compile(r"([+-])(\d{2}):(\d{2})")
+_DAY = re.compile(r"(\d{4})[:\-/.](\d{2})[:\-/.](\d{2})")
+_FRACTION = re.compile(r"\d{1,6}")
+
+MAX_THUMBNAIL_BYTES: Final = 65_536
+LOWEST_M: Final = -500.0
+HIGHEST_M: Final = 12_000.0
+"""Altitudes beyond are no place where one takes photos."""
 
 EARLIEST_YEAR: Final = 1995
 LATEST_YEAR: Final = 2098
@@ -60,7 +70,7 @@ def _value(data: bytes, order: str, entry: int) -> Value | None:
         # Positions are unsigned by the standard, but some phones write the signed type.
         numbers = struct.unpack(f"{order}{2 * count}{'I' if kind == _RATIONAL else 'i'}", raw)
         return list(zip(numbers[::2], numbers[1::2], strict=True))
-    return list(struct.unpack(f"{order}{count}{'H' if kind == _SHORT else 'I'}", raw))
+    return list(struct.unpack(f"{order}{count}{'B' if kind == _BYTE else 'H' if kind == _SHORT else 'I'}", raw))
 
 
 def _directory(data: bytes, order: str, offset: int) -> Directory:
@@ -142,24 +152,92 @@ def _position(gps: Directory) -> tuple[float | None, float | None]:
     return lat, lon
 
 
-def read_exif(raw: bytes) -> ExifSummary:
-    """Summarise an EXIF block: bytes with or without the leading "Exif\\0\\0". Never raises; absent means None."""
+def _number(directory: Directory, tag: int, most: int) -> int | None:
+    value = directory.get(tag)
+    first = value[0] if isinstance(value, list) and value else None
+    return first if isinstance(first, int) and 0 < first <= most else None
+
+
+def _altitude(gps: Directory) -> float | None:
+    value = gps.get(_ALTITUDE)
+    part = value[0] if isinstance(value, list) and value else None
+    if not isinstance(part, tuple) or part[1] == 0:
+        return None
+    metres = part[0] / part[1] * (-1 if gps.get(_ALTITUDE_REF) in ([1], "\1") else 1)
+    return metres if LOWEST_M <= metres <= HIGHEST_M else None
+
+
+def _gps_time(gps: Directory) -> datetime | None:
+    """The satellites' date and time in UTC; both are needed."""
+    day, clock = _DAY.fullmatch(_text(gps, _GPS_DATE) or ""), gps.get(_GPS_TIME)
+    if day is None or not isinstance(clock, list) or len(clock) != 3:
+        return None
+    parts = [part[0] / part[1] if isinstance(part, tuple) and part[1] > 0 else -1.0 for part in clock]
+    if min(parts) < 0 or parts[0] >= 24 or parts[1] >= 60 or parts[2] >= 60:
+        return None
+    try:
+        moment = datetime(*(int(part) for part in day.groups()), *(int(part) for part in parts), tzinfo=UTC)  # type: ignore[arg-type,misc]
+    except ValueError:
+        return None
+    return moment if EARLIEST_YEAR <= moment.year <= LATEST_YEAR else None
+
+
+class _Block(NamedTuple):
+    """An EXIF block whose first directory has been read."""
+
+    data: bytes
+    order: str
+    first: int
+    main: Directory
+
+
+def _open(raw: bytes) -> _Block | None:
     data = raw[6:] if raw.startswith(b"Exif\0\0") else raw
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
     if order is None or len(data) < 14:
+        return None
+    first = struct.unpack_from(order + "I", data, 4)[0]
+    return _Block(data, order, first, _directory(data, order, first))
+
+
+def read_thumbnail(raw: bytes) -> bytes:
+    """The small JPEG in an EXIF block's second directory, or nothing. Never raises."""
+    block = _open(raw)
+    if block is None or not 8 <= block.first <= len(block.data) - 2:
+        return b""
+    data, order = block.data, block.order
+    link = block.first + 2 + 12 * struct.unpack_from(order + "H", data, block.first)[0]
+    if link + 4 > len(data):
+        return b""
+    second = _directory(data, order, struct.unpack_from(order + "I", data, link)[0])
+    start, length = _number(second, _THUMBNAIL, len(data)), _number(second, _THUMBNAIL_LENGTH, MAX_THUMBNAIL_BYTES)
+    if start is None or length is None:
+        return b""
+    found = data[start : start + length]
+    return found if found.startswith(b"\xff\xd8\xff") else b""
+
+
+def read_exif(raw: bytes) -> ExifSummary:
+    """Summarise an EXIF block: bytes with or without the leading "Exif\\0\\0". Never raises; absent means None."""
+    block = _open(raw)
+    if block is None:
         return ExifSummary()
-    main = _directory(data, order, struct.unpack_from(order + "I", data, 4)[0])
+    data, order, _, main = block
     detail = _pointed(data, order, main, _EXIF_POINTER)
-    lat, lon = _position(_pointed(data, order, main, _GPS_POINTER))
+    gps = _pointed(data, order, main, _GPS_POINTER)
+    lat, lon = _position(gps)
     taken_at, offset = None, None
-    for directory, date_tag, offset_tag in (
-        (detail, _DATE_TIME_ORIGINAL, _OFFSET_ORIGINAL),
-        (detail, _DATE_TIME_DIGITIZED, _OFFSET_DIGITIZED),
-        (main, _DATE_TIME, _OFFSET),
+    for directory, date_tag, offset_tag, fraction_tag in (
+        (detail, _DATE_TIME_ORIGINAL, _OFFSET_ORIGINAL, _SUBSECOND_ORIGINAL),
+        (detail, _DATE_TIME_DIGITIZED, _OFFSET_DIGITIZED, _SUBSECOND_DIGITIZED),
+        (main, _DATE_TIME, _OFFSET, _SUBSECOND),
     ):
         taken_at = _time(directory, date_tag)
         if taken_at is not None:
             offset = _offset_seconds(detail, offset_tag)
+            fraction = _FRACTION.fullmatch(_text(detail, fraction_tag) or "")
+            if fraction is not None:
+                taken_at = taken_at.replace(microsecond=int(fraction[0].ljust(6, "0")))
             break
     orientation = main.get(_ORIENTATION)
     code = orientation[0] if isinstance(orientation, list) else 1
@@ -172,4 +250,8 @@ def read_exif(raw: bytes) -> ExifSummary:
         make=_text(main, _MAKE),
         model=_text(main, _MODEL),
         orientation=code if isinstance(code, int) and 1 <= code <= 8 else 1,
+        gps_at=_gps_time(gps),
+        altitude_m=_altitude(gps),
+        width=_number(detail, _WIDTH, 100_000),
+        height=_number(detail, _HEIGHT, 100_000),
     )

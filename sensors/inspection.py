@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -26,7 +26,9 @@ class ExifSummary(msgspec.Struct, frozen=True, kw_only=True):
     """The few EXIF fields that checks use, each None when absent, malformed or implausible.
 
     taken_at is the camera's wall clock, without a zone; offset is seconds east of UTC when the file states it.
-    lat and lon are degrees (north and east positive). orientation is the EXIF code 1–8 (1 = upright).
+    gps_at is the time of the position in UTC, by satellite. lat and lon are degrees (north and east positive), altitude
+    metres above the sea. orientation is the EXIF code 1–8 (1 = upright). width and height are what the file says of its
+    own size in pixels, before any turning.
     """
 
     taken_at: datetime | None = None
@@ -37,6 +39,51 @@ class ExifSummary(msgspec.Struct, frozen=True, kw_only=True):
     make: str | None = None
     model: str | None = None
     orientation: int = 1
+    gps_at: datetime | None = None
+    altitude_m: float | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+class JpegTraits(msgspec.Struct, frozen=True, kw_only=True):
+    """How a JPEG was written, by its header (ITU-T T.81, annex B).
+
+    tables: 32 hex digits for all quantisation tables, in the order of the components that use them · each: the same for
+    each component's · quality: 1–100 of the Independent JPEG Group's scale whose luma table is nearest; standard: it is
+    that very table · subsampling: such as 4:2:0 · restart_interval in MCUs, 0 for none · segments: 32 hex digits for
+    the order of the segments · applications: the names that APPn segments begin with, at most 16.
+    """
+
+    tables: str
+    each: list[str]
+    quality: int
+    standard: bool
+    subsampling: str
+    progressive: bool
+    restart_interval: int
+    segments: str
+    applications: list[str]
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+    """What a C2PA manifest in the file says, and whether it holds.
+
+    none: there is no manifest · trusted: it holds, and its signer is vouched for by an anchor of ours · valid: it
+    holds, whoever the signer is · invalid: the file or the manifest was changed after signing · unreadable: elsewhere
+    on the network, of an unknown kind, damaged or too large; nothing follows from it.
+    codes: the validator's failures · actions: what was done to the picture and to what it was made from · generated: a
+    digital source type says that it was made by a trained model. All strings are the file's own, hence not to be
+    trusted, and cut to 100 characters; lists to 20.
+    """
+
+    state: Literal["none", "trusted", "valid", "invalid", "unreadable"] = "none"
+    codes: list[str] = []
+    generator: str | None = None
+    issuer: str | None = None
+    signed_at: str | None = None
+    actions: list[str] = []
+    generated: bool = False
+    problem: str | None = None
 
 
 class Inspection(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +92,9 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     width, height in pixels after EXIF orientation · sha256 32 bytes of the file · pdq 32 bytes or None when the picture
     is too small to hash · pdq_quality 0–100 · brightness mean luma 0–1 · contrast standard deviation of luma 0–1 ·
     sharpness standard deviation of the Laplacian of luma (0–255 scale) on a copy of at most 512 px ·
-    problems: oddities in words, none of them a reason to refuse.
+    problems: oddities in words, none of them a reason to refuse · jpeg: None for other formats · thumbnail_distance
+    0 (the same) to 2 between the picture and the small one in its EXIF, None without one · recompression: how much the
+    picture looks like one that was a JPEG before, see sensors/recompression.py; None where that cannot be told.
     """
 
     width: int
@@ -60,3 +109,7 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     sharpness: float
     exif: ExifSummary = ExifSummary()
     problems: list[str] = []
+    jpeg: JpegTraits | None = None
+    provenance: Provenance = Provenance()
+    thumbnail_distance: float | None = None
+    recompression: float | None = None

@@ -18,7 +18,7 @@ Outcome = Literal["pass", "review", "fail"]
 ALWAYS_DECLARED: Final = ("complete", "decodes", "answers")
 """Every task declares these without naming them: what was required is there, the photos open, the answers fit the
 questions. Nobody can be paid for a file that nobody can open, and everybody is told the questions beforehand."""
-DECLARABLE: Final = ("fresh", "at_place", "live", "not_duplicate", "quality", "readings", "shows")
+DECLARABLE: Final = ("fresh", "at_place", "live", "not_duplicate", "quality", "readings", "shows", "unedited")
 """Checks that reject only when the task names them. Otherwise their findings still move the score."""
 
 

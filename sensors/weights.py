@@ -39,6 +39,12 @@ WEIGHTS: Final[dict[str, dict[str, Weight]]] = {
         "fail": Weight(-1.0, ASSUMED),
     },
     "shows": {"pass": Weight(0.2, ASSUMED), "warn": Weight(-0.5, ASSUMED)},
+    "unedited": {
+        "pass": Weight(0.0, "most honest files say nothing about it"),
+        "trusted": Weight(1.5, "a pass whose every photo is signed by a trusted maker; assumed"),
+        "warn": Weight(-0.4, ASSUMED),
+        "fail": Weight(-3.0, ASSUMED),
+    },
 }
 """Findings that are missing here (inconclusive, not_applicable) weigh nothing."""
 
