@@ -1,4 +1,4 @@
-"""The endpoint that is asked about pictures: whatever it does, there is an answer or a reason soon, and no secret out."""
+"""The endpoint that is asked about pictures: whatever it does, an answer or a reason comes soon, and no secret out."""
 
 from __future__ import annotations
 
