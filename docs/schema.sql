@@ -510,7 +510,9 @@ CREATE TABLE public.dataset (
     failure text,
     created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
     ready_at timestamp with time zone,
-    CONSTRAINT dataset_check CHECK (((status = 'ready'::public.dataset_status) = (manifest_sha256 IS NOT NULL)))
+    erased integer DEFAULT 0 NOT NULL,
+    CONSTRAINT dataset_check CHECK (((status = 'ready'::public.dataset_status) = (manifest_sha256 IS NOT NULL))),
+    CONSTRAINT dataset_erased_check CHECK ((erased >= 0))
 );
 
 CREATE TABLE public.dataset_item (
@@ -525,7 +527,7 @@ CREATE TABLE public.device (
     person_id uuid NOT NULL,
     kind text NOT NULL,
     name text NOT NULL,
-    public_key bytea NOT NULL,
+    public_key bytea,
     lat double precision,
     lon double precision,
     altitude_m double precision,
@@ -534,6 +536,7 @@ CREATE TABLE public.device (
     created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
     revoked_at timestamp with time zone,
     CONSTRAINT device_check CHECK (((lat IS NULL) = (lon IS NULL))),
+    CONSTRAINT device_check1 CHECK (((public_key IS NOT NULL) OR (revoked_at IS NOT NULL))),
     CONSTRAINT device_kind_check CHECK ((kind = ANY (ARRAY['phone'::text, 'sensor'::text, 'camera'::text]))),
     CONSTRAINT device_lat_check CHECK (((lat >= ('-90'::integer)::double precision) AND (lat <= (90)::double precision))),
     CONSTRAINT device_lon_check CHECK (((lon >= ('-180'::integer)::double precision) AND (lon <= (180)::double precision))),
@@ -581,6 +584,12 @@ CREATE TABLE public.dispute (
     CONSTRAINT dispute_status_check CHECK ((status = ANY (ARRAY['warning_needs_response'::text, 'warning_under_review'::text, 'needs_response'::text, 'under_review'::text, 'warning_closed'::text, 'won'::text, 'lost'::text]))),
     CONSTRAINT dispute_withdrawn_check CHECK ((withdrawn >= 0)),
     CONSTRAINT dispute_written_off_check CHECK ((written_off >= 0))
+);
+
+CREATE TABLE public.doomed_media (
+    name bytea NOT NULL,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT doomed_media_name_check CHECK ((length(name) = 32))
 );
 
 CREATE TABLE public.earning (
@@ -859,6 +868,9 @@ CREATE TABLE public.observation (
     license text NOT NULL,
     exclusive_until timestamp with time zone,
     created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    coarse_lat double precision,
+    coarse_lon double precision,
+    CONSTRAINT observation_check CHECK ((num_nulls(lat, coarse_lat, coarse_lon) = ANY (ARRAY[0, 3]))),
     CONSTRAINT observation_license_check CHECK ((license = ANY (ARRAY['resale'::text, 'exclusive'::text])))
 );
 
@@ -1099,22 +1111,58 @@ CREATE TABLE public.photo (
     media_type text NOT NULL,
     capture jsonb,
     uploaded_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    blur jsonb,
+    blurred bytea,
+    CONSTRAINT photo_blurred_check CHECK ((length(blurred) = 32)),
     CONSTRAINT photo_bytes_check CHECK ((bytes > 0)),
+    CONSTRAINT photo_check CHECK (((blur IS NULL) = (blurred IS NULL))),
     CONSTRAINT photo_n_check CHECK (((n >= 1) AND (n <= 20))),
     CONSTRAINT photo_sha256_check CHECK ((length(sha256) = 32))
+);
+
+CREATE TABLE public.photo_copy (
+    name bytea NOT NULL,
+    sha256 bytea,
+    bytes bigint,
+    unreadable text,
+    made_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    CONSTRAINT photo_copy_bytes_check CHECK ((bytes > 0)),
+    CONSTRAINT photo_copy_check CHECK (((num_nulls(sha256, bytes) = ANY (ARRAY[0, 2])) AND ((sha256 IS NULL) = (unreadable IS NOT NULL)))),
+    CONSTRAINT photo_copy_name_check CHECK ((length(name) = 32)),
+    CONSTRAINT photo_copy_sha256_check CHECK ((length(sha256) = 32))
+);
+
+CREATE TABLE public.photo_erased (
+    claim_id uuid NOT NULL,
+    n smallint NOT NULL,
+    erased_at timestamp with time zone DEFAULT public.market_now() NOT NULL
+);
+
+CREATE TABLE public.photo_frame (
+    claim_id uuid NOT NULL,
+    n smallint NOT NULL,
+    k smallint NOT NULL,
+    sha256 bytea NOT NULL,
+    bytes integer NOT NULL,
+    uploaded_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    CONSTRAINT photo_frame_bytes_check CHECK (((bytes >= 1) AND (bytes <= 500000))),
+    CONSTRAINT photo_frame_k_check CHECK (((k >= 1) AND (k <= 8))),
+    CONSTRAINT photo_frame_n_check CHECK (((n >= 1) AND (n <= 20))),
+    CONSTRAINT photo_frame_sha256_check CHECK ((length(sha256) = 32))
 );
 
 CREATE TABLE public.photo_hash (
     seq bigint NOT NULL,
     xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
-    submission_id uuid NOT NULL,
+    submission_id uuid,
     n smallint NOT NULL,
     task_id uuid NOT NULL,
-    person_id uuid NOT NULL,
+    person_id uuid,
     sha256 bytea NOT NULL,
     pdq bytea,
     quality smallint NOT NULL,
     submitted_at timestamp with time zone NOT NULL,
+    CONSTRAINT photo_hash_link CHECK (((person_id IS NULL) = (submission_id IS NULL))),
     CONSTRAINT photo_hash_pdq_check CHECK ((length(pdq) = 32))
 );
 
@@ -1125,6 +1173,30 @@ ALTER TABLE public.photo_hash ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY 
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.photo_motion (
+    claim_id uuid NOT NULL,
+    n smallint NOT NULL,
+    sha256 bytea NOT NULL,
+    shape bytea NOT NULL,
+    body bytea NOT NULL,
+    uploaded_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    CONSTRAINT photo_motion_body_check CHECK ((length(body) <= 65536)),
+    CONSTRAINT photo_motion_n_check CHECK (((n >= 1) AND (n <= 20))),
+    CONSTRAINT photo_motion_sha256_check CHECK ((length(sha256) = 32)),
+    CONSTRAINT photo_motion_shape_check CHECK ((length(shape) = 32))
+);
+
+CREATE TABLE public.receipt (
+    observation_id uuid NOT NULL,
+    content bytea,
+    signature bytea,
+    public_key bytea,
+    issued_at timestamp with time zone,
+    CONSTRAINT receipt_check CHECK ((num_nulls(content, signature, public_key, issued_at) = ANY (ARRAY[0, 4]))),
+    CONSTRAINT receipt_public_key_check CHECK ((length(public_key) = 32)),
+    CONSTRAINT receipt_signature_check CHECK ((length(signature) = 64))
 );
 
 CREATE TABLE public.refund (
@@ -1427,6 +1499,9 @@ ALTER TABLE ONLY public.dispute
 ALTER TABLE ONLY public.dispute
     ADD CONSTRAINT dispute_stripe_id_key UNIQUE (stripe_id);
 
+ALTER TABLE ONLY public.doomed_media
+    ADD CONSTRAINT doomed_media_pkey PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.earning
     ADD CONSTRAINT earning_pkey PRIMARY KEY (submission_id);
 
@@ -1574,14 +1649,29 @@ ALTER TABLE ONLY public.pgqueuer_schedules
 ALTER TABLE ONLY public.pgqueuer_statistics
     ADD CONSTRAINT pgqueuer_statistics_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.photo_copy
+    ADD CONSTRAINT photo_copy_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.photo_erased
+    ADD CONSTRAINT photo_erased_pkey PRIMARY KEY (claim_id, n);
+
+ALTER TABLE ONLY public.photo_frame
+    ADD CONSTRAINT photo_frame_pkey PRIMARY KEY (claim_id, n, k);
+
 ALTER TABLE ONLY public.photo_hash
     ADD CONSTRAINT photo_hash_pkey PRIMARY KEY (seq);
 
 ALTER TABLE ONLY public.photo_hash
     ADD CONSTRAINT photo_hash_submission_id_n_key UNIQUE (submission_id, n);
 
+ALTER TABLE ONLY public.photo_motion
+    ADD CONSTRAINT photo_motion_pkey PRIMARY KEY (claim_id, n);
+
 ALTER TABLE ONLY public.photo
     ADD CONSTRAINT photo_pkey PRIMARY KEY (claim_id, n);
+
+ALTER TABLE ONLY public.receipt
+    ADD CONSTRAINT receipt_pkey PRIMARY KEY (observation_id);
 
 ALTER TABLE ONLY public.refund
     ADD CONSTRAINT refund_pkey PRIMARY KEY (id);
@@ -1653,13 +1743,17 @@ CREATE UNIQUE INDEX daily_close_chain ON public.daily_close USING btree (previou
 
 CREATE INDEX dataset_account ON public.dataset USING btree (account_id, id);
 
+CREATE INDEX dataset_item_observation ON public.dataset_item USING btree (observation_id);
+
 CREATE INDEX device_person ON public.device USING btree (person_id, id);
 
-CREATE UNIQUE INDEX device_public_key ON public.device USING btree (public_key) WHERE (revoked_at IS NULL);
+CREATE UNIQUE INDEX device_public_key ON public.device USING btree (public_key);
 
 CREATE INDEX dispute_account ON public.dispute USING btree (account_id, id);
 
 CREATE INDEX dispute_open ON public.dispute USING btree (opened_at) WHERE (closed_at IS NULL);
+
+CREATE INDEX doomed_media_due ON public.doomed_media USING btree (due_at);
 
 CREATE INDEX earning_due ON public.earning USING btree (release_at) WHERE (released_at IS NULL);
 
@@ -1751,11 +1845,21 @@ CREATE UNIQUE INDEX pgqueuer_statistics_unique_count ON public.pgqueuer_statisti
 
 CREATE UNIQUE INDEX pgqueuer_unique_dedupe_key ON public.pgqueuer USING btree (dedupe_key) WHERE ((status = ANY (ARRAY['queued'::public.pgqueuer_status, 'picked'::public.pgqueuer_status])) AND (dedupe_key IS NOT NULL));
 
+CREATE INDEX photo_blurred ON public.photo USING btree (blurred) WHERE (blurred IS NOT NULL);
+
+CREATE INDEX photo_frame_sha256 ON public.photo_frame USING btree (sha256);
+
 CREATE INDEX photo_hash_log ON public.photo_hash USING btree (xid, seq);
+
+CREATE INDEX photo_hash_person ON public.photo_hash USING btree (person_id) WHERE (person_id IS NOT NULL);
 
 CREATE INDEX photo_hash_sha256 ON public.photo_hash USING btree (sha256);
 
+CREATE INDEX photo_motion_shape ON public.photo_motion USING btree (shape);
+
 CREATE INDEX photo_sha256 ON public.photo USING btree (sha256);
+
+CREATE INDEX receipt_pending ON public.receipt USING btree (observation_id) WHERE (content IS NULL);
 
 CREATE INDEX refund_account ON public.refund USING btree (account_id, id);
 
@@ -2062,8 +2166,20 @@ ALTER TABLE ONLY public.payout_run
 ALTER TABLE ONLY public.photo
     ADD CONSTRAINT photo_claim_id_fkey FOREIGN KEY (claim_id) REFERENCES public.claim(id);
 
+ALTER TABLE ONLY public.photo_erased
+    ADD CONSTRAINT photo_erased_claim_id_fkey FOREIGN KEY (claim_id) REFERENCES public.claim(id);
+
+ALTER TABLE ONLY public.photo_frame
+    ADD CONSTRAINT photo_frame_claim_id_fkey FOREIGN KEY (claim_id) REFERENCES public.claim(id);
+
 ALTER TABLE ONLY public.photo_hash
     ADD CONSTRAINT photo_hash_submission_id_fkey FOREIGN KEY (submission_id) REFERENCES public.submission(id);
+
+ALTER TABLE ONLY public.photo_motion
+    ADD CONSTRAINT photo_motion_claim_id_fkey FOREIGN KEY (claim_id) REFERENCES public.claim(id);
+
+ALTER TABLE ONLY public.receipt
+    ADD CONSTRAINT receipt_observation_id_fkey FOREIGN KEY (observation_id) REFERENCES public.observation(id);
 
 ALTER TABLE ONLY public.refund
     ADD CONSTRAINT refund_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);

@@ -84,3 +84,47 @@ CREATE TABLE receipt (
   issued_at timestamptz,
   CHECK (num_nulls(content, signature, public_key, issued_at) IN (0, 4)));
 CREATE INDEX receipt_pending ON receipt (observation_id) WHERE content IS NULL;
+
+-- Privacy. What of a photo others do not see, confirmed by whoever took it; `blurred` names the version without it.
+ALTER TABLE photo ADD blur jsonb, ADD blurred bytea CHECK (length(blurred) = 32),
+  ADD CHECK ((blur IS NULL) = (blurred IS NULL));
+CREATE INDEX photo_blurred ON photo (blurred) WHERE blurred IS NOT NULL;
+-- A photo that was there and is not any more: its person has been erased.
+CREATE TABLE photo_erased (
+  claim_id uuid NOT NULL REFERENCES claim, n smallint NOT NULL,
+  erased_at timestamptz NOT NULL DEFAULT market_now(),
+  PRIMARY KEY (claim_id, n));
+-- The full copy under a name (a photo's `blurred`, else its sha256), as it lies in the object storage: what manifests
+-- tell of it is what is downloaded. Without one: why none can be made.
+CREATE TABLE photo_copy (
+  name bytea PRIMARY KEY CHECK (length(name) = 32),
+  sha256 bytea CHECK (length(sha256) = 32), bytes bigint CHECK (bytes > 0), unreadable text,
+  made_at timestamptz NOT NULL DEFAULT market_now(),
+  CHECK (num_nulls(sha256, bytes) IN (0, 2) AND (sha256 IS NULL) = (unreadable IS NOT NULL)));
+-- Names whose bytes are to be removed from the object storage unless a photo still needs them. A row is there from the
+-- transaction that lets go of them until they are gone.
+CREATE TABLE doomed_media (
+  name bytea PRIMARY KEY CHECK (length(name) = 32),
+  due_at timestamptz NOT NULL DEFAULT now());
+CREATE INDEX doomed_media_due ON doomed_media (due_at);
+-- Where an observation is as others than its owner may know it: the middle of a cell of about 1 km (market/near.py),
+-- chosen once.
+ALTER TABLE observation ADD coarse_lat double precision, ADD coarse_lon double precision;
+WITH rows AS (
+  SELECT id, lon, -90 + (least(floor((lat + 90) / 0.009), 19999) + 0.5) * 0.009 AS middle
+  FROM observation WHERE lat IS NOT NULL),
+cells AS (
+  SELECT id, middle, lon, greatest(1, floor(40000 * cos(radians(middle)) + 0.5)) AS columns FROM rows)
+UPDATE observation o SET coarse_lat = round(c.middle::numeric, 5),
+  coarse_lon = round((-180 + (least(floor((CASE WHEN c.lon >= 180 THEN -180 ELSE c.lon END + 180) / 360 * columns),
+    columns - 1) + 0.5) * 360 / columns)::numeric, 5)
+FROM cells c WHERE c.id = o.id;
+ALTER TABLE observation ADD CHECK (num_nulls(lat, coarse_lat, coarse_lon) IN (0, 3));
+-- A dataset stays as it is; how many of its photos have been erased since.
+ALTER TABLE dataset ADD erased int NOT NULL DEFAULT 0 CHECK (erased >= 0);
+CREATE INDEX dataset_item_observation ON dataset_item (observation_id);
+-- Whoever is erased leaves what their photos looked like, so that nobody sells those again, and no link to themselves.
+ALTER TABLE photo_hash ALTER person_id DROP NOT NULL, ALTER submission_id DROP NOT NULL,
+  ADD CONSTRAINT photo_hash_link CHECK ((person_id IS NULL) = (submission_id IS NULL));
+CREATE INDEX photo_hash_person ON photo_hash (person_id) WHERE person_id IS NOT NULL;
+ALTER TABLE device ALTER public_key DROP NOT NULL, ADD CHECK (public_key IS NOT NULL OR revoked_at IS NOT NULL);

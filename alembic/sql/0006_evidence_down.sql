@@ -1,3 +1,13 @@
+-- Without its link a likeness cannot be kept in the older tables; neither can a key that is gone.
+DELETE FROM photo_hash WHERE person_id IS NULL;
+ALTER TABLE photo_hash ALTER person_id SET NOT NULL, ALTER submission_id SET NOT NULL,
+  DROP CONSTRAINT photo_hash_link;
+DROP INDEX photo_hash_person;
+DROP INDEX dataset_item_observation;
+ALTER TABLE dataset DROP erased;
+ALTER TABLE observation DROP coarse_lat, DROP coarse_lon;
+DROP TABLE doomed_media, photo_copy, photo_erased;
+ALTER TABLE photo DROP blur, DROP blurred;
 DROP TABLE receipt;
 DROP TABLE photo_frame;
 DROP TABLE photo_motion;

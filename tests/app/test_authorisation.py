@@ -34,6 +34,7 @@ from tests.app.conftest import (
     post_task,
     submit,
 )
+from tests.app.phone import Key, enrol
 from tests.app.test_models import files
 
 # What must never reach a stranger; every private text in the tests' world holds it.
@@ -107,6 +108,8 @@ CASES: dict[str, Case] = {
     "POST /v1/people/session": OPEN,
     "DELETE /v1/people/session": SELF,
     "GET /v1/people/me": SELF,
+    "GET /v1/people/me/export": SELF,
+    "DELETE /v1/people/me": Case({"confirm": "no"}),
     "PATCH /v1/people/me": Case({"display_name": "Dee"}),
     "GET /v1/people/tasks": Case(query=f"?lat={BAKERY['lat']}&lon={BAKERY['lon']}"),
     "GET /v1/people/tasks/{task_id}": OPEN,  # an open task is for everyone to see
@@ -115,7 +118,16 @@ CASES: dict[str, Case] = {
     "GET /v1/people/claims/{claim_id}": Case(),
     "DELETE /v1/people/claims/{claim_id}": Case(),
     "PUT /v1/people/claims/{claim_id}/photos/{n}": Case(content=picture(3)),
+    "GET /v1/people/claims/{claim_id}/photos/{n}": Case(),
+    "GET /v1/people/claims/{claim_id}/photos/{n}/regions": Case(),
+    "GET /v1/people/claims/{claim_id}/photos/{n}/preview": Case(),
+    "PUT /v1/people/claims/{claim_id}/photos/{n}/blur": Case({"regions": [], "confirmed": True}),
     "POST /v1/people/claims/{claim_id}/submission": Case({"answers": {"open": "open"}}),
+    "GET /v1/devices": SELF,
+    "POST /v1/devices": Case({"name": "x", "kind": "phone", "public_key": "AAAA"}),
+    "GET /v1/devices/{device_id}": Case(),
+    "DELETE /v1/devices/{device_id}": Case(),
+    "POST /v1/devices/{device_id}/observations": Case({"sequence": 1, "readings": [{"n": "pm25", "v": 1}]}),
     "GET /v1/people/submissions": SELF,
     "GET /v1/people/submissions/{submission_id}": Case(),
     "GET /v1/people/earnings": SELF,
@@ -213,8 +225,10 @@ async def a_busy_market(world: World, ada: Caller, bo: Caller) -> Things:
         [(refund, _)] = await refunds.ask(connection, actor.owner, 100, by=actor.name, reason=SECRET)
         await cards.keep(connection, actor.owner, [cards.Seen("pm_of_ada", SECRET, "4242", 12, 2040)])
     observation = ok(await ada.get("/v1/observations"))["items"][0]["id"]
+    device = ok(await enrol(bo, Key(), name=SECRET), 201)
     names = {
-        "task_id": open_task["id"], "submission_id": submitted["id"], "claim_id": active["id"], "n": "1",
+        "device_id": device["id"], "n": "1",
+        "task_id": open_task["id"], "submission_id": submitted["id"], "claim_id": active["id"],
         "observation_id": observation, "dataset_id": dataset["id"], "model_id": model["id"], "key_id": key["id"],
         "funding_id": ids.show("funding", paid), "refund_id": ids.show("refund", refund), "card_id": "pm_of_ada",
         "run_id": ids.show("payout_run", ids.new()), "person_id": bo.id, "account_id": ada.id,
