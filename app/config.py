@@ -45,6 +45,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     http_workers: int
     db_pool_size: int
     decode_workers: int
+    c2pa_anchors: str  # a PEM file of certificates; "": no signer of pictures is trusted
     log_level: str
     sandbox: bool  # play money, outbox instead of mail, a clock that can be moved
     stripe_api_key: str
@@ -179,6 +180,8 @@ SETTINGS = (
     Setting("http_workers", "processes that answer HTTP", read.whole(1, 256), "1"),
     Setting("db_pool_size", "database connections of one process", read.whole(2, 500), "10"),
     Setting("decode_workers", "processes that decode images, for each worker", read.whole(1, 64), "2"),
+    Setting("c2pa_anchors", "PEM file of the certificates whose signers of pictures (C2PA) are trusted; default: none",
+            read.certificates),
     Setting("log_level", "debug, info, warning or error", read.one_of("debug", "info", "warning", "error"), "info"),
     Setting("sandbox", "play money, mail to an outbox page, a movable clock; default: when STRIPE_API_KEY is not set",
             read.yes_or_no),

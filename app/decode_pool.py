@@ -51,7 +51,7 @@ class _Worker:
         self.jobs = 0
 
     @classmethod
-    async def start(cls, memory_bytes: int) -> Self:
+    async def start(cls, memory_bytes: int, anchors: str = "") -> Self:
         """Start a child and wait until it is ready; raises DecodeError when it does not come up."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -69,6 +69,7 @@ class _Worker:
         worker = cls(process)
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
+                await worker._tell(anchors)
                 await worker._frame()
         except (_Lost, TimeoutError) as error:
             await worker.kill()
@@ -81,6 +82,16 @@ class _Worker:
     @property
     def alive(self) -> bool:
         return self.process.returncode is None
+
+    async def _tell(self, anchors: str) -> None:
+        """Hand over what the child needs before it is ready: through the pipe, as the file may be gone by now."""
+        assert self.process.stdin is not None
+        given = anchors.encode()
+        try:
+            self.process.stdin.writelines((FRAME.pack(len(given)), given))
+            await self.process.stdin.drain()
+        except (ConnectionError, RuntimeError) as error:
+            raise _Lost from error
 
     async def _frame(self) -> bytes:
         assert self.process.stdout is not None
@@ -116,6 +127,7 @@ class DecodePool:
     """At most `workers` children, started when first needed, replaced after a crash, a time-out or `jobs_each` jobs.
 
     `memory_bytes` limits what a child may map beyond Python and its libraries, of which some 70 MB are in memory.
+    `anchors` are PEM certificates: whose signatures on pictures are trusted (C2PA).
     `timeout_s` counts from when a child takes the photo; waiting for a free child is not limited here.
     """
 
@@ -125,10 +137,12 @@ class DecodePool:
         memory_bytes: int = 320_000_000,
         timeout_s: float = 10.0,
         jobs_each: int = 1000,
+        anchors: str = "",
     ) -> None:
         self._memory_bytes = memory_bytes
         self._timeout_s = timeout_s
         self._jobs_each = jobs_each
+        self._anchors = anchors
         self._free = asyncio.Semaphore(workers)
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
@@ -212,4 +226,4 @@ class DecodePool:
                 return worker
         if self._closed:
             raise DecodeError("the decode pool is closed")
-        return await _Worker.start(self._memory_bytes)
+        return await _Worker.start(self._memory_bytes, self._anchors)

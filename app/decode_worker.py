@@ -136,8 +136,11 @@ def main() -> None:
     os.dup2(2, 1)
     # Before the limit: an import that fails for want of memory would be our own fault.
     import sensors.decode
+    import sensors.provenance
     import sensors.suggest
 
+    anchors = read_frame(sys.stdin.buffer)
+    sensors.provenance.load("" if anchors is None else anchors.decode())
     sensors.suggest.load()
     limit_resources(memory_bytes)
     # What the imports left is here to stay; the collector need not look at it again.

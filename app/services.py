@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from app.config import Config
 from app.db import Database, open_database
@@ -11,6 +12,7 @@ from app.duplicates import PhotoIndex
 from app.gateways.vision import Vision
 from app.media import Media
 from app.predict import ModelPool
+from app.setting_values import read_certificates
 from app.waiting_room import WaitingRoom
 
 
@@ -28,12 +30,17 @@ class Services:
     vision: Vision | None = None  # only where the configuration names an endpoint
 
 
+def anchors(config: Config) -> str:
+    """The certificates whose signers of pictures are trusted, as PEM."""
+    return read_certificates(Path(config.c2pa_anchors)) if config.c2pa_anchors else ""
+
+
 @asynccontextmanager
 async def open_services(config: Config, *, name: str) -> AsyncIterator[Services]:
     """Open all of it, and close it in the reverse order."""
     async with (
         open_database(config.database_url, largest=config.db_pool_size, name=name) as database,
-        DecodePool(workers=config.decode_workers) as decode_pool,
+        DecodePool(workers=config.decode_workers, anchors=anchors(config)) as decode_pool,
         ModelPool() as model_pool,
         WaitingRoom(database) as waiting_room,
         AsyncExitStack() as perhaps,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
@@ -108,3 +109,28 @@ def token(text: str) -> str:
     if not text.isascii() or not text.isprintable() or " " in text or len(text) > 500:
         raise ValueError("at most 500 printable ASCII characters without spaces")
     return text
+
+
+def certificates(text: str) -> str:
+    """The path of a file of PEM certificates, every one of them sound."""
+    path = Path(text).expanduser().resolve()
+    try:
+        read_certificates(path)
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"a file of PEM certificates that can be read ({reason})") from None
+    return str(path)
+
+
+def read_certificates(path: Path) -> str:
+    """The PEM certificates in a file; raises OSError, or ValueError when there is none or one is broken."""
+    pem = path.read_text("ascii")
+    begun = pem.count("-----BEGIN CERTIFICATE-----")
+    if not begun:
+        raise ValueError("it holds no certificate")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cadata=pem)
+    except ssl.SSLError as error:
+        raise ValueError("a certificate in it is broken") from error
+    return pem

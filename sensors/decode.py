@@ -26,9 +26,11 @@ from sensors.copies import write as write_copy
 from sensors.exif import read_exif, read_thumbnail
 from sensors.inspection import MAX_BYTES, MAX_PIXELS, ExifSummary, Inspection, Undecodable
 from sensors.jpeg import read_header
-from sensors.pdq import pdq_hash
+from sensors.likeness import Comparison, compare, words
+from sensors.pdq import pdq_hashes
 from sensors.provenance import read_provenance
 from sensors.quality import exposure, sharpness
+from sensors.recompression import recompression
 from sensors.regions import Found, Region
 from sensors.suggest import LOOK_SIDE, find
 from sensors.thumbnail import thumbnail_distance
@@ -216,6 +218,7 @@ def _with_history(seen: Inspection, photo: _Opened, data: bytes, luma: NDArray[n
         jpeg=None if header is None else header.traits,
         provenance=read_provenance(data, photo.media_type, header),
         thumbnail_distance=thumbnail_distance(thumbnail, luma) if thumbnail else None,
+        recompression=None if header is None else recompression(data, header),
     )
 
 
@@ -226,7 +229,8 @@ def inspect(data: bytes) -> Inspection:
         grey = _decoded(photo, "L", _STUDY_SIDE)
         grey.thumbnail((_STUDY_SIDE, _STUDY_SIDE), Image.Resampling.BOX)
         luma = np.asarray(grey)
-        hashed = pdq_hash(luma)
+        hashed = pdq_hashes(luma)
+        spots, mirrored = words(luma)
         brightness, contrast = exposure(luma)
         width, height = photo.size[::-1] if photo.turned else photo.size
         seen = Inspection(
@@ -235,17 +239,31 @@ def inspect(data: bytes) -> Inspection:
             format=_FORMATS[photo.media_type],
             media_type=photo.media_type,
             sha256=hashlib.sha256(data).digest(),
-            pdq=None if hashed is None else hashed[0],
+            pdq=None if hashed is None else hashed[0][0],
             pdq_quality=0 if hashed is None else hashed[1],
             brightness=brightness,
             contrast=contrast,
             sharpness=sharpness(luma),
             exif=photo.exif,
             problems=photo.problems,
+            turned=[] if hashed is None else hashed[0][1:],
+            words=spots,
+            mirrored_words=mirrored,
         )
         return _with_history(seen, photo, data, luma)
 
     return _guarded(study, data)
+
+
+def alike(data: bytes, other: bytes) -> Comparison:
+    """Lay one photo over another, see sensors/likeness.py; raises Undecodable when either is refused."""
+
+    def grey(photo: _Opened) -> NDArray[np.uint8]:
+        image = _decoded(photo, "L", _STUDY_SIDE)
+        image.thumbnail((_STUDY_SIDE, _STUDY_SIDE), Image.Resampling.BOX)
+        return np.asarray(image)
+
+    return compare(_guarded(grey, data), _guarded(grey, other))
 
 
 def pixels(data: bytes, width: int, height: int, channels: int) -> NDArray[np.uint8]:
