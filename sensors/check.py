@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from sensors.answers import answers, missing_answers
 from sensors.duplicates import not_duplicate
-from sensors.evidence import Asked, Camera, Duplicate, Evidence, Photo, PhotosAsked, Window
+from sensors.evidence import Asked, Camera, Duplicate, Evidence, Photo, Window
 from sensors.freshness import fresh
+from sensors.live import live
 from sensors.place import at_place
 from sensors.quality import quality
 from sensors.readings import Gathered, gather, missing_samples, readings
@@ -69,24 +70,6 @@ def decodes(photos: list[Photo]) -> list[Check]:
         else:
             checks.append(finding("decodes", "pass", f"Photo {photo.n} opens."))
     return checks or [finding("decodes", "not_applicable", "There is no photo.")]
-
-
-def live(asked: PhotosAsked | None, photos: list[Photo], window: Window) -> list[Check]:
-    """Whether each photo was taken in the app for this claim, shown by the claim's nonce; only where that was asked."""
-    if asked is None or not asked.live_capture or not photos:
-        return [finding("live", "not_applicable", "Photos need not be taken in the app.")]
-    checks = []
-    for photo in photos:
-        nonce = None if photo.capture is None else photo.capture.nonce
-        if nonce is None:
-            detail = f"Photo {photo.n} was not taken in the app. Take it with the app's camera."
-            checks.append(finding("live", "fail", detail, photo=photo.n))
-        elif nonce != window.nonce:
-            detail = f"Photo {photo.n} was taken for another claim. Take a new one."
-            checks.append(finding("live", "fail", detail, photo=photo.n))
-        else:
-            checks.append(finding("live", "pass", f"Photo {photo.n} was taken in the app for this claim."))
-    return checks
 
 
 def check(

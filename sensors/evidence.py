@@ -84,8 +84,21 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     min_score: float = 0.7
 
 
+class CaptureCamera(msgspec.Struct, frozen=True, kw_only=True):
+    """The camera as the app names it, and the size in pixels of the pictures that it gave."""
+
+    label: str = ""
+    facing: str = ""
+    width: int | None = None
+    height: int | None = None
+
+
 class Capture(msgspec.Struct, frozen=True, kw_only=True):
-    """What the app reported with a photo: the phone's time, fix (degrees, metres), heading in degrees, claim nonce."""
+    """What the app reported with a photo: the phone's time, fix (degrees, metres), heading in degrees, claim nonce.
+
+    A signed one also names what it was made for, what belongs to it (SHA-256 in hexadecimal), and the device with its
+    signature over all that: sensors/statement.py. Only the camera is outside the signature.
+    """
 
     taken_at: Moment | None = None
     lat: float | None = None
@@ -93,15 +106,38 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
     accuracy_m: float | None = None
     heading: float | None = None
     nonce: str | None = None
+    claim: str | None = None
+    n: int | None = None
+    photo_sha256: str | None = None
+    motion_sha256: str | None = None
+    frames_sha256: list[str] = []
+    device: str | None = None
+    signature: str | None = None
+    camera: CaptureCamera | None = None
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """One picture of the burst around a photo, a JPEG of at most 1280 px: its number from 1, its SHA-256 (32 bytes)."""
+
+    k: int
+    sha256: bytes
 
 
 class Photo(msgspec.Struct, frozen=True, kw_only=True):
-    """One uploaded photo: its number, then either what was read from it or why it was refused."""
+    """One uploaded photo: its number, then either what was read from it or why it was refused.
+
+    motion: the record as uploaded, for sensors.motion.read. motion_repeated: the same samples came with another photo
+    before. frames: the burst as uploaded, by k; their bytes lie in the object storage at their SHA-256. What counts of
+    both is what the capture names by hash: `live` fails where something else lies there.
+    """
 
     n: int
     inspection: Inspection | None = None
     refused: str | None = None
     capture: Capture | None = None
+    motion: bytes | None = None
+    motion_repeated: bool = False
+    frames: list[Frame] = []
 
 
 class Opinion(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,11 +179,22 @@ class Fix(msgspec.Struct, frozen=True, kw_only=True):
     at: Moment | None = None
 
 
+class Enrolled(msgspec.Struct, frozen=True, kw_only=True):
+    """A device that a capture names: its key (65 bytes), whether it is this person's, when it was revoked if it was."""
+
+    id: str
+    public_key: bytes
+    own: bool
+    revoked_at: Moment | None = None
+
+
 class Window(msgspec.Struct, frozen=True, kw_only=True):
     """What the market knows about the claim, by its own clock.
 
     claim_fix: where the person claimed from; last_fix: where their last accepted observation was, with its time.
-    others: the accepted answers of other people to the same task of the last day.
+    others: the accepted answers of other people to the same task of the last day. claim: its public id.
+    devices: those that captures name and that exist. recent: the fixes of the person's captures for other claims of the
+    last 30 days, each with the time when it arrived.
     """
 
     claimed_at: Moment
@@ -157,6 +204,9 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     claim_fix: Fix | None = None
     last_fix: Fix | None = None
     others: list[dict[str, Any]] = []
+    claim: str = ""
+    devices: list[Enrolled] = []
+    recent: list[Fix] = []
 
 
 class Camera(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ import math
 from datetime import datetime
 from typing import Final
 
+from sensors import fixes
 from sensors.evidence import Capture, Fix, Photo, Place, Window
 from sensors.verdict import Check, finding
 
@@ -124,7 +125,9 @@ def at_place(place: Place | None, photos: list[Photo], window: Window) -> list[C
         return [finding("at_place", "not_applicable", "This task can be done anywhere.")]
     if photos:
         judged = [_judge_photo(place, photo, window) for photo in photos]
-        return judged + [warning for photo in photos if (warning := _judge_exif(place, photo)) is not None]
+        judged += [warning for photo in photos if (warning := _judge_exif(place, photo)) is not None]
+        doubts = fixes.oddities([fix for photo in photos if (fix := capture_fix(photo.capture)) is not None], window)
+        return judged + [finding("at_place", "warn", doubt) for doubt in doubts]
     if window.claim_fix is None:
         return [finding("at_place", "inconclusive", "No position came with this submission.")]
     check = _judge_fix(place, window.claim_fix, "Your claim")

@@ -30,7 +30,7 @@ def found(verdict: Verdict, name: str) -> Check:
 
 def test_bos_honest_photo_passes() -> None:
     verdict = judge(evidence(photo(), answers={"open": "open"}), asked(questions=[OPEN]))
-    assert verdict.outcome == "pass" and verdict.score > 0.95 and verdict.version == SENSORS_VERSION
+    assert verdict.outcome == "pass" and verdict.score > 0.9 and verdict.version == SENSORS_VERSION
     assert [each.name for each in verdict.checks] == [
         "complete", "decodes", "fresh", "at_place", "live", "not_duplicate", "quality", "unedited", "shows", "readings",
         "answers",
