@@ -25,6 +25,8 @@ class Quantity(NamedTuple):
     rates: tuple[tuple[float, float], ...] = ()
     stuck_minutes: float | None = None
     stuck_unless_above: float | None = None
+    step: float | None = None
+    """The largest honest change between two samples at most STEP_S apart."""
     clip: float | None = None
     """Values between this and `high` are an instrument's error band and count as this."""
 
@@ -33,6 +35,7 @@ class Quantity(NamedTuple):
         return value if self.clip is None else min(value, self.clip)
 
 
+STEP_S: Final = 600.0
 _WMO_HOURS: Final = (1.0, 2.0, 3.0, 6.0, 12.0)
 _QC: Final = (
     "range: WMO, Guidelines on quality control procedures for data from automatic weather stations (2004), plausible "
@@ -62,6 +65,7 @@ QUANTITIES: Final = {
             soft_low=5,
             stuck_minutes=360,
             stuck_unless_above=95,
+            step=10,
             clip=100,
         ),
         Quantity(
@@ -106,6 +110,19 @@ QUANTITIES: Final = {
         Quantity(
             "wind_speed", "m/s", 0, 120, "strongest gust on record 113 m/s (WMO, Barrow Island 1996)", soft_high=50
         ),
+        Quantity(
+            "wavelength",
+            "nm",
+            10,
+            1_000_000,
+            "optical radiation: ultraviolet from 10 nm, infrared to 1 mm (ISO 20473, ISO 21348)",
+            soft_low=190,
+            soft_high=2_600,
+            hint="beyond common spectrometers",
+        ),
+        Quantity(
+            "irradiance", "W/m2", 0, 1_500, "solar constant 1361 W/m2 (Kopp and Lean 2011), clouds add", soft_high=1_361
+        ),
     )
 }
 
@@ -141,6 +158,9 @@ DIMENSION_LIMITS: Final = {
     "conductivity": (0.0, 1e9),
     "duration": (0.0, 1e9),
     "count": (0.0, 1e12),
+    "irradiance": (0.0, 1e8),
+    "wavelength": (0.0, 1e9),
+    "precipitation": (0.0, 3_000.0),
 }
 """For quantities without a row of their own: absolute zero, fractions below one million ppm, sound below 194 dB (where
 the pressure wave reaches vacuum), nothing negative that cannot be."""

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
-
-import msgspec
+from typing import Any, NamedTuple
 
 from sensors.evidence import ReadingAsked, Window
 from sensors.freshness import SLACK
 from sensors.limits import DIMENSION_LIMITS, Quantity, find_quantity
+from sensors.senml import BadReadings as BadReadings
+from sensors.senml import Sample as Sample
+from sensors.senml import resolve as resolve
 from sensors.units import CANONICAL, UNITS, convert, find_unit
 from sensors.verdict import Check, finding
-
-MAX_RECORDS: Final = 10_000
-MAX_VERSION: Final = 10
-LONGEST_UNIT: Final = 100
-RELATIVE_BELOW: Final = 2**28
-"""Times below are seconds from now, at or above seconds since 1970 (RFC 8428, section 4.5.3)."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-:./_]{0,199}")
-_BASES: Final = frozenset(("bn", "bt", "bu", "bv", "bs", "bver"))
-_FIELDS: Final = _BASES | frozenset(("n", "u", "v", "vs", "vb", "vd", "s", "t", "ut"))
-
-
-class BadReadings(Exception):
-    """These readings are no SenML pack; the message says where and why. record: its index, where it is one record's."""
-
-    def __init__(self, detail: str, record: int | None = None) -> None:
-        super().__init__(detail)
-        self.record = record
 
 
 class Misreading(NamedTuple):
@@ -39,114 +22,6 @@ class Misreading(NamedTuple):
 
     record: int | None
     detail: str
-
-
-class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """One resolved SenML record. unit as sent (None: not stated); value a number, text or boolean, never absent.
-
-    record: its index in the pack.
-    """
-
-    record: int
-    name: str
-    unit: str | None
-    value: float | str | bool
-    at: datetime
-
-
-LARGEST = 1e300  # integers in JSON may be longer than any float; NaN is refused by the comparison as well
-
-
-def _number(record: dict[str, Any], field: str, index: int) -> float | None:
-    value = record.get(field)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
-        raise BadReadings(f"record {index}: {field} must be a finite number", index)
-    return float(value)
-
-
-def _string(record: dict[str, Any], field: str, index: int) -> str | None:
-    value = record.get(field)
-    if value is not None and not isinstance(value, str):
-        raise BadReadings(f"record {index}: {field} must be a text", index)
-    return value
-
-
-def _unit(record: dict[str, Any], field: str, index: int) -> str | None:
-    """A unit, of a length that many records may each be compared by."""
-    unit = _string(record, field, index)
-    if unit is not None and len(unit) > LONGEST_UNIT:
-        raise BadReadings(f"record {index}: {field} has more than {LONGEST_UNIT} characters", index)
-    return unit
-
-
-class _Base:
-    """The base fields in force; each stays until a later record replaces it (RFC 8428, section 4.1)."""
-
-    def __init__(self) -> None:
-        self.name, self.time, self.value = "", 0.0, 0.0
-        self.unit: str | None = None
-
-    def take(self, record: dict[str, Any], index: int) -> None:
-        name, unit = _string(record, "bn", index), _unit(record, "bu", index)
-        time, value, version = (_number(record, field, index) for field in ("bt", "bv", "bver"))
-        if version is not None and version > MAX_VERSION:
-            raise BadReadings(f"record {index}: SenML version {version:.0f} is not known here", index)
-        self.name = self.name if name is None else name
-        self.unit = self.unit if unit is None else unit
-        self.time = self.time if time is None else time
-        self.value = self.value if value is None else value
-
-
-def _moment(seconds: float, now: datetime, index: int) -> datetime:
-    try:
-        if seconds < RELATIVE_BELOW:
-            return now + timedelta(seconds=seconds)
-        return datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, ValueError, OSError) as error:
-        raise BadReadings(f"record {index}: the time {seconds} is out of range", index) from error
-
-
-def resolve(pack: list[dict[str, Any]], now: datetime) -> list[Sample]:
-    """Resolve base fields, names and times; now is what relative times count from.
-
-    Records that carry only base fields or a sum yield no sample. Raises BadReadings for anything that is no SenML.
-    """
-    if len(pack) > MAX_RECORDS:
-        raise BadReadings(f"{len(pack)} records; at most {MAX_RECORDS} are accepted")
-    base, samples, checked = _Base(), [], ""
-    for index, record in enumerate(pack):
-        if not isinstance(record, dict):
-            raise BadReadings(f"record {index} is not an object", index)
-        if not _FIELDS.issuperset(record):
-            unknown = next((field for field in record if field.endswith("_")), None)
-            if unknown is not None:
-                raise BadReadings(f"record {index}: {unknown[:40]} must be understood, and is not", index)
-        if not _BASES.isdisjoint(record):
-            base.take(record, index)
-        number = _number(record, "v", index) if "v" in record else None
-        text = _string(record, "vs", index) if "vs" in record else None
-        flag = record.get("vb")
-        if flag is not None and not isinstance(flag, bool):
-            raise BadReadings(f"record {index}: vb must be true or false", index)
-        given = [value for value in (number, text, flag) if value is not None]
-        if len(given) + ("vd" in record) > 1:
-            raise BadReadings(f"record {index} has more than one value", index)
-        own_name = _string(record, "n", index) if "n" in record else None
-        own_time = _number(record, "t", index) if "t" in record else None
-        unit = (_unit(record, "u", index) if "u" in record else None) or base.unit
-        if not given:
-            continue
-        # Joined only here, where a name that is too long ends the pack: a base name may be as long as the body.
-        name = base.name + own_name if own_name else base.name
-        if name != checked and _NAME.fullmatch(name) is None:
-            raise BadReadings(f"record {index}: {name[:40]!r} is no SenML name", index)
-        checked = name
-        value = base.value + number if number is not None else given[0]
-        at = _moment(base.time + (own_time or 0.0), now, index)
-        samples.append(Sample(record=index, name=name, unit=unit, value=value, at=at))
-    return samples
 
 
 def _no_senml(error: BadReadings) -> str:

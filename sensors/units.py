@@ -40,6 +40,9 @@ CANONICAL: Final = {
     "ratio": "%",
     "count": "count",
     "volume_flow": "m3/h",
+    "irradiance": "W/m2",
+    "wavelength": "nm",
+    "precipitation": "mm/h",
 }
 
 _ALL: Final = (
@@ -52,6 +55,7 @@ _ALL: Final = (
     Unit("kPa", "pressure", 10.0),
     Unit("ug/m3", "mass_concentration", 1.0),
     Unit("mg/m3", "mass_concentration", 1000.0),
+    Unit("kg/m3", "mass_concentration", 1e9),
     Unit("ppm", "amount_fraction", 1.0),
     Unit("ppb", "amount_fraction", 0.001),
     Unit("dB", "sound", 1.0),
@@ -72,6 +76,7 @@ _ALL: Final = (
     Unit("kW", "power", 1000.0),
     Unit("Wh", "energy", 1.0),
     Unit("kWh", "energy", 1000.0),
+    Unit("J", "energy", 1 / 3600),
     Unit("kg", "mass", 1.0),
     Unit("g", "mass", 0.001),
     Unit("pH", "acidity", 1.0),
@@ -85,8 +90,13 @@ _ALL: Final = (
     Unit("h", "duration", 3600.0),
     Unit("%", "ratio", 1.0),
     Unit("/", "ratio", 100.0),
+    Unit("/100", "ratio", 1.0),
+    Unit("/1000", "ratio", 0.1),
     Unit("count", "count", 1.0),
     Unit("m3/h", "volume_flow", 1.0),
+    Unit("W/m2", "irradiance", 1.0),
+    Unit("nm", "wavelength", 1.0),
+    Unit("mm/h", "precipitation", 1.0),
 )
 
 _ALIASES: Final = {
@@ -117,6 +127,7 @@ _ALIASES: Final = {
     "μS/cm": "uS/cm",
     "uS": "uS/cm",
     "m³/h": "m3/h",
+    "W/m²": "W/m2",
     "°": "deg",
     "ph": "pH",
     "percent": "%",
