@@ -60,6 +60,17 @@ PROBLEMS: dict[str, Kind] = {
         "sandbox, your key. A request with `Authorization: Bearer op_…` is its own proof.",
     ),
     "not-found": Kind(404, "There is no such thing here", "Either it does not exist or it belongs to somebody else."),
+    "original-not-asked": Kind(
+        403,
+        "The task did not ask for photos as they came",
+        "Take `variant=full`: the picture in full size, upright, without metadata and without what its person hid. "
+        "A task that needs the files themselves says `evidence.photos.originals: true`, which people see beforehand.",
+    ),
+    "erased": Kind(
+        410,
+        "The photo has been erased",
+        "Whoever took it has left and had it removed. It does not come back; delete your own copies of it.",
+    ),
     "method-not-allowed": Kind(
         405, "This address does not take that method", "`Allow` lists the methods that it takes."
     ),
@@ -177,6 +188,8 @@ REFUSALS: dict[type[market.Refusal], str] = {
     market.ClaimOver: "claim-expired",
     market.EvidenceMissing: "evidence-missing",
     market.ReasonRequired: "reason-required",
+    market.OriginalNotAsked: "original-not-asked",
+    market.Erased: "erased",
     market.WrongState: "wrong-state",
     market.ApprovalExpired: "approval-expired",
     market.Stopped: "stopped",

@@ -73,6 +73,23 @@ class Media:
         if self._folder is not None:
             await asyncio.to_thread(_to_disk, self._folder / path)
 
+    async def exists(self, path: str) -> bool:
+        """Whether something lies at `path`."""
+        try:
+            await obstore.head_async(self._store, path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    async def remove(self, path: str) -> None:
+        """Have nothing at `path` any more; on a disk, for good once this returns."""
+        try:
+            await obstore.delete_async(self._store, path)
+        except FileNotFoundError:
+            return
+        if self._folder is not None:
+            await asyncio.to_thread(_forgotten, (self._folder / path).parent)
+
     async def get(self, path: str) -> bytes | None:
         """All of what lies at `path`; None when nothing does."""
         try:
@@ -138,6 +155,15 @@ class Spool:
 async def _pieces(found: "obstore.GetResult") -> AsyncIterator[bytes]:
     async for piece in found.stream():
         yield bytes(piece)
+
+
+def _forgotten(folder: Path) -> None:
+    """fsync a folder, so that what was removed from it does not come back after a crash."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _to_disk(path: Path) -> None:

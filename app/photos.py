@@ -1,5 +1,11 @@
-"""Photos as others see them: originals for whoever bought them, re-encoded copies for everybody else."""
+"""Photos as others see them: re-encoded copies; the photo as it came only for the buyer who asked for that beforehand.
 
+A copy is made when it is first asked for, and lies under the name of its version (market/photos.py). Where regions are
+hidden every copy is made from the full copy without them, so no two copies tell different things of what they hide.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Literal
 
 import msgspec
@@ -9,18 +15,26 @@ from app.answers import Answer, StreamedAnswer
 from app.errors import Problem
 from app.media import copy_path, original_path
 from app.services import Services
+from market import photos
+from market.errors import Erased
+from market.photos import Kept
 from sensors.inspection import Undecodable
+from sensors.regions import Region
 
-# Longest side in pixels.
-COPIES = {"display": 1600, "thumb": 320}
-# A photo never changes under its address; only its owner's browser may keep it.
-CACHE = "private, max-age=86400, immutable"
+# Longest side in pixels; 0: its own.
+COPIES = {"full": 0, "display": 1600, "thumb": 320}
+# A version of a photo never changes under its tag; only its owner's browser may keep it, and asks each time whether
+# the photo is still there.
+CACHE = "private, no-cache"
 
 
 class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which form of the photo: as it came, or a copy upright and without metadata."""
+    """Which form of the photo: a copy upright and without metadata, or as it came, where the task asked for that."""
 
-    variant: Literal["original", "display", "thumb"] = "display"
+    variant: Annotated[
+        Literal["original", "full", "display", "thumb"],
+        msgspec.Meta(description="full: its own size; display, thumb: 1600, 320 pixels at most; original: as it came."),
+    ] = "display"
 
 
 class CopyVariant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -29,35 +43,87 @@ class CopyVariant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     variant: Annotated[Literal["display", "thumb"], msgspec.Meta(description="1600 or 320 pixels at most.")] = "display"
 
 
-async def send(services: Services, request: Request, sha256: bytes, media_type: str, variant: str) -> Answer:  # type: ignore[type-arg]
-    """One photo as a response. The caller has made sure that the asker may see it."""
-    etag = f'"{sha256.hex()}-{variant}"'
-    headers = {"etag": etag, "cache-control": CACHE, "content-disposition": f'inline; filename="{sha256.hex()[:16]}"'}
+async def send(services: Services, request: Request, photo: Kept, variant: str) -> Answer:  # type: ignore[type-arg]
+    """One photo as a response. The caller has made sure that the asker may see it in this form."""
+    name = photo.sha256 if variant == "original" else photo.name
+    etag = f'"{name.hex()}-{variant}"'
+    headers = {"etag": etag, "cache-control": CACHE, "content-disposition": f'inline; filename="{name.hex()[:16]}.jpg"'}
     if request.headers.get("if-none-match") == etag:
         return Answer(status=304, headers=headers)
     if variant != "original":
-        copy = await copied(services, sha256, variant)
-        return Answer(copy, media_type="image/jpeg", headers=headers)
-    found = await services.media.stream(original_path(sha256))
+        return Answer(await copied(services, photo, variant), media_type="image/jpeg", headers=headers)
+    found = await services.media.stream(original_path(photo.sha256))
     if found is None:
         raise Problem("not-found", "The photo's bytes are gone.")
     length, pieces = found
-    headers["content-disposition"] = headers["content-disposition"].replace("inline", "attachment")
-    return StreamedAnswer(pieces, length, media_type=media_type, headers=headers)
+    headers["content-disposition"] = f'attachment; filename="{name.hex()[:16]}"'
+    return StreamedAnswer(pieces, length, media_type=photo.media_type, headers=headers)
 
 
-async def copied(services: Services, sha256: bytes, variant: str) -> bytes:
+async def copied(services: Services, photo: Kept, variant: str) -> bytes:
     """The copy of a photo, made at the first time it is asked for. Raises not-found for a file that cannot be read."""
-    path = copy_path(sha256, variant)
-    kept = await services.media.get(path)
-    if kept is not None:
-        return kept
-    original = await services.media.get(original_path(sha256))
-    if original is None:
-        raise Problem("not-found", "The photo's bytes are gone.")
+    path = copy_path(photo.name, variant)
+    there = await services.media.get(path)
+    if there is not None:
+        return there
     try:
-        made = await services.decode_pool.render(original, COPIES[variant])
+        made = await _rendered(services, photo, variant)
     except Undecodable as error:
         raise Problem("not-found", f"There is no picture to show: {error.reason}") from None
-    await services.media.put(path, made)
+    return await _keep(services, photo.name, variant, made)
+
+
+async def enter_full(services: Services, photo: Kept) -> None:
+    """Make the full copy and note its hash, or note why it cannot be made. Does nothing for an erased photo."""
+    try:
+        made = await _rendered(services, photo, "full")
+    except (Undecodable, Problem) as error:
+        async with services.database.transaction() as connection:
+            await photos.lock_name(connection, photo.name, alone=False)
+            if (await photos.needed(connection, photo.name))[1]:
+                await photos.enter_full(connection, photo.name, None, str(error))
+        return
+    with suppress(Erased):
+        await _keep(services, photo.name, "full", made)
+
+
+async def preview(services: Services, photo: Kept, regions: Sequence[Region], side: int) -> bytes:
+    """What a copy would look like with these regions hidden; kept nowhere. Raises not-found as `copied`."""
+    try:
+        return await services.decode_pool.render(await original(services, photo), side, regions)
+    except Undecodable as error:
+        raise Problem("not-found", f"There is no picture to show: {error.reason}") from None
+
+
+async def original(services: Services, photo: Kept) -> bytes:
+    """The photo's own bytes, for what looks at them and for copies."""
+    found = await services.media.get(original_path(photo.sha256))
+    if found is None:
+        raise Problem("not-found", "The photo's bytes are gone.")
+    return found
+
+
+async def seen_by_buyer(services: Services, photo: Kept) -> bytes:
+    """The photo for what computes on it in a buyer's name: its own bytes, or without what is hidden."""
+    return await copied(services, photo, "full") if photo.hidden else await original(services, photo)
+
+
+async def _rendered(services: Services, photo: Kept, variant: str) -> bytes:
+    if photo.hidden and variant != "full":
+        return await services.decode_pool.render(await copied(services, photo, "full"), COPIES[variant])
+    hidden = [Region(**each) for each in photo.hidden]
+    return await services.decode_pool.render(await original(services, photo), COPIES[variant], hidden)
+
+
+async def _keep(services: Services, name: bytes, variant: str, made: bytes) -> bytes:
+    """Store a copy, unless its photo went while it was made; what is stored, by whoever was first. Raises Erased."""
+    path = copy_path(name, variant)
+    async with services.database.transaction() as connection:
+        await photos.lock_name(connection, name, alone=False)
+        if not (await photos.needed(connection, name))[1]:
+            raise Erased
+        await services.media.put(path, made)
+        if variant == "full":
+            made = await services.media.get(path) or made
+            await photos.enter_full(connection, name, made, None)
     return made

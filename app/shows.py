@@ -27,6 +27,7 @@ from market import claims, models, shows, submissions, terms
 from market.errors import NotFound
 from sensors.evidence import Opinion, Photo
 from sensors.inspection import Undecodable
+from sensors.regions import Region
 
 log = structlog.get_logger()
 
@@ -212,7 +213,9 @@ class ByEndpoint:
 
     async def _ask(self, vision: Vision | None, photo: claims.Photo) -> shows.Said:
         assert vision is not None
-        copy = await self._services.decode_pool.render(await _original(self._services, photo), SIDE)
+        copy = await self._services.decode_pool.render(
+            await _original(self._services, photo), SIDE, [Region(**each) for each in photo.hidden]
+        )
         prompt = picture_question.ask(self._question)
         asked = Question(picture_question.SYSTEM, copy, prompt.text, picture_question.SCHEMA)
         said = picture_question.read(await vision.ask(asked, self._may_call), prompt)

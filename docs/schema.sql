@@ -444,6 +444,18 @@ CREATE TABLE public.bank_payout (
     CONSTRAINT bank_payout_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'in_transit'::text, 'paid'::text, 'failed'::text, 'canceled'::text])))
 );
 
+CREATE TABLE public.camera_trait (
+    make text NOT NULL,
+    model text NOT NULL,
+    tables bytea NOT NULL,
+    person_id uuid NOT NULL,
+    photos integer NOT NULL,
+    first_seen timestamp with time zone NOT NULL,
+    last_seen timestamp with time zone NOT NULL,
+    CONSTRAINT camera_trait_photos_check CHECK ((photos > 0)),
+    CONSTRAINT camera_trait_tables_check CHECK ((length(tables) = 16))
+);
+
 CREATE TABLE public.claim (
     id uuid NOT NULL,
     task_id uuid NOT NULL,
@@ -1120,6 +1132,15 @@ CREATE TABLE public.photo (
     CONSTRAINT photo_sha256_check CHECK ((length(sha256) = 32))
 );
 
+CREATE TABLE public.photo_camera (
+    submission_id uuid NOT NULL,
+    n smallint NOT NULL,
+    make text NOT NULL,
+    model text NOT NULL,
+    tables bytea NOT NULL,
+    CONSTRAINT photo_camera_tables_check CHECK ((length(tables) = 16))
+);
+
 CREATE TABLE public.photo_copy (
     name bytea NOT NULL,
     sha256 bytea,
@@ -1186,6 +1207,11 @@ CREATE TABLE public.photo_motion (
     CONSTRAINT photo_motion_n_check CHECK (((n >= 1) AND (n <= 20))),
     CONSTRAINT photo_motion_sha256_check CHECK ((length(sha256) = 32)),
     CONSTRAINT photo_motion_shape_check CHECK ((length(shape) = 32))
+);
+
+CREATE TABLE public.photo_word (
+    word integer NOT NULL,
+    seq bigint NOT NULL
 );
 
 CREATE TABLE public.receipt (
@@ -1460,6 +1486,9 @@ ALTER TABLE ONLY public.auto_top_up
 ALTER TABLE ONLY public.bank_payout
     ADD CONSTRAINT bank_payout_pkey PRIMARY KEY (stripe_id);
 
+ALTER TABLE ONLY public.camera_trait
+    ADD CONSTRAINT camera_trait_pkey PRIMARY KEY (make, model, tables, person_id);
+
 ALTER TABLE ONLY public.claim
     ADD CONSTRAINT claim_pkey PRIMARY KEY (id);
 
@@ -1649,6 +1678,9 @@ ALTER TABLE ONLY public.pgqueuer_schedules
 ALTER TABLE ONLY public.pgqueuer_statistics
     ADD CONSTRAINT pgqueuer_statistics_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.photo_camera
+    ADD CONSTRAINT photo_camera_pkey PRIMARY KEY (submission_id, n);
+
 ALTER TABLE ONLY public.photo_copy
     ADD CONSTRAINT photo_copy_pkey PRIMARY KEY (name);
 
@@ -1669,6 +1701,9 @@ ALTER TABLE ONLY public.photo_motion
 
 ALTER TABLE ONLY public.photo
     ADD CONSTRAINT photo_pkey PRIMARY KEY (claim_id, n);
+
+ALTER TABLE ONLY public.photo_word
+    ADD CONSTRAINT photo_word_pkey PRIMARY KEY (word, seq);
 
 ALTER TABLE ONLY public.receipt
     ADD CONSTRAINT receipt_pkey PRIMARY KEY (observation_id);
@@ -1728,6 +1763,8 @@ CREATE INDEX api_key_person ON public.api_key USING btree (person_id) WHERE (per
 CREATE INDEX audit_log_subject ON public.audit_log USING btree (subject, seq);
 
 CREATE INDEX bank_payout_person ON public.bank_payout USING btree (person_id, created_at);
+
+CREATE INDEX camera_trait_person ON public.camera_trait USING btree (person_id);
 
 CREATE INDEX claim_deadline ON public.claim USING btree (expires_at) WHERE (status = 'active'::public.claim_status);
 
@@ -1986,6 +2023,9 @@ ALTER TABLE ONLY public.auto_top_up
 ALTER TABLE ONLY public.bank_payout
     ADD CONSTRAINT bank_payout_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
 
+ALTER TABLE ONLY public.camera_trait
+    ADD CONSTRAINT camera_trait_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
+
 ALTER TABLE ONLY public.claim
     ADD CONSTRAINT claim_device_id_batch_fkey FOREIGN KEY (device_id, batch) REFERENCES public.device_batch(device_id, sequence);
 
@@ -2163,6 +2203,9 @@ ALTER TABLE ONLY public.payout_run
 ALTER TABLE ONLY public.payout_run
     ADD CONSTRAINT payout_run_submitted_by_fkey FOREIGN KEY (submitted_by) REFERENCES public.operator(id);
 
+ALTER TABLE ONLY public.photo_camera
+    ADD CONSTRAINT photo_camera_submission_id_fkey FOREIGN KEY (submission_id) REFERENCES public.submission(id);
+
 ALTER TABLE ONLY public.photo
     ADD CONSTRAINT photo_claim_id_fkey FOREIGN KEY (claim_id) REFERENCES public.claim(id);
 
@@ -2177,6 +2220,9 @@ ALTER TABLE ONLY public.photo_hash
 
 ALTER TABLE ONLY public.photo_motion
     ADD CONSTRAINT photo_motion_claim_id_fkey FOREIGN KEY (claim_id) REFERENCES public.claim(id);
+
+ALTER TABLE ONLY public.photo_word
+    ADD CONSTRAINT photo_word_seq_fkey FOREIGN KEY (seq) REFERENCES public.photo_hash(seq);
 
 ALTER TABLE ONLY public.receipt
     ADD CONSTRAINT receipt_observation_id_fkey FOREIGN KEY (observation_id) REFERENCES public.observation(id);

@@ -20,6 +20,7 @@ from market.errors import (
     TaskNotOpen,
     TooManyClaims,
     TriesUsed,
+    Unauthenticated,
 )
 from market.terms import Evidence, Strict
 
@@ -57,13 +58,15 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Photo(msgspec.Struct, frozen=True):
-    """An uploaded photo, by its number in the claim. `capture` is what the phone said of it."""
+    """An uploaded photo, by its number in the claim. `capture` is what the phone said of it; `hidden`: the regions that
+    nobody but whoever took it sees."""
 
     n: int
     sha256: bytes
     bytes: int
     media_type: str
     capture: dict[str, Any] | None
+    hidden: list[dict[str, float]] = []
 
 
 class Chance(NamedTuple):
@@ -95,7 +98,10 @@ async def claim(conn: asyncpg.Connection, person: UUID, task: str, position: Pos
     task_id = ids.read("task", task)
     # One claim of a person at a time: what they hold is counted in a statement that begins after this one, so it sees
     # their others. Before the task, and nobody takes a person's row after one: no ring of waiting can arise.
-    await conn.execute("SELECT FROM person WHERE id = $1 FOR NO KEY UPDATE", person)
+    if not await conn.fetchval(
+        "SELECT true FROM person WHERE id = $1 AND erased_at IS NULL FOR NO KEY UPDATE", person
+    ):
+        raise Unauthenticated
     for _ in range(2):
         row = await _take(conn, person, task_id, position)
         if row is not None:
@@ -201,6 +207,14 @@ async def release(conn: asyncpg.Connection, person: UUID, claim: str) -> None:
         raise ClaimOver
 
 
+async def release_all(conn: asyncpg.Connection, person: UUID) -> int:
+    """Give back all that a person holds, whose tasks the caller has locked; how many."""
+    held = await conn.fetch(
+        "SELECT id, task_id FROM claim WHERE person_id = $1 AND status = 'active' ORDER BY task_id", person
+    )
+    return sum([await _end(conn, row["id"], row["task_id"], "released", f"person:{person}") for row in held])
+
+
 async def expire_due(conn: asyncpg.Connection, limit: int = 100) -> int:
     """End claims whose time is over; how many. Safe to run anywhere at once."""
     due = await conn.fetch(
@@ -261,16 +275,26 @@ async def photo_slot(conn: asyncpg.Connection, person: UUID, claim: str, n: int)
 
 
 async def put_photo(conn: asyncpg.Connection, person: UUID, claim: str, photo: Photo) -> None:
-    """Record a photo whose bytes are stored already; one with the same number is replaced."""
+    """Record a photo whose bytes are stored already; one with the same number is replaced, and its bytes go.
+
+    Bytes that were on their way out when these came may be gone once this returns: the caller looks.
+    """
     kept = await conn.fetchval(
         """WITH held AS (
-             SELECT id, task_id FROM claim
+             SELECT id, task_id, pg_advisory_xact_lock_shared(hashtextextended('photo:' || encode($4::bytea, 'hex'), 0))
+             FROM claim
              WHERE id = $1 AND person_id = $2 AND status = 'active' AND expires_at > market_now() FOR NO KEY UPDATE),
+           replaced AS (
+             INSERT INTO doomed_media (name)
+               SELECT DISTINCT name FROM held JOIN photo p ON p.claim_id = held.id AND p.n = $3
+                 CROSS JOIN LATERAL (VALUES (p.sha256), (p.blurred)) AS v (name)
+               WHERE name IS NOT NULL AND name <> $4 ON CONFLICT DO NOTHING),
            kept AS (
              INSERT INTO photo (claim_id, n, sha256, bytes, media_type, capture)
                SELECT id, $3, $4, $5, $6, $7 FROM held
              ON CONFLICT (claim_id, n) DO UPDATE SET sha256 = excluded.sha256, bytes = excluded.bytes,
-               media_type = excluded.media_type, capture = excluded.capture, uploaded_at = excluded.uploaded_at
+               media_type = excluded.media_type, capture = excluded.capture, uploaded_at = excluded.uploaded_at,
+               blur = NULL, blurred = NULL
              RETURNING claim_id),
            told AS (
              INSERT INTO event (type, person_id, subject_type, subject_id, actor, data)
@@ -286,7 +310,10 @@ async def put_photo(conn: asyncpg.Connection, person: UUID, claim: str, photo: P
 async def photos(conn: asyncpg.Connection, claim: UUID) -> list[Photo]:
     """The photos of a claim by number."""
     rows = await conn.fetch("SELECT * FROM photo WHERE claim_id = $1 ORDER BY n", claim)
-    return [Photo(row["n"], row["sha256"], row["bytes"], row["media_type"], row["capture"]) for row in rows]
+    return [
+        Photo(row["n"], row["sha256"], row["bytes"], row["media_type"], row["capture"], row["blur"] or [])
+        for row in rows
+    ]
 
 
 def show(row: asyncpg.Record) -> Claim:

@@ -2,13 +2,13 @@
 
 import hashlib
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
-from market import events, ids, observations
+from market import events, ids, observations, photos
 from market.errors import Invalid, NotFound
 from market.terms import Strict
 
@@ -38,12 +38,17 @@ class DatasetDraft(Strict, frozen=True, kw_only=True):
 
 
 class Dataset(msgspec.Struct, frozen=True):
-    """A snapshot. `manifest_sha256`: over its lines as canonical JSON, one a line, in order."""
+    """A snapshot. `manifest_sha256`: over its lines as canonical JSON, one a line, in order.
+
+    erased: how many of its photos have been erased since, with whoever took them. The lines stay as they are; the links
+    of those photos answer 410.
+    """
 
     id: str
     status: str
     rows: int
     bytes: int
+    erased: int
     manifest_sha256: str | None
     licenses: list[str]
     failure: str | None
@@ -85,38 +90,24 @@ async def build(conn: asyncpg.Connection, dataset: UUID) -> None:
     )  # fmt: skip
     if row is None:
         return
-    asked = msgspec.convert(row["asked"], DatasetDraft)
-    query, wanted = asked.query or Query(), asked.observation_ids
-    found = await conn.fetch(
-        f"""{observations.SELECT} WHERE o.account_id = $1 AND ($2::uuid[] IS NULL OR o.id = ANY ($2))
-            AND ($3::uuid[] IS NULL OR o.task_id = ANY ($3)) AND ($4::timestamptz IS NULL OR o.created_at >= $4)
-            AND ($5::timestamptz IS NULL OR o.created_at < $5) AND ($6::text IS NULL OR o.outcome = $6)
-            ORDER BY o.id LIMIT $7""",
-        row["account_id"], None if wanted is None else [ids.read("observation", each) for each in wanted],
-        None if query.task_ids is None else [ids.read("task", each) for each in query.task_ids],
-        query.since, query.until, query.outcome, MOST_ROWS + 1,
-    )  # fmt: skip
+    found = await conn.fetch(f"{observations.SELECT} WHERE {_MATCHES} ORDER BY o.id LIMIT $7", *_asked(row))
     if not found or len(found) > MOST_ROWS:
         why = f"More than {MOST_ROWS} observations match." if found else "No observation matches."
         await conn.execute("UPDATE dataset SET status = 'failed', failure = $2 WHERE id = $1", dataset, why)
         await events.append(conn, "dataset.failed", ("dataset", dataset), "market", account=row["account_id"])
         return
-    sizes = await conn.fetch(
-        """SELECT s.id, p.n, p.bytes, p.media_type FROM submission s JOIN photo p ON p.claim_id = s.claim_id
-           WHERE s.id = ANY ($1::uuid[])""",
-        [each["submission_id"] for each in found],
-    )
-    about = {(each["id"], each["n"]): (each["bytes"], each["media_type"]) for each in sizes}
+    about = await _files(conn, [each["submission_id"] for each in found])
     items = [_item(each, about) for each in found]
     lines = [msgspec.json.encode(item, order="deterministic") for item in items]
     await conn.copy_records_to_table(
         "dataset_item", columns=["dataset_id", "position", "observation_id", "item"],
         records=[(dataset, i, each["id"], item) for i, (each, item) in enumerate(zip(found, items, strict=True))],
     )  # fmt: skip
+    size = sum(each.bytes for each in about.values())
     await conn.execute(
         """UPDATE dataset SET status = 'ready', rows = $2, bytes = $3, manifest_sha256 = $4, licenses = $5,
              ready_at = market_now() WHERE id = $1 AND status = 'building'""",
-        dataset, len(items), sum(size for size, _ in about.values()), hashlib.sha256(b"\n".join(lines)).digest(),
+        dataset, len(items), size, hashlib.sha256(b"\n".join(lines)).digest(),
         sorted({each["license"] for each in found}),
     )  # fmt: skip
     await events.append(
@@ -124,20 +115,94 @@ async def build(conn: asyncpg.Connection, dataset: UUID) -> None:
     )
 
 
-def _item(row: asyncpg.Record, about: dict[tuple[UUID, int], tuple[int, str]]) -> dict[str, Any]:
+_MATCHES = """o.account_id = $1 AND ($2::uuid[] IS NULL OR o.id = ANY ($2))
+    AND ($3::uuid[] IS NULL OR o.task_id = ANY ($3)) AND ($4::timestamptz IS NULL OR o.created_at >= $4)
+    AND ($5::timestamptz IS NULL OR o.created_at < $5) AND ($6::text IS NULL OR o.outcome = $6)"""
+
+
+def _asked(row: asyncpg.Record) -> list[Any]:
+    """What _MATCHES, and the limit after it, want for a dataset."""
+    asked = msgspec.convert(row["asked"], DatasetDraft)
+    query, wanted = asked.query or Query(), asked.observation_ids
+    return [
+        row["account_id"], None if wanted is None else [ids.read("observation", each) for each in wanted],
+        None if query.task_ids is None else [ids.read("task", each) for each in query.task_ids],
+        query.since, query.until, query.outcome, MOST_ROWS + 1,
+    ]  # fmt: skip
+
+
+async def without_copies(conn: asyncpg.Connection, dataset: UUID, *, limit: int) -> list[photos.Kept]:
+    """Photos that the dataset will name whose full copies are still to be made; none once it is built."""
+    row = await conn.fetchrow("SELECT * FROM dataset WHERE id = $1 AND status = 'building'", dataset)
+    if row is None:
+        return []
+    rows = await conn.fetch(
+        f"""SELECT DISTINCT ON (name) * FROM (
+              SELECT {photos.COLUMNS} FROM (SELECT o.* FROM observation o WHERE {_MATCHES} ORDER BY o.id LIMIT $7) o
+                JOIN task t ON t.id = o.task_id JOIN submission s ON s.id = o.submission_id
+                JOIN photo p ON p.claim_id = s.claim_id WHERE NOT {photos.ORIGINALS}) AS found
+            WHERE NOT EXISTS (SELECT FROM photo_copy c WHERE c.name = found.name) LIMIT $8""",
+        *_asked(row), limit,
+    )  # fmt: skip
+    return [photos.kept(each) for each in rows]
+
+
+class CopyMissing(Exception):
+    """A photo came, or its version changed, since the copies for a dataset were made: make them first."""
+
+
+class _File(NamedTuple):
+    """What is downloaded for a photo: the full copy, or the photo as it came where the task asked for that."""
+
+    sha256: bytes | None
+    bytes: int
+    media_type: str
+    variant: str
+
+
+async def _files(conn: asyncpg.Connection, submissions: list[UUID]) -> dict[tuple[UUID, int], _File]:
+    """By submission and number. Raises CopyMissing."""
+    rows = await conn.fetch(
+        f"""SELECT s.id, p.n, p.sha256, p.bytes, p.media_type, {photos.ORIGINALS} AS originals,
+              c.name IS NOT NULL AS copied, c.sha256 AS copy_sha256, c.bytes AS copy_bytes
+            FROM submission s JOIN task t ON t.id = s.task_id JOIN photo p ON p.claim_id = s.claim_id
+              LEFT JOIN photo_copy c ON c.name = coalesce(p.blurred, p.sha256)
+            WHERE s.id = ANY ($1::uuid[])""",
+        submissions,
+    )
+    found = {}
+    for row in rows:
+        if row["originals"]:
+            file = _File(row["sha256"], row["bytes"], row["media_type"], "original")
+        elif row["copied"]:
+            file = _File(row["copy_sha256"], row["copy_bytes"] or 0, "image/jpeg", "full")
+        else:
+            raise CopyMissing
+        found[row["id"], row["n"]] = file
+    return found
+
+
+def _item(row: asyncpg.Record, about: dict[tuple[UUID, int], _File]) -> dict[str, Any]:
     seen = observations.show(row)
-    photos = []
+    listed, unreadable = [], []
     for each in seen.photos:
-        size, media_type = about[row["submission_id"], each.n]
-        photos.append(
-            {"n": each.n, "sha256": each.sha256, "bytes": size, "media_type": media_type, "url": each.links["original"]}
-        )
+        file = about[row["submission_id"], each.n]
+        if file.sha256 is None:
+            unreadable.append(each.n)
+            continue
+        listed.append(
+            {
+                "n": each.n, "sha256": file.sha256.hex(), "bytes": file.bytes, "media_type": file.media_type,
+                "url": each.links[file.variant], "evidence_sha256": each.sha256,
+            }
+        )  # fmt: skip
     return {
         "observation_id": seen.id, "task_id": seen.task_id, "task_external_id": seen.task_external_id,
-        "kind": seen.kind, "outcome": seen.outcome, "photos": photos, "answers": seen.answers,
+        "kind": seen.kind, "outcome": seen.outcome, "photos": listed, "unreadable": unreadable, "answers": seen.answers,
         "readings": seen.readings, "person": seen.person, "captured_at": seen.captured_at.isoformat(),
         # jsonb knows no -0.0; what is hashed must be what is kept.
         "place": seen.place and {name: degrees + 0.0 for name, degrees in seen.place.items()}, "license": seen.license,
+        "coarse_place": seen.coarse_place,
     }  # fmt: skip
 
 
@@ -166,7 +231,7 @@ async def files(
 
 def _show(row: asyncpg.Record) -> Dataset:
     return Dataset(
-        ids.show("dataset", row["id"]), row["status"], row["rows"], row["bytes"],
+        ids.show("dataset", row["id"]), row["status"], row["rows"], row["bytes"], row["erased"],
         row["manifest_sha256"] and row["manifest_sha256"].hex(), row["licenses"], row["failure"], row["created_at"],
         row["ready_at"],
     )  # fmt: skip

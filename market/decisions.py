@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from market import events, ids, ledger, tasks
+from market import cameras, events, ids, ledger, near, tasks
 from market.errors import WrongState
 
 
@@ -24,7 +24,7 @@ async def lock(conn: asyncpg.Connection, submission: UUID, account: UUID | None 
     # Read in a statement of its own: the first one's snapshot may be older than the lock.
     return await conn.fetchrow(
         """SELECT s.*, t.mode, t.acceptance, t.evidence->>'photos' IS NOT NULL AS photographed, t.review_deadline_s,
-                  t.reward, t.fee, t.currency
+                  t.reward, t.fee, t.currency, t.lat, t.lon
            FROM submission s JOIN task t ON t.id = s.task_id WHERE s.id = $1 AND t.id = $2""",
         submission, task,
     )  # fmt: skip
@@ -34,6 +34,7 @@ async def accept(
     conn: asyncpg.Connection, row: asyncpg.Record, actor: str, *, hold_s: int, bonus: int = 0, rating: int | None = None
 ) -> None:
     submission, currency = row["id"], row["currency"]
+    coarse = (None, None) if row["lat"] is None else near.coarse(row["lat"], row["lon"])
     done = await conn.fetchval(
         """WITH s AS (
              UPDATE submission SET status = 'accepted', decided_at = market_now(), decided_by = $2,
@@ -47,9 +48,9 @@ async def accept(
              FROM s WHERE u.id = s.task_id RETURNING u.*),
            o AS (
              INSERT INTO observation (id, submission_id, task_id, account_id, person_id, kind, outcome, captured_at,
-                 lat, lon, loc, license, exclusive_until)
+                 lat, lon, loc, coarse_lat, coarse_lon, license, exclusive_until)
                SELECT $5, s.id, s.task_id, s.account_id, s.person_id, t.kind, s.outcome, s.submitted_at, t.lat, t.lon,
-                 t.loc, CASE WHEN (t.license->>'resale')::boolean THEN 'resale' ELSE 'exclusive' END,
+                 t.loc, $8, $9, CASE WHEN (t.license->>'resale')::boolean THEN 'resale' ELSE 'exclusive' END,
                  CASE WHEN (t.license->>'exclusive_s')::int > 0
                    THEN market_now() + make_interval(secs => (t.license->>'exclusive_s')::int) END
                FROM s JOIN t ON true RETURNING id),
@@ -65,6 +66,7 @@ async def accept(
                FROM s JOIN t ON t.done = t.quantity)
            SELECT 1 FROM s JOIN t ON true JOIN o ON true""",
         submission, actor, bonus, rating, ids.new(), hold_s, told(row) | {"reward": row["reward"] + bonus},
+        *coarse,
     )  # fmt: skip
     if done is None:
         raise WrongState
@@ -76,6 +78,7 @@ async def accept(
         ],
         currency=currency, actor=actor, subject=("submission", submission),
     )  # fmt: skip
+    await cameras.learn(conn, submission, row["person_id"])
 
 
 async def reject(
@@ -103,6 +106,7 @@ async def reject(
         person=row["person_id"],
         data=told(row) | {"failed_check": why["failed_check"], "reason_code": why["reason_code"]},
     )  # fmt: skip
+    await cameras.drop(conn, row["id"])
     await tasks.free_slot(conn, row["task_id"], because=f"reject:{row['id']}", actor=actor)
 
 

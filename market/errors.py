@@ -74,6 +74,18 @@ class ReasonRequired(Refusal):
     """A rejection must cite a check that the task declared, or a reason code, with a comment."""
 
 
+class OriginalNotAsked(Refusal):
+    """The task did not ask for photos as they came, so nobody but whoever took them has them. Take `full`."""
+
+
+class OriginalsAsked(Refusal):
+    """This task asks for photos as they came, so nothing in them can be hidden: release the claim rather than that."""
+
+
+class Erased(Refusal):
+    """Whoever took this photo has been erased, and so has it. Delete what you have kept of it."""
+
+
 class WrongState(Refusal):
     """This is not possible in the present state."""
 

@@ -47,3 +47,23 @@ def distance_m(lat_a: float, lon_a: float, lat_b: float, lon_b: float) -> float:
     a, b = math.radians(lat_a), math.radians(lat_b)
     half = math.sin((b - a) / 2) ** 2 + math.cos(a) * math.cos(b) * math.sin(math.radians(lon_b - lon_a) / 2) ** 2
     return 2 * EARTH_M * math.asin(min(1.0, math.sqrt(half)))
+
+
+# Cells that positions are coarsened to: rows of 0.009 degrees of latitude (1,001 m), each divided into as many columns
+# of equal width, about as wide, as fit around the globe there.
+ROW_DEGREES = 0.009
+ROWS = 20_000
+COLUMNS_AT_EQUATOR = 40_000
+
+
+def coarse(lat: float, lon: float) -> tuple[float, float]:
+    """The middle (degrees, five decimals) of the cell of about 1 km x 1 km that a position lies in.
+
+    All positions in a cell have the same, so however many are known, they tell the cell and nothing more.
+    """
+    row = min(math.floor((lat + 90) / ROW_DEGREES), ROWS - 1)
+    middle = -90 + (row + 0.5) * ROW_DEGREES
+    columns = max(1, math.floor(COLUMNS_AT_EQUATOR * math.cos(math.radians(middle)) + 0.5))
+    east = (-180.0 if lon >= 180 else lon) + 180
+    column = min(math.floor(east / 360 * columns), columns - 1)
+    return round(middle, 5), round(-180 + (column + 0.5) * 360 / columns, 5)

@@ -8,14 +8,18 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import ids, near
+from market import ids, near, photos
 from market.errors import Invalid, NotFound
 from market.submissions import PhotoView
 from market.terms import Place
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """What the buyer owns. `person` is a pseudonym: the same person is the same to one buyer, and unknown to others."""
+    """What the buyer owns. `person` is a pseudonym: the same person is the same to one buyer, and unknown to others.
+
+    coarse_place: the middle of a cell of about 1 km that holds the place, chosen once: all that others than the owner
+    may know of it. erased_photos: how many there were until their person was erased.
+    """
 
     id: str
     task_id: str
@@ -25,16 +29,19 @@ class Observation(msgspec.Struct, frozen=True):
     outcome: str
     captured_at: datetime
     place: dict[str, float] | None
+    coarse_place: dict[str, float] | None
     answers: dict[str, Any]
     readings: list[dict[str, Any]] | None
     photos: list[PhotoView]
+    erased_photos: int
     person: str
     license: str
     exclusive_until: datetime | None
     created_at: datetime
 
 
-SELECT = """SELECT o.*, s.answers, s.readings, t.external_id,
+SELECT = f"""SELECT o.*, s.answers, s.readings, t.external_id, {photos.ORIGINALS} AS originals,
+      (SELECT count(*) FROM photo_erased x WHERE x.claim_id = s.claim_id) AS erased_photos,
       (SELECT json_agg(json_build_object('n', p.n, 'sha256', encode(p.sha256, 'hex')) ORDER BY p.n)::text
        FROM photo p WHERE p.claim_id = s.claim_id) AS photos
     FROM observation o JOIN submission s ON s.id = o.submission_id JOIN task t ON t.id = o.task_id"""
@@ -88,16 +95,12 @@ def _within(row: asyncpg.Record, place: Place) -> bool:
     return near.distance_m(place.lat, place.lon, row["lat"], row["lon"]) <= place.radius_m
 
 
-async def photo(conn: asyncpg.Connection, account: UUID, observation: str, n: int) -> tuple[bytes, str]:
-    """SHA-256 and media type of one photo of an observation that the account owns."""
-    row = await conn.fetchrow(
-        """SELECT p.sha256, p.media_type FROM observation o JOIN submission s ON s.id = o.submission_id
-           JOIN photo p ON p.claim_id = s.claim_id WHERE o.id = $1 AND o.account_id = $2 AND p.n = $3""",
-        ids.read("observation", observation), account, n,
+async def photo(conn: asyncpg.Connection, account: UUID, observation: str, n: int) -> photos.Kept:
+    """One photo of an observation that the account owns. Raises NotFound, Erased."""
+    return await photos.find(
+        conn, "s.id = (SELECT submission_id FROM observation WHERE id = $2 AND account_id = $3)", n,
+        ids.read("observation", observation), account,
     )  # fmt: skip
-    if row is None:
-        raise NotFound("There is no such photo.")
-    return row["sha256"], row["media_type"]
 
 
 def pseudonym(account: UUID, person: UUID) -> str:
@@ -108,17 +111,21 @@ def pseudonym(account: UUID, person: UUID) -> str:
 def show(row: asyncpg.Record) -> Observation:
     """A row of SELECT as its owner sees it."""
     public = ids.show("observation", row["id"])
-    photos = msgspec.json.decode(row["photos"], type=list[dict[str, Any]]) if row["photos"] else []
+    found = msgspec.json.decode(row["photos"], type=list[dict[str, Any]]) if row["photos"] else []
+    variants = ("original", "full", "display", "thumb") if row["originals"] else ("full", "display", "thumb")
     return Observation(
         public, ids.show("task", row["task_id"]), row["external_id"], ids.show("submission", row["submission_id"]),
         row["kind"], row["outcome"], row["captured_at"],
-        None if row["lat"] is None else {"lat": row["lat"], "lon": row["lon"]}, row["answers"], row["readings"],
+        None if row["lat"] is None else {"lat": row["lat"], "lon": row["lon"]},
+        None if row["coarse_lat"] is None else {"lat": row["coarse_lat"], "lon": row["coarse_lon"]},
+        row["answers"], row["readings"],
         [
             PhotoView(p["n"], p["sha256"], {
                 variant: f"/v1/observations/{public}/photos/{p['n']}?variant={variant}"
-                for variant in ("original", "display", "thumb")
+                for variant in variants
             })
-            for p in photos
+            for p in found
         ],
+        row["erased_photos"],
         pseudonym(row["account_id"], row["person_id"]), row["license"], row["exclusive_until"], row["created_at"],
     )  # fmt: skip

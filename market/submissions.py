@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import claims, decisions, events, ids, keys, ledger, tasks
+from market import captures, claims, decisions, devices, events, ids, keys, ledger, photos, tasks
 from market.errors import ClaimOver, EvidenceMissing, Invalid, NotFound, ReasonRequired, WrongState
 from market.money import Money
 from market.terms import Acceptance, Evidence, Strict
@@ -68,7 +68,11 @@ class Submission(msgspec.Struct, frozen=True):
 
 
 class ToJudge(msgspec.Struct, frozen=True):
-    """All that judging needs, in plain values. `last_fix`: where this person was last accepted, and when."""
+    """All that judging needs, in plain values. `last_fix`: where this person was last accepted, and when.
+
+    around: what came with each photo; signers: the devices that its captures name; recent: where the person's captures
+    for other claims were.
+    """
 
     id: UUID
     task_id: UUID
@@ -88,6 +92,10 @@ class ToJudge(msgspec.Struct, frozen=True):
     last_fix: dict[str, Any] | None
     others: list[dict[str, Any]]
     photos: list[claims.Photo]
+    claim_id: UUID
+    around: dict[int, captures.Around]
+    signers: list[devices.Device]
+    recent: list[captures.Seen]
 
 
 async def submit(
@@ -166,6 +174,8 @@ async def to_judge(conn: asyncpg.Connection, submission: UUID, *, again: bool = 
     )  # fmt: skip
     if row is None:
         return None
+    taken = await claims.photos(conn, row["claim_id"])
+    signers = {each.capture["device"] for each in taken if each.capture is not None and "device" in each.capture}
     return ToJudge(
         row["id"], row["task_id"], row["person_id"], row["account_id"], row["outcome"], row["answers"],
         row["readings"], row["submitted_at"],
@@ -174,7 +184,9 @@ async def to_judge(conn: asyncpg.Connection, submission: UUID, *, again: bool = 
         row["claimed_at"], row["expires_at"], row["nonce"],
         None if row["lat"] is None else {"lat": row["lat"], "lon": row["lon"], "accuracy_m": row["accuracy_m"]},
         None if row["o_lat"] is None else {"lat": row["o_lat"], "lon": row["o_lon"], "at": row["captured_at"]},
-        msgspec.json.decode(row["others"], type=list[dict[str, Any]]), await claims.photos(conn, row["claim_id"]),
+        msgspec.json.decode(row["others"], type=list[dict[str, Any]]), taken, row["claim_id"],
+        await captures.around(conn, row["claim_id"]), await devices.named(conn, sorted(signers)),
+        await captures.recent(conn, row["person_id"], row["claim_id"], row["submitted_at"]) if taken else [],
     )  # fmt: skip
 
 
@@ -320,7 +332,7 @@ async def _fetch(conn: asyncpg.Connection, where: str, *given: Any) -> list[Subm
 
 def _show(row: asyncpg.Record) -> Submission:
     public = ids.show("submission", row["id"])
-    photos = msgspec.json.decode(row["photos"], type=list[dict[str, Any]]) if row["photos"] else []
+    found = msgspec.json.decode(row["photos"], type=list[dict[str, Any]]) if row["photos"] else []
     return Submission(
         public, ids.show("task", row["task_id"]), ids.show("claim", row["claim_id"]), row["status"], row["outcome"],
         row["answers"], row["readings"], row["notes"],
@@ -329,7 +341,7 @@ def _show(row: asyncpg.Record) -> Submission:
                 variant: f"/v1/submissions/{public}/photos/{p['n']}?variant={variant}"
                 for variant in ("display", "thumb")
             })
-            for p in photos
+            for p in found
         ],
         row["submitted_at"], row["review_by"], row["decided_at"], row["verdict"], row["rejection"],
         Money(row["bonus"], row["currency"]), row["rating"],
@@ -338,14 +350,10 @@ def _show(row: asyncpg.Record) -> Submission:
 
 async def photo(
     conn: asyncpg.Connection, submission: str, n: int, *, account: UUID | None = None, person: UUID | None = None
-) -> tuple[bytes, str]:
-    """SHA-256 and media type of one photo, for the buyer while it is not rejected, or for the person."""
-    row = await conn.fetchrow(
-        """SELECT p.sha256, p.media_type FROM submission s JOIN photo p ON p.claim_id = s.claim_id
-           WHERE s.id = $1 AND p.n = $2
-             AND ((s.account_id = $3 AND s.status IN ('needs_review', 'accepted')) OR s.person_id = $4)""",
-        ids.read("submission", submission), n, account, person,
+) -> photos.Kept:
+    """One photo, for the buyer while it is not rejected, or for the person. Raises NotFound, Erased."""
+    return await photos.find(
+        conn,
+        """s.id = $2 AND ((s.account_id = $3 AND s.status IN ('needs_review', 'accepted')) OR s.person_id = $4)""", n,
+        ids.read("submission", submission), account, person,
     )  # fmt: skip
-    if row is None:
-        raise NotFound("There is no such photo.")
-    return row["sha256"], row["media_type"]

@@ -128,3 +128,23 @@ ALTER TABLE photo_hash ALTER person_id DROP NOT NULL, ALTER submission_id DROP N
   ADD CONSTRAINT photo_hash_link CHECK ((person_id IS NULL) = (submission_id IS NULL));
 CREATE INDEX photo_hash_person ON photo_hash (person_id) WHERE person_id IS NOT NULL;
 ALTER TABLE device ALTER public_key DROP NOT NULL, ADD CHECK (public_key IS NOT NULL OR revoked_at IS NOT NULL);
+
+-- Local features of every photo as numbers (sensors/likeness.py): what shares many of them may be a part of it, or it of
+-- that. Looked up, never counted over the whole.
+CREATE TABLE photo_word (
+  word int NOT NULL, seq bigint NOT NULL REFERENCES photo_hash,
+  PRIMARY KEY (word, seq));
+-- Cameras: what the photos of a submission claim, until it is decided on, and what accepted ones have taught. People are
+-- counted, so that one alone teaches nothing; market/cameras.py bounds how many.
+CREATE TABLE photo_camera (
+  submission_id uuid NOT NULL REFERENCES submission, n smallint NOT NULL,
+  make text NOT NULL, model text NOT NULL,
+  tables bytea NOT NULL CHECK (length(tables) = 16),  -- of the quantisation tables, a digest
+  PRIMARY KEY (submission_id, n));
+CREATE TABLE camera_trait (
+  make text NOT NULL, model text NOT NULL, tables bytea NOT NULL CHECK (length(tables) = 16),
+  person_id uuid NOT NULL REFERENCES person,
+  photos int NOT NULL CHECK (photos > 0),
+  first_seen timestamptz NOT NULL, last_seen timestamptz NOT NULL,
+  PRIMARY KEY (make, model, tables, person_id));
+CREATE INDEX camera_trait_person ON camera_trait (person_id);

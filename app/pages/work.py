@@ -95,16 +95,15 @@ async def _store(call: Call, claim_id: str, n: int, form: Form) -> None:
     file = form.files.get(f"photo_{n}")
     if file is None:
         return
-    database, owner = call.services.database, call.actor.owner
-    async with database.read() as connection:
-        await claims.photo_slot(connection, owner, claim_id, n)
+    async with call.services.database.read() as connection:
+        await claims.photo_slot(connection, call.actor.owner, claim_id, n)
     stored, spool = await call.services.media.receive(_pieces(file))
     try:
         kind = await operations.keep_photo(call, stored, spool)
+        photo = claims.Photo(n, stored.sha256, stored.size, kind, None)
+        await operations.enter_photo(call, claim_id, photo, spool)
     finally:
         spool.close()
-    async with database.transaction() as connection:
-        await claims.put_photo(connection, owner, claim_id, claims.Photo(n, stored.sha256, stored.size, kind, None))
 
 
 async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:

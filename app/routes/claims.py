@@ -12,10 +12,11 @@ from app.auth import PERSON
 from app.db import EVENTS, wake
 from app.edge import Call, endpoint
 from app.errors import FieldError, Problem
-from app.media import PHOTO_LIMIT, Spool, Stored
+from app.media import PHOTO_LIMIT, Spool, Stored, original_path
 from app.paging import Limit, Page, Window, page, read_number, read_text, write_cursor
 from app.strict import decode_body
-from market import claims, earnings, ids, offers, submissions
+from market import claims, earnings, ids, offers, photos, submissions
+from market.errors import Refusal
 from market.terms import Strict
 from sensors.inspection import ACCEPTED_MEDIA_TYPES
 
@@ -42,8 +43,25 @@ class From(Strict, frozen=True, kw_only=True):
     lon: Longitude | None = None
 
 
+Digest = Annotated[
+    str, msgspec.Meta(pattern="^[0-9a-f]{64}$(?!\\n)", description="A SHA-256 in lower-case hexadecimal.")
+]
+
+
+class CameraGiven(Strict, frozen=True, kw_only=True):
+    """The camera as the browser names it, and the size of its pictures in pixels."""
+
+    label: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    facing: Annotated[str, msgspec.Meta(max_length=40)] = ""
+    width: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
+    height: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
+
+
 class CaptureGiven(Strict, frozen=True, kw_only=True):
-    """The Capture header: what the phone says of a photo. Times with an offset, degrees, metres."""
+    """The Capture header: what the phone says of a photo. Times with an offset, degrees, metres.
+
+    A signed one has `device`, `signature` and all that is signed: docs/evidence.md, Live capture.
+    """
 
     taken_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     lat: Latitude | None = None
@@ -51,7 +69,15 @@ class CaptureGiven(Strict, frozen=True, kw_only=True):
     accuracy_m: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] | None = None
     heading: Annotated[float, msgspec.Meta(ge=-360, le=360)] | None = None
     nonce: Annotated[str, msgspec.Meta(max_length=200)] | None = None
-    signature: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
+    v: Literal[1] = 1
+    claim: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    n: Annotated[int, msgspec.Meta(ge=1, le=20)] | None = None
+    photo_sha256: Digest | None = None
+    motion_sha256: Digest | None = None
+    frames_sha256: Annotated[list[Digest], msgspec.Meta(max_length=8)] = []
+    device: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    signature: Annotated[str, msgspec.Meta(max_length=100)] | None = None
+    camera: CameraGiven | None = None
 
 
 class Uploaded(msgspec.Struct, frozen=True):
@@ -135,23 +161,36 @@ async def put_photo(call: Call, claim_id: str, n: int) -> Uploaded:
     """Upload photo `n` of a claim: the bytes as the body.
 
     `Content-Digest: sha-256=:…:` (RFC 9530) has them checked. `Capture` is what the phone knows of the photo, as JSON:
-    taken_at, lat, lon, accuracy_m, heading, nonce. The same number again replaces the photo. Once this is answered, the
-    photo is safe.
+    taken_at, lat, lon, accuracy_m, heading, nonce, camera; and where a device of yours signs it (see the documentation,
+    Live capture), device, signature, v, claim, n, photo_sha256, motion_sha256, frames_sha256. The same number again
+    replaces the photo. Once this is answered, the photo is safe.
     """
-    database, owner = call.services.database, call.actor.owner
     capture = _capture(call)
-    async with database.read() as connection:
-        await claims.photo_slot(connection, owner, claim_id, n)
+    async with call.services.database.read() as connection:
+        await claims.photo_slot(connection, call.actor.owner, claim_id, n)
     stored, spool = await call.services.media.receive(call.request.stream())
     try:
         kind = await keep_photo(call, stored, spool)
+        await enter_photo(call, claim_id, claims.Photo(n, stored.sha256, stored.size, kind, capture), spool)
     finally:
         spool.close()
-    async with database.statement() as connection:
-        photo = claims.Photo(n, stored.sha256, stored.size, kind, capture)
-        await claims.put_photo(connection, owner, claim_id, photo)
-        wake(EVENTS)
     return Uploaded(n, stored.sha256.hex(), stored.size, kind)
+
+
+async def enter_photo(call: Call, claim_id: str, photo: claims.Photo, spool: Spool) -> None:
+    """Record a photo whose bytes are stored; where it cannot be, its bytes go."""
+    database, media = call.services.database, call.services.media
+    try:
+        async with database.statement() as connection:
+            await claims.put_photo(connection, call.actor.owner, claim_id, photo)
+            wake(EVENTS)
+    except Refusal:
+        async with database.statement() as connection:
+            await photos.doom(connection, [photo.sha256])
+        raise
+    # The same bytes may have been on their way out, as those of somebody who was erased, when these came.
+    if not await media.exists(original_path(photo.sha256)):
+        await media.put(original_path(photo.sha256), spool.read())
 
 
 async def keep_photo(call: Call, stored: Stored, spool: Spool) -> str:
@@ -160,11 +199,16 @@ async def keep_photo(call: Call, stored: Stored, spool: Spool) -> str:
         raise Problem("malformed", "The body is empty; the bytes of a photo are expected.")
     if stored.media_type is None:
         raise Problem("unsupported-media", f"This is no photo of a type taken here: {', '.join(ACCEPTED_MEDIA_TYPES)}.")
+    digest_matches(call, stored)
+    await call.services.media.keep(stored, spool)
+    return stored.media_type
+
+
+def digest_matches(call: Call, stored: Stored) -> None:
+    """Refuse bytes that are not those which Content-Digest announces."""
     announced = _digest(call)
     if announced is not None and announced != stored.sha256:
         raise Problem("digest-mismatch", "The SHA-256 of what arrived is not the one in Content-Digest.")
-    await call.services.media.keep(stored, spool)
-    return stored.media_type
 
 
 def _capture(call: Call) -> dict[str, object] | None:
@@ -172,6 +216,9 @@ def _capture(call: Call) -> dict[str, object] | None:
     if header is None:
         return None
     given = decode_body(header.encode("latin-1"), CaptureGiven, "The Capture header")
+    if given.signature is not None and given.device is None:
+        told = FieldError("/device", "A signature is a device's: name it.")
+        raise Problem("validation", "The Capture header is not as it must be.", errors=[told])
     kept: dict[str, object] = msgspec.to_builtins(given)
     return {name: value for name, value in kept.items() if value is not None}
 

@@ -1,17 +1,22 @@
 """Datasets: immutable snapshots of what an agent owns, with a manifest to download by."""
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
 from litestar.handlers import HTTPRouteHandler
 
-from app import jobs
+from app import jobs, photos
 from app.auth import AGENT
 from app.db import EVENTS, wake
 from app.edge import Call, endpoint
 from app.paging import Page, Window, page, read_number
 from app.services import Services
 from market import datasets, ids
+from market.photos import Kept
+
+COPIES = 500  # that are looked for together
+AT_ONCE = 6
 
 
 @endpoint(
@@ -31,9 +36,22 @@ async def make_dataset(call: Call, data: datasets.DatasetDraft) -> datasets.Data
 
 @jobs.handler("dataset")
 async def build_dataset(services: Services, payload: jobs.Payload) -> None:
-    """Build one snapshot; one that is built already is left alone."""
+    """Build one snapshot, once all copies that it names are made; one that is built already is left alone."""
+    dataset = UUID(payload["dataset_id"])
+    while True:
+        async with services.database.read() as connection:
+            lacking = await datasets.without_copies(connection, dataset, limit=COPIES)
+        if not lacking:
+            break
+        few = asyncio.Semaphore(AT_ONCE)
+
+        async def enter(photo: Kept, few: asyncio.Semaphore = few) -> None:
+            async with few:
+                await photos.enter_full(services, photo)
+
+        await asyncio.gather(*(enter(each) for each in lacking))
     async with services.database.transaction() as connection:
-        await datasets.build(connection, UUID(payload["dataset_id"]))
+        await datasets.build(connection, dataset)
         wake(EVENTS)
 
 

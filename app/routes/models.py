@@ -14,12 +14,13 @@ from litestar.datastructures import UploadFile
 from litestar.handlers import HTTPRouteHandler
 
 from app import idempotency
+from app import photos as seen
 from app.answers import Answer, json_answer
 from app.auth import AGENT
 from app.db import EVENTS, wake
 from app.edge import JSON_LIMIT, Call, endpoint
 from app.errors import FieldError, Problem
-from app.media import model_path, original_path
+from app.media import model_path
 from app.paging import Page, Window, page, read_text
 from app.predict import MOST_ANSWERS, ONNX_LIMIT, BadModel, Busy, Prediction, batch_of
 from app.safetensors import check_weights
@@ -305,11 +306,8 @@ async def _pixels(
 
 async def _owned(call: Call, observation: str) -> bytes:
     async with call.services.database.read() as connection:
-        sha256, _ = await observations.photo(connection, call.actor.owner, observation, 1)
-    content = await call.services.media.get(original_path(sha256))
-    if content is None:
-        raise Problem("not-found", "The photo's bytes are gone.")
-    return content
+        photo = await observations.photo(connection, call.actor.owner, observation, 1)
+    return await seen.seen_by_buyer(call.services, photo)
 
 
 ROUTES: list[HTTPRouteHandler] = [publish_model, list_models, get_model, get_card, predict]

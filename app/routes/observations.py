@@ -60,13 +60,18 @@ async def get_observation(call: Call, observation_id: str) -> observations.Obser
 
 @endpoint(
     "GET", "/v1/observations/{observation_id}/photos/{n}", by=AGENT, scope="data:read", uses="own",
-    produces="image/jpeg",
+    produces="image/jpeg", problems=("original-not-asked", "erased"),
 )  # fmt: skip
 async def get_photo(call: Call, observation_id: str, n: int, query: photos.Variant) -> Answer:
-    """A photo of an observation: as it came, or a copy upright and without metadata."""
+    """A photo of an observation: a copy upright and without metadata, in full size or smaller.
+
+    `variant=original`, the file as it came, is for tasks that asked for it with `evidence.photos.originals`.
+    """
     async with call.services.database.read() as connection:
-        sha256, media_type = await observations.photo(connection, call.actor.owner, observation_id, n)
-    return await photos.send(call.services, call.request, sha256, media_type, query.variant)
+        photo = await observations.photo(connection, call.actor.owner, observation_id, n)
+    if query.variant == "original":
+        photo.require_original()
+    return await photos.send(call.services, call.request, photo, query.variant)
 
 
 ROUTES: list[HTTPRouteHandler] = [list_observations, get_observation, get_photo]

@@ -1,16 +1,17 @@
 """People: sign-up and sign-in by mailed codes, and themselves."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
+from app import erasing
 from app.auth import EVERYONE, PERSON
 from app.edge import Call, endpoint
 from app.errors import Problem, of_refusal
 from app.gateways import mail
-from market import people
+from market import erasure, payout_accounts, people
 from market.accounts import Email
 from market.errors import Invalid, TooOften
 
@@ -116,4 +117,51 @@ async def change_me(call: Call, data: people.PersonChange) -> people.Person:
     return await people.change(call.connection, call.actor.owner, data)
 
 
-ROUTES: list[HTTPRouteHandler] = [sign_up, open_session, close_session, get_me, change_me]
+class Leaving(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """That one means it. leave_unpaid: even though earned money can then never be paid, for want of an account."""
+
+    confirm: Literal["erase everything about me"]
+    leave_unpaid: bool = False
+
+
+class Exported(msgspec.Struct, frozen=True):
+    """All that is kept about a person. `payout_account`: as far as we know it; the rest is Stripe's."""
+
+    person: people.Person
+    payout_account: payout_accounts.PayoutAccount
+    tables: dict[str, list[dict[str, Any]]]
+
+
+@endpoint("GET", "/v1/people/me/export", by=PERSON)
+async def export_me(call: Call) -> Exported:
+    """Everything that is kept about you, as JSON.
+
+    Photos come as links, which your session opens: each to the file as you sent it.
+    """
+    call.headers["cache-control"] = "no-store"
+    call.headers["content-disposition"] = 'attachment; filename="sensorium-export.json"'
+    person = call.actor.owner
+    return Exported(
+        await people.get(call.connection, person),
+        await payout_accounts.shown(call.connection, person),
+        await erasure.export(call.connection, person),
+    )
+
+
+@endpoint(
+    "DELETE", "/v1/people/me", by=PERSON, problems=("wrong-state",),
+    example={"confirm": "erase everything about me"},
+)  # fmt: skip
+async def erase_me(call: Call, data: Leaving) -> erasure.Erasure:
+    """Erase everything about you. It cannot be undone, and this session ends with it.
+
+    Your photos and all copies of them go, from datasets too; so do your name, address, sessions, devices and their
+    keys, positions, notes, and what leads from a photo's likeness to you. Claims in progress are given back. What is
+    handed in but not decided is withdrawn, and not paid. What you have earned stays yours and is paid out to your
+    account at Stripe as before; without one this is refused unless you send `leave_unpaid: true`. Answers and readings
+    that were bought stay with their buyers, under no name.
+    """
+    return await erasing.erase(call.connection, call.actor.owner, leave_unpaid=data.leave_unpaid)
+
+
+ROUTES: list[HTTPRouteHandler] = [sign_up, open_session, close_session, get_me, change_me, export_me, erase_me]

@@ -79,13 +79,16 @@ async def reject_submission(call: Call, submission_id: str, data: submissions.Re
     return await submissions.get(call.connection, submission_id, account=call.actor.owner)
 
 
-@endpoint("GET", "/v1/submissions/{submission_id}/photos/{n}", by=AGENT | PERSON, uses="own", produces="image/jpeg")
+@endpoint(
+    "GET", "/v1/submissions/{submission_id}/photos/{n}", by=AGENT | PERSON, uses="own", produces="image/jpeg",
+    problems=("erased",),
+)  # fmt: skip
 async def get_submitted_photo(call: Call, submission_id: str, n: int, query: photos.CopyVariant) -> Answer:
     """A photo of a submission, re-encoded: for the buyer who reviews it, and for whoever took it."""
     whose = {"account" if call.actor.kind == "agent" else "person": call.actor.owner}
     async with call.services.database.read() as connection:
-        sha256, media_type = await submissions.photo(connection, submission_id, n, **whose)
-    return await photos.send(call.services, call.request, sha256, media_type, query.variant)
+        photo = await submissions.photo(connection, submission_id, n, **whose)
+    return await photos.send(call.services, call.request, photo, query.variant)
 
 
 ROUTES: list[HTTPRouteHandler] = [

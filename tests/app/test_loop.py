@@ -32,9 +32,9 @@ async def test_a_task_becomes_a_paid_observation(world: World, ada: Caller, bo: 
     observed = ok(await ada.get("/v1/observations", params={"task_id": task["id"]}))["items"]
     assert len(observed) == 1
     assert observed[0]["answers"] == {"open": "open"}
-    original = await ada.get(observed[0]["photos"][0]["links"]["original"])
-    assert original.content == content
-    assert original.headers["x-content-type-options"] == "nosniff"
+    full = await ada.get(observed[0]["photos"][0]["links"]["full"])
+    assert full.content.startswith(b"\xff\xd8") and full.content != content
+    assert full.headers["x-content-type-options"] == "nosniff"
     copy = await ada.get(observed[0]["photos"][0]["links"]["thumb"])
     assert copy.headers["content-type"] == "image/jpeg"
     assert copy.content.startswith(b"\xff\xd8") and copy.content != content

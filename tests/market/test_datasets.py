@@ -8,11 +8,12 @@ import asyncpg
 import msgspec
 import pytest
 
-from market import datasets, ids, keys, observations, submissions
+from market import datasets, ids, keys, observations, photos, submissions
 from market.errors import Invalid, NotFound
 from tests.market.conftest import Cast
 
 Item = dict[str, Any]
+COPY = b"a smaller, cleaner picture"
 
 
 async def answered(
@@ -30,6 +31,8 @@ async def snapshot(cast: Cast, ada: keys.Actor, **asked: Any) -> datasets.Datase
     draft = msgspec.convert(asked, datasets.DatasetDraft)
     begun = await datasets.draft(cast.conn, ada.owner, draft, actor=ada.name)
     assert begun.status == "building"
+    for each in await datasets.without_copies(cast.conn, ids.read("dataset", begun.id), limit=10):
+        await photos.enter_full(cast.conn, each.name, COPY, None)
     await datasets.build(cast.conn, ids.read("dataset", begun.id))
     return await datasets.get(cast.conn, ada.owner, begun.id)
 
@@ -55,11 +58,14 @@ async def bought(cast: Cast, ada: keys.Actor, bo: UUID) -> list[str]:
 async def test_the_hash_is_that_of_what_can_be_fetched(cast: Cast, ada: keys.Actor, bought: list[str]) -> None:
     made = await snapshot(cast, ada, query={})
     items = await lines(cast, ada, made)
-    assert (made.status, made.rows, made.bytes, made.licenses) == ("ready", 5, 5 * 900, ["resale"])
+    assert (made.status, made.rows, made.bytes, made.licenses) == ("ready", 5, 5 * len(COPY), ["resale"])
     assert sorted(item["observation_id"] for item in items) == sorted(bought)
     assert made.manifest_sha256 == digest(items)
     [photo] = items[0]["photos"]
-    assert (photo["sha256"], photo["bytes"], photo["media_type"]) == ("01" * 32, 900, "image/jpeg")
+    assert (photo["sha256"], photo["bytes"], photo["media_type"]) == (
+        hashlib.sha256(COPY).hexdigest(), len(COPY), "image/jpeg",
+    )  # fmt: skip
+    assert (photo["evidence_sha256"], photo["url"].partition("?")[2]) == ("01" * 32, "variant=full")
 
 
 @pytest.mark.parametrize(
