@@ -27,10 +27,12 @@ async def known(conn: asyncpg.Connection, photo: bytes, question: bytes, judge: 
 
 
 async def keep(conn: asyncpg.Connection, photo: bytes, question: bytes, judge: str, said: Said) -> None:
-    """Remember an answer; the first one stays."""
+    """Remember an answer; the first one stays, and nothing of a photo that was erased meanwhile."""
     await conn.execute(
         """INSERT INTO shows_opinion (photo_sha256, question_sha256, judge, shows, confidence, reason, steered,
-               undecided) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING""",
+               undecided)
+           SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE EXISTS (SELECT FROM photo WHERE sha256 = $1)
+           ON CONFLICT DO NOTHING""",
         photo, question, judge, said.shows, said.confidence, said.reason, said.steered, said.undecided,
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ from app import judging, predict, shows
 from app.config import Config
 from app.gateways import vision as gateway
 from market import ids, submissions
-from market.shows import count_call
+from market.shows import Said, count_call, keep, known
 from tests.app.conftest import (
     Caller,
     Json,
@@ -373,6 +373,13 @@ async def test_a_slip_of_ours_in_asking_leaves_it_to_ada(
     judged = await answer(bo, await post_task(ada, **showing(QUESTION)), BRIGHT)
     assert (judged["status"], finding(judged)["status"]) == ("needs_review", "inconclusive")
     assert KEY not in "".join(capsys.readouterr())
+
+
+async def test_what_was_said_of_a_photo_that_is_gone_is_not_kept(world: World) -> None:
+    said = Said(shows=True, confidence=0.9, reason="a shop", steered=False, undecided=False)
+    async with world.services.database.transaction() as connection:
+        await keep(connection, bytes(32), bytes(32), "judge", said)
+        assert await known(connection, bytes(32), bytes(32), "judge") is None
 
 
 async def test_two_that_ask_at_once_share_what_is_left_of_the_day(world: World, ada: Caller) -> None:
