@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from app import shows
+from app import cameras, shows
 from app.db import EVENTS, Connection, Unavailable, wake
 from app.duplicates import Seen
 from app.errors import FieldError, Problem
@@ -88,6 +88,7 @@ async def verdict_on(services: Services, todo: submissions.ToJudge, *, again: bo
         numbers = await index.record(todo.id, todo.task_id, todo.person_id, seen) if seen else {}
     duplicates = await index.earlier(todo.id, todo.task_id, todo.person_id, seen, numbers) if seen else []
     opinions = await shows.opinions(services, todo, photos, again=again)
+    known = await cameras.learned(services, todo, photos, again=again)
     # In a thread: ten thousand readings take a while, and this process must show meanwhile that it lives.
     return await asyncio.to_thread(
         checking.check,
@@ -95,6 +96,7 @@ async def verdict_on(services: Services, todo: submissions.ToJudge, *, again: bo
         asked(todo.evidence, todo.acceptance, todo.place),
         _window(todo),
         duplicates,
+        known,
     )
 
 
