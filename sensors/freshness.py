@@ -39,9 +39,10 @@ def exif_span(exif: ExifSummary) -> tuple[datetime, datetime] | None:
 def exif_gap(exif: ExifSummary, window: Window) -> timedelta:
     """How long before the claim (positive) or after arrival (negative) the file says it was taken; zero if neither."""
     span = exif_span(exif)
-    if span is None:
-        return timedelta(0)
-    earliest, latest = span
+    return timedelta(0) if span is None else _outside(*span, window)
+
+
+def _outside(earliest: datetime, latest: datetime, window: Window) -> timedelta:
     if latest < window.claimed_at:
         return window.claimed_at - latest
     if earliest > window.received_at:
@@ -58,6 +59,31 @@ def _judge_exif(photo: Photo, window: Window) -> Check | None:
     detail = f"Photo {photo.n} says in its own data that it was taken {spoken(gap)} {side}."
     status: Status = "fail" if abs(gap) > CONTRADICTION else "warn"
     return finding("fresh", status, detail, exif_gap_s=round(gap.total_seconds()))
+
+
+def _judge_gps(photo: Photo, window: Window) -> Check | None:
+    """A finding when the time of the file's position, by satellite, lies outside the claim or contradicts its camera.
+
+    It fails only where the camera's own clock does not speak for the claim: phones write the time of an old position
+    when they find no new one.
+    """
+    exif = None if photo.inspection is None else photo.inspection.exif
+    if exif is None or exif.gps_at is None:
+        return None
+    what = f"Photo {photo.n}"
+    gap = _outside(exif.gps_at, exif.gps_at, window)
+    if abs(gap) > SLACK:
+        side = "before you claimed the task" if gap > timedelta(0) else "after it reached us"
+        supported = exif.taken_at is not None and abs(exif_gap(exif, window)) <= SLACK
+        status: Status = "fail" if abs(gap) > CONTRADICTION and not supported else "warn"
+        detail = f"{what} says in its own data that its position is from {spoken(gap)} {side}."
+        return finding("fresh", status, detail, gps_gap_s=round(gap.total_seconds()))
+    span = exif_span(exif)
+    if span is not None and not span[0] - SLACK <= exif.gps_at <= span[1] + SLACK:
+        off = min(abs(exif.gps_at - each) for each in span)
+        detail = f"The clock of the camera of photo {photo.n} is {spoken(off)} or more off its satellites' time."
+        return finding("fresh", "warn", detail, camera_clock_off_s=round(off.total_seconds()))
+    return None
 
 
 def _judge_capture(photo: Photo, window: Window) -> Check:
@@ -82,8 +108,9 @@ def _judge_capture(photo: Photo, window: Window) -> Check:
 
 
 def fresh(photos: list[Photo], window: Window) -> list[Check]:
-    """One or two findings a photo; without photos nothing bears a time of its own and nothing is judged."""
+    """One to three findings a photo; without photos nothing bears a time of its own and nothing is judged."""
     if not photos:
         return [finding("fresh", "not_applicable", "There is no photo to date.")]
     noted = [_judge_capture(photo, window) for photo in photos]
-    return noted + [check for photo in photos if (check := _judge_exif(photo, window)) is not None]
+    told = [judge(photo, window) for judge in (_judge_exif, _judge_gps) for photo in photos]
+    return noted + [check for check in told if check is not None]

@@ -15,6 +15,8 @@ from sensors.inspection import JpegTraits
 
 MAX_SEGMENTS: Final = 2000
 MAX_APPLICATIONS: Final = 16
+MAX_FILL: Final = 64
+"""Any number of 0xFF may stand before a marker; no writer of photos makes use of it."""
 _STANDALONE: Final = frozenset((0x01, *range(0xD0, 0xD8)))
 _FRAMES: Final = frozenset((*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)))
 _PROGRESSIVE: Final = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
@@ -107,8 +109,7 @@ def _walk(data: bytes) -> _Found | None:
     """All segments up to the first scan; None when the header is broken."""
     found, place = _Found(), 2
     for _ in range(MAX_SEGMENTS):
-        while data[place : place + 1] == b"\xff" and data[place + 1 : place + 2] == b"\xff":
-            place += 1
+        place += max(0, len(data[place : place + MAX_FILL]) - len(data[place : place + MAX_FILL].lstrip(b"\xff")) - 1)
         if place + 4 > len(data) or data[place] != 0xFF:
             return None
         marker = data[place + 1]

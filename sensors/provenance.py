@@ -17,9 +17,11 @@ from sensors.inspection import Provenance
 from sensors.jpeg import Header
 from sensors.unedited import EDITS
 
-MAX_MANIFEST_BYTES: Final = 4_000_000
+MAX_MANIFEST_BYTES: Final = 2_000_000
 """Real ones hold some thumbnails, up to about 0.5 MB. What the validator does grows with what it is given."""
 MAX_MANIFESTS: Final = 200
+MAX_PIECES: Final = 20_000
+"""Chunks or boxes of a file that are looked through."""
 MOST: Final = 20
 _MAX_TEXT: Final = 100
 _BOX_ID: Final = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
@@ -49,7 +51,9 @@ def load(anchors: str = "") -> None:
 
 def _png_manifest(data: bytes) -> int:
     place = 8
-    while place + 12 <= len(data):
+    for _ in range(MAX_PIECES):
+        if place + 12 > len(data):
+            break
         length, kind = struct.unpack_from(">I4s", data, place)
         if kind == b"caBX":
             return int(length)
@@ -59,7 +63,9 @@ def _png_manifest(data: bytes) -> int:
 
 def _webp_manifest(data: bytes) -> int:
     place = 12
-    while place + 8 <= len(data):
+    for _ in range(MAX_PIECES):
+        if place + 8 > len(data):
+            break
         kind, length = struct.unpack_from("<4sI", data, place)
         if kind == b"C2PA":
             return int(length)
@@ -69,7 +75,9 @@ def _webp_manifest(data: bytes) -> int:
 
 def _box_manifest(data: bytes) -> int:
     place = 0
-    while place + 24 <= len(data):
+    for _ in range(MAX_PIECES):
+        if place + 24 > len(data):
+            break
         size, kind = struct.unpack_from(">I4s", data, place)
         if kind == b"uuid" and data[place + 8 : place + 24] == _BOX_ID:
             return int(size)

@@ -91,7 +91,8 @@ def unlike_camera(seen: Inspection, cameras: Sequence[Camera]) -> bool:
     known = next((each for each in cameras if (each.make, each.model) == camera_of(seen)), None)
     if known is None or seen.jpeg is None:
         return False
-    settled = known.photos >= MIN_PHOTOS and known.people >= MIN_PEOPLE and known.lone <= MAX_LONE * known.people
+    lone = max(0, known.lone - 1)  # one of them may be there only to spoil it
+    settled = known.photos >= MIN_PHOTOS and known.people >= MIN_PEOPLE and lone <= MAX_LONE * known.people
     return settled and seen.jpeg.tables not in known.tables
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import struct
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.exif import read_exif
+from sensors.exif import read_exif, read_thumbnail
 from sensors.inspection import ExifSummary
+from tests.sensors import pictures
 from tests.sensors.pictures import rationals, short, text, tiff
 
 BERLIN = [
@@ -126,3 +127,68 @@ def test_a_damaged_block_is_survived(data: st.DataObject) -> None:
         block[data.draw(st.integers(0, len(block) - 1))] = data.draw(st.integers(0, 255))
     seen = read_exif(bytes(block))
     assert seen.lat is None or abs(seen.lat) <= 90
+
+
+def integers(tag: int, *values: int, kind: int = 4, order: str = "<") -> tuple[int, int, int, bytes]:
+    return tag, kind, len(values), struct.pack(order + {1: "B", 3: "H", 4: "I"}[kind] * len(values), *values)
+
+
+def test_more_is_read_where_it_makes_sense() -> None:
+    detail = [text(0x9003, "2026:05:03 14:05:06"), text(0x9291, "25"), integers(0xA002, 4000), integers(0xA003, 3000)]
+    clock = rationals(7, (12, 1), (5, 1), (650, 100))
+    gps = [integers(5, 1, kind=1), rationals(6, (425, 10)), clock, text(29, "2026:05:03")]
+    seen = read_exif(tiff([], detail, [*BERLIN, *gps]))
+    assert seen.taken_at == datetime(2026, 5, 3, 14, 5, 6, 250_000)
+    assert seen.gps_at == datetime(2026, 5, 3, 12, 5, 6, tzinfo=UTC)
+    assert (seen.altitude_m, seen.width, seen.height) == (-42.5, 4000, 3000)
+
+
+@pytest.mark.parametrize(
+    "gps",
+    [
+        [rationals(6, (0, 0)), rationals(7, (12, 0), (0, 0), (0, 0)), text(29, "2026:05:03")],
+        [rationals(6, (4_000_000_000, 1)), rationals(7, (24, 1), (0, 1), (0, 1)), text(29, "2026:05:03")],
+        [rationals(7, (1, 1), (0, 1), (0, 1))],
+        [rationals(7, (1, 1), (0, 1)), text(29, "2026:05:03")],
+        [rationals(7, (1, 1), (0, 1), (0, 1)), text(29, "0000:00:00")],
+        [rationals(7, (1, 1), (0, 1), (0, 1)), text(29, "2026:02:30")],
+        [text(29, "2026:05:03")],
+    ],
+)
+def test_satellites_that_say_nothing_sensible_say_nothing(gps: list[tuple[int, int, int, bytes]]) -> None:
+    seen = read_exif(tiff([], [], gps))
+    assert seen.gps_at is None and seen.altitude_m is None
+
+
+def with_thumbnail(small: bytes, length: int | None = None, start: int | None = None) -> bytes:
+    """An EXIF block whose second directory points to a small picture, or wherever it is told."""
+    stated = len(small) if length is None else length
+    place = 8 + 2 + 4 + 2 + 2 * 12 + 4 if start is None else start
+    entries = struct.pack("<HHIIHHII", 0x0201, 4, 1, place, 0x0202, 4, 1, stated)
+    return b"Exif\0\0II*\0" + struct.pack("<IHIH", 8, 0, 14, 2) + entries + b"\0\0\0\0" + small
+
+
+def test_the_small_picture_is_found_within_bounds() -> None:
+    small = pictures.photo(160, 120)
+    assert read_thumbnail(with_thumbnail(small)) == small
+    for block in (
+        with_thumbnail(small, length=65_537),
+        with_thumbnail(small, start=2**32 - 1),
+        with_thumbnail(small, length=0),
+        with_thumbnail(b"<html>" + small),
+        with_thumbnail(small)[:30],
+        tiff([]),
+        b"",
+    ):
+        assert read_thumbnail(block) == b""
+
+
+def test_directories_that_point_at_each_other_end() -> None:
+    around = b"II*\0" + struct.pack("<IHI", 8, 0, 8)
+    assert read_thumbnail(around) == b"" and read_exif(around) == ExifSummary()
+
+
+@given(st.binary(max_size=400))
+def test_no_bytes_at_all_make_the_small_picture_fail(raw: bytes) -> None:
+    assert isinstance(read_thumbnail(b"II*\0" + raw), bytes)
+    assert isinstance(read_exif(b"MM\0*" + raw), ExifSummary)

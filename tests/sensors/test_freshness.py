@@ -82,3 +82,27 @@ def test_without_photos_there_is_nothing_to_date() -> None:
 )
 def test_durations_are_spoken(span: timedelta, words: str) -> None:
     assert spoken(span) == words
+
+
+@pytest.mark.parametrize(
+    ("satellites", "camera", "expected"),
+    [
+        (NOON + 10 * MINUTE, None, ["pass"]),
+        (NOON + 10 * MINUTE, NOON + 2 * HOUR, ["pass"]),
+        # A camera's clock a day off, as some are: its own date is 10 h before the claim in the most favourable zone.
+        (NOON + 10 * MINUTE, NOON - 22 * HOUR, ["pass", "warn", "warn"]),
+        # The position is old, and the camera speaks for the claim: phones keep the last position they had.
+        (NOON - 3 * HOUR, NOON + 2 * HOUR, ["pass", "warn"]),
+        (NOON - 72 * HOUR, NOON + 2 * HOUR, ["pass", "warn"]),
+        (NOON - 3 * HOUR, None, ["pass", "warn"]),
+        # Nothing speaks for the claim.
+        (NOON - 72 * HOUR, None, ["pass", "fail"]),
+        (NOON - 72 * HOUR, NOON - 70 * HOUR, ["pass", "fail", "fail"]),
+        (NOON + 72 * HOUR, None, ["pass", "fail"]),
+    ],
+)
+def test_the_satellites_time_is_heard_as_well(
+    satellites: datetime, camera: datetime | None, expected: list[str]
+) -> None:
+    wall = None if camera is None else camera.replace(tzinfo=None)
+    assert statuses(photo(1, dated(gps_at=satellites, taken_at=wall))) == expected
