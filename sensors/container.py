@@ -26,6 +26,18 @@ _FOREIGN: Final = (
     (b"\xff\x0a", "a JPEG XL"),
     (b"<", "a web page or drawing"),
 )
+MAX_SEGMENTS: Final = 2_000
+"""Of a JPEG: a manifest of 25 MB takes 400, a profile 255, all else a few dozen."""
+MAX_SCANS: Final = 64
+"""Of a JPEG: encoders make some ten; each further one costs a reader another walk over all coefficients."""
+MAX_EXIF_BLOCKS: Final = 16
+MAX_BETWEEN: Final = 65_536
+"""Bytes of padding and junk between the segments before a JPEG's pixels: readers step over them one at a time."""
+MAX_CHUNKS: Final = 20_000
+"""Of a PNG: 50 MB in the usual pieces of 8 kB are 6,100."""
+MAX_BOXES: Final = 1_000
+"""Of a HEIC, at the top: phones write three, or a few dozen with a film."""
+TOO_MANY_PARTS: Final = "The file is in more pieces than any camera makes. Send the photo as it was taken."
 ACCEPTED_IN_WORDS: Final = "Send a JPEG, PNG, WebP or HEIC photo."
 _SEGMENT = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 # What other programs would take the bytes behind a picture for. Web pages and programs count only at their very start:
@@ -73,12 +85,20 @@ def refuse_foreign(data: bytes) -> Undecodable:
 
 
 def _jpeg_end(data: bytes) -> int | None:
-    """Just after the end-of-image marker, or None when there is none (ITU-T T.81, annex B)."""
-    place = 2
+    """Just after the end-of-image marker, or None when there is none (ITU-T T.81, annex B).
+
+    Raises Undecodable for more segments, scans, EXIF blocks or bytes between segments than readers can take.
+    """
+    place, segments, scans, blocks, between = 2, 0, 0, 0, 0
     while (found := _SEGMENT.search(data, place)) is not None:
+        between += 0 if scans else found.start() - place
         marker, place = data[found.start() + 1], found.end()
         if marker == 0xD9:
             return place
+        segments, scans = segments + 1, scans + (marker == 0xDA)
+        blocks += marker == 0xE1 and data.startswith(b"Exif", place + 2)
+        if segments > MAX_SEGMENTS or scans > MAX_SCANS or blocks > MAX_EXIF_BLOCKS or between > MAX_BETWEEN:
+            raise Undecodable(TOO_MANY_PARTS)
         if marker not in (0x01, 0xD8):
             if place + 2 > len(data):
                 return None
@@ -87,9 +107,12 @@ def _jpeg_end(data: bytes) -> int | None:
 
 
 def _png_end(data: bytes) -> int | None:
-    """Just after the IEND chunk; raises Undecodable for an animation (PNG, third edition, acTL)."""
-    place = 8
+    """Just after the IEND chunk; raises Undecodable for an animation (PNG, third edition, acTL) or too many chunks."""
+    place, chunks = 8, 0
     while place + 12 <= len(data):
+        chunks += 1
+        if chunks > MAX_CHUNKS:
+            raise Undecodable(TOO_MANY_PARTS)
         length, kind = struct.unpack_from(">I4s", data, place)
         if kind == b"acTL":
             raise Undecodable("This is a moving picture. Send a still photo.")
@@ -134,9 +157,12 @@ def webp_size(data: bytes) -> tuple[int, int] | None:
 
 
 def _heic_end(data: bytes) -> int | None:
-    """The end of the last top-level box that lies whole in the file."""
-    place = 0
+    """The end of the last top-level box that lies whole in the file; raises Undecodable for too many of them."""
+    place, boxes = 0, 0
     while place + 8 <= len(data):
+        boxes += 1
+        if boxes > MAX_BOXES:
+            raise Undecodable(TOO_MANY_PARTS)
         size, header = int.from_bytes(data[place : place + 4], "big"), 8
         if size == 1:
             size, header = int.from_bytes(data[place + 8 : place + 16], "big"), 16

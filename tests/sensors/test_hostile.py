@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sensors.container import examine, sniff
+from sensors.container import TOO_MANY_PARTS, examine, sniff
 from sensors.decode import Undecodable, inspect, render
-from tests.sensors.pictures import blank_png, chunk, encoded, photo, scene
+from tests.sensors.pictures import blank_png, chunk, encoded, photo, scene, slow_progressive
 from tests.sensors.test_decode import refusal
 
 
@@ -133,3 +133,24 @@ def test_any_bytes_behind_a_known_beginning_are_survived(start: bytes, tail: byt
         assert refused.reason
     with pytest.raises(Undecodable):
         inspect(data)
+
+
+def test_files_in_more_pieces_than_any_camera_makes_are_refused() -> None:
+    def jpeg(*extra: bytes) -> bytes:
+        whole = photo(64, 48)
+        return whole[:2] + b"".join(extra) + whole[2:]
+
+    comment, exif = b"\xff\xfe\0\2", b"\xff\xe1\0\x08Exif\0\0"
+    storms = [
+        jpeg(comment * 2_100),
+        jpeg(exif * 20),
+        jpeg(comment, bytes(70_000)),
+        jpeg(b"\xff" * 70_000),
+        jpeg(b"\xff\xd8" * 2_100),
+        slow_progressive(64, 100),
+        blank_png(64, 48, extra=chunk(b"prVt", b"") * 20_100),
+        b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0\0\0\x08free" * 1_100,
+    ]
+    assert {refusal(each) for each in storms} == {TOO_MANY_PARTS}
+    for few in (jpeg(comment * 500), jpeg(exif * 3), jpeg(comment, bytes(500)), slow_progressive(64, 20)):
+        assert inspect(few).width in (48, 64)
