@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ from sensors.inspection import MAX_BYTES, Inspection, Undecodable
 from sensors.regions import Found, Region
 
 START_TIMEOUT_S: Final = 60.0
+PROCESSOR_S: Final = 1.8
+"""Honest photos of 12 to 50 million pixels take 0.2 to 0.7 s; a file made to be slow is ended here."""
 TOO_SLOW: Final = "The photo took too long to open. Send a smaller or simpler one."
 TOO_LARGE: Final = f"The file is larger than {MAX_BYTES // 10**6} MB."
 CRASHED: Final = "The photo cannot be opened safely. Take a new one."
@@ -51,7 +54,7 @@ class _Worker:
         self.jobs = 0
 
     @classmethod
-    async def start(cls, memory_bytes: int, anchors: str = "") -> Self:
+    async def start(cls, memory_bytes: int, processor_s: float, anchors: str = "") -> Self:
         """Start a child and wait until it is ready; raises DecodeError when it does not come up."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -59,6 +62,7 @@ class _Worker:
             "app.decode_worker",
             str(memory_bytes),
             str(os.getpid()),
+            str(processor_s),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             cwd=_ROOT,
@@ -116,6 +120,11 @@ class _Worker:
         reply = msgspec.msgpack.decode(await self._frame(), type=Reply)
         return reply, await self._frame()
 
+    async def ran_out(self) -> bool:
+        """Whether a child that is lost ended itself, its processor time for one photo being used up."""
+        await self.kill()
+        return self.process.returncode == -signal.SIGPROF if sys.platform != "win32" else False
+
     async def kill(self) -> None:
         """End the child at once and reap it."""
         with contextlib.suppress(ProcessLookupError):
@@ -128,7 +137,8 @@ class DecodePool:
 
     `memory_bytes` limits what a child may map beyond Python and its libraries, of which some 70 MB are in memory.
     `anchors` are PEM certificates: whose signatures on pictures are trusted (C2PA).
-    `timeout_s` counts from when a child takes the photo; waiting for a free child is not limited here.
+    `processor_s` is what one photo may cost of a processor's time, however many others share it; `timeout_s` counts
+    from when a child takes the photo, for a child that hangs. Waiting for a free child is not limited here.
     """
 
     def __init__(
@@ -138,8 +148,10 @@ class DecodePool:
         timeout_s: float = 10.0,
         jobs_each: int = 1000,
         anchors: str = "",
+        processor_s: float = PROCESSOR_S,
     ) -> None:
         self._memory_bytes = memory_bytes
+        self._processor_s = processor_s
         self._timeout_s = timeout_s
         self._jobs_each = jobs_each
         self._anchors = anchors
@@ -212,6 +224,10 @@ class DecodePool:
             return reply, result
         except TimeoutError as error:
             raise Undecodable(TOO_SLOW) from error
+        except _Lost as error:
+            if await worker.ran_out():
+                raise Undecodable(TOO_SLOW) from error
+            raise
         finally:
             self._busy.discard(worker)
             if keep:
@@ -226,4 +242,4 @@ class DecodePool:
                 return worker
         if self._closed:
             raise DecodeError("the decode pool is closed")
-        return await _Worker.start(self._memory_bytes, self._anchors)
+        return await _Worker.start(self._memory_bytes, self._processor_s, self._anchors)

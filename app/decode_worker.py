@@ -12,6 +12,7 @@ import os
 import signal
 import struct
 import sys
+from collections.abc import Iterator
 from typing import BinaryIO, Literal
 
 import msgspec
@@ -116,11 +117,28 @@ def perform(job: Job, data: bytes) -> tuple[Reply, bytes]:
         return Reply(error=f"{type(error).__name__}: {error}", spent=True), b""
 
 
-def serve(source: BinaryIO, sink: BinaryIO) -> None:
+@contextlib.contextmanager
+def limited_time(processor_s: float) -> Iterator[None]:
+    """End this process by SIGPROF when all its threads together have used so much of a processor.
+
+    A signal's default act needs no turn of Python's, which a library that never returns would not give.
+    """
+    if not hasattr(signal, "setitimer"):  # Windows
+        yield
+        return
+    signal.setitimer(signal.ITIMER_PROF, processor_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def serve(source: BinaryIO, sink: BinaryIO, processor_s: float) -> None:
     """Answer jobs until the input ends."""
     decoder = msgspec.msgpack.Decoder(Job)
     while (head := read_frame(source)) is not None and (data := read_frame(source)) is not None:
-        reply, result = perform(decoder.decode(head), data)
+        with limited_time(processor_s):
+            reply, result = perform(decoder.decode(head), data)
         del data
         write_frame(sink, msgspec.msgpack.encode(reply))
         write_frame(sink, result)
@@ -128,8 +146,8 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
 
 
 def main() -> None:
-    """argv: how much memory photos may take in bytes, the parent's process id."""
-    memory_bytes, parent_pid = int(sys.argv[1]), int(sys.argv[2])
+    """argv: how much memory photos may take in bytes, the parent's process id, processor seconds for each photo."""
+    memory_bytes, parent_pid, processor_s = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     die_with_parent(signal.SIGKILL, parent_pid)
     # Answers go out on a descriptor of their own: what a library prints must not end up among them.
     sink = os.fdopen(os.dup(1), "wb")
@@ -147,7 +165,7 @@ def main() -> None:
     gc.freeze()
     write_frame(sink, READY)
     sink.flush()
-    serve(sys.stdin.buffer, sink)
+    serve(sys.stdin.buffer, sink, processor_s)
 
 
 if __name__ == "__main__":

@@ -120,9 +120,13 @@ async def test_too_little_memory_is_a_refusal_and_the_next_photo_is_fine() -> No
 
 
 async def test_a_slow_photo_is_given_up_and_its_child_ended() -> None:
-    slow = slow_progressive(3_000, 4_000)
-    assert len(slow) < MAX_BYTES
-    async with DecodePool(workers=1, timeout_s=1.0) as pool:
+    slow = slow_progressive(6_000, 55)
+    for limit in ({"timeout_s": 0.5}, {"processor_s": 0.4}):
+        await given_up(slow, limit)
+
+
+async def given_up(slow: bytes, limit: dict[str, float]) -> None:
+    async with DecodePool(workers=1, **limit) as pool:  # type: ignore[arg-type]
         await pool.inspect(photo())
         (child,) = children()
         started = time.monotonic()
@@ -146,7 +150,7 @@ async def test_a_killed_child_costs_an_honest_photo_nothing() -> None:
 
 async def test_a_photo_that_kills_twice_is_refused() -> None:
     async with DecodePool(workers=1, timeout_s=30) as pool:
-        job = asyncio.create_task(pool.inspect(slow_progressive(3_000, 4_000)))
+        job = asyncio.create_task(pool.inspect(slow_progressive(6_000, 55)))
         first = await until_a_child_works(pool)
         first.kill()
         second = await until_a_child_works(pool, other_than=first.pid)
@@ -178,7 +182,7 @@ async def test_children_are_replaced_after_their_share_of_jobs() -> None:
 async def test_closing_ends_what_is_running() -> None:
     pool = DecodePool(workers=1)
     async with pool:
-        job = asyncio.create_task(pool.inspect(slow_progressive(3_000, 4_000)))
+        job = asyncio.create_task(pool.inspect(slow_progressive(6_000, 55)))
         await until_a_child_works(pool)
     with pytest.raises(DecodeError, match="closed"):
         await job
@@ -221,7 +225,7 @@ def test_children_die_with_a_killed_parent() -> None:
         "    async with DecodePool(workers=2, timeout_s=60) as pool:\n"
         "        await asyncio.gather(pool.inspect(photo()), pool.inspect(photo()))\n"
         "        print('ready', flush=True)\n"
-        "        await pool.inspect(slow_progressive(3000, 4000))\n"
+        "        await pool.inspect(slow_progressive(6000, 55))\n"
         "asyncio.run(main())\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE)
