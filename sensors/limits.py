@@ -79,6 +79,7 @@ QUANTITIES: Final = {
             rates=tuple(zip(_WMO_HOURS, (3.0, 6.0, 9.0, 18.0, 36.0), strict=True)),
             stuck_minutes=120,
         ),
+        Quantity("dew_point", "Cel", -100, 40, "highest on record 35 degC (Dhahran, 2003)", soft_low=-60, soft_high=36),
         Quantity("pm25", "ug/m3", 0, 1000, "range of optical counters (Plantower PMS5003 data sheet)", soft_high=500),
         Quantity("pm10", "ug/m3", 0, 1000, "range of optical counters (Plantower PMS5003 data sheet)", soft_high=500),
         Quantity(
@@ -142,6 +143,8 @@ _NAMES: Final = {
     "dose_rate": "radiation",
     "acidity": "ph",
     "wind": "wind_speed",
+    "dewpoint": "dew_point",
+    "solar_radiation": "irradiance",
 }
 
 DIMENSION_LIMITS: Final = {
