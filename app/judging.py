@@ -17,11 +17,11 @@ from app.jobs import Payload, enqueue, handler, sweep
 from app.media import original_path
 from app.services import Services
 from app.strict import MOST_ERRORS, escape
-from market import claims, submissions, terms
+from market import captures, claims, ids, submissions, terms
 from sensors import answers, readings
 from sensors import check as checking
 from sensors.asked import refuse_asked
-from sensors.evidence import Asked, Capture, Evidence, Fix, Opinion, Photo, Window
+from sensors.evidence import Asked, Capture, Enrolled, Evidence, Fix, Frame, Opinion, Photo, Window
 from sensors.inspection import Inspection, Undecodable
 from sensors.verdict import ALWAYS_DECLARED, Verdict, conclude, finding
 
@@ -79,7 +79,7 @@ async def verdict_on(services: Services, todo: submissions.ToJudge, *, again: bo
 
     again: it was judged before, and nothing at all is written; photos that were never entered are compared with none.
     """
-    photos, seen = await _look(services, todo.photos)
+    photos, seen = await _look(services, todo)
     index = services.photo_index
     if again:
         numbers = await index.numbers(todo.id)
@@ -135,10 +135,11 @@ async def ask_again(services: Services) -> None:
             await ask_for(connection, row["id"])
 
 
-async def _look(services: Services, stored: list[claims.Photo]) -> tuple[list[Photo], list[Seen]]:
+async def _look(services: Services, todo: submissions.ToJudge) -> tuple[list[Photo], list[Seen]]:
+    stored = todo.photos
     found = await asyncio.gather(*(_inspect(services, each) for each in stored))
     photos = [
-        Photo(n=each.n, inspection=inspection, refused=refused, capture=_capture(each.capture))
+        _photo(each, inspection, refused, todo.around.get(each.n, captures.Around()))
         for each, (inspection, refused) in zip(stored, found, strict=True)
     ]
     seen = [Seen(each.n, each.sha256, inspection) for each, (inspection, _) in zip(stored, found, strict=True)]
@@ -153,6 +154,20 @@ async def _inspect(services: Services, stored: claims.Photo) -> tuple[Inspection
         return await services.decode_pool.inspect(content), None
     except Undecodable as error:
         return None, error.reason
+
+
+def _photo(
+    stored: claims.Photo, inspection: Inspection | None, refused: str | None, around: captures.Around
+) -> Photo:
+    return Photo(
+        n=stored.n,
+        inspection=inspection,
+        refused=refused,
+        capture=_capture(stored.capture),
+        motion=around.motion,
+        motion_repeated=around.repeated,
+        frames=[Frame(k=k, sha256=sha256) for k, sha256 in around.frames],
+    )
 
 
 def _capture(given: dict[str, Any] | None) -> Capture | None:
@@ -222,6 +237,17 @@ def _window(todo: submissions.ToJudge) -> Window:
         claim_fix=fix,
         last_fix=None if todo.last_fix is None else Fix(**todo.last_fix),
         others=todo.others,
+        claim=ids.show("claim", todo.claim_id),
+        devices=[
+            Enrolled(
+                id=ids.show("device", each.id),
+                public_key=each.public_key,
+                own=each.person_id == todo.person_id,
+                revoked_at=each.revoked_at,
+            )
+            for each in todo.signers
+        ],
+        recent=[Fix(lat=each.lat, lon=each.lon, accuracy_m=each.accuracy_m, at=each.at) for each in todo.recent],
     )
 
 

@@ -15,6 +15,7 @@ from app.config import Config
 from app.pages.operator.frame import refuse_anywhere
 from app.routes import (
     accounts,
+    captures,
     cards,
     claims,
     datasets,
@@ -54,6 +55,7 @@ ALWAYS = (
     events,
     people,
     claims,
+    captures,
     own_photos,
     payout_account,
     statements,

@@ -22,6 +22,7 @@ _REF = "#/components/schemas/{name}"
 
 _PATH_PARAMETERS = {
     "n": ("Number of the photo within its submission, from 1.", 1),
+    "k": ("Number of the frame within its burst, from 1.", 1),
     "slug": ("The last part of a problem's `type`.", "validation"),
     "file": ("Which file of the model.", "onnx"),
 }

@@ -154,14 +154,15 @@ async def listed(conn: asyncpg.Connection, person: UUID, *, before: str | None, 
 
 
 async def named(conn: asyncpg.Connection, devices: list[str]) -> list[Device]:
-    """The devices with these public ids, whosever they are; those that there are."""
+    """The devices with these public ids, whosever they are; those that there are and whose keys are not forgotten."""
     wanted = []
     for each in devices:
         try:
             wanted.append(ids.read("device", each))
         except NotFound:
             continue
-    return [_device(row) for row in await conn.fetch("SELECT * FROM device WHERE id = ANY($1::uuid[])", wanted)]
+    rows = await conn.fetch("SELECT * FROM device WHERE id = ANY($1::uuid[]) AND public_key IS NOT NULL", wanted)
+    return [_device(row) for row in rows]
 
 
 def show(row: asyncpg.Record) -> DeviceView:

@@ -122,6 +122,8 @@ CASES: dict[str, Case] = {
     "GET /v1/people/claims/{claim_id}/photos/{n}/regions": Case(),
     "GET /v1/people/claims/{claim_id}/photos/{n}/preview": Case(),
     "PUT /v1/people/claims/{claim_id}/photos/{n}/blur": Case({"regions": [], "confirmed": True}),
+    "PUT /v1/people/claims/{claim_id}/photos/{n}/motion": Case(content=b"{}"),
+    "PUT /v1/people/claims/{claim_id}/photos/{n}/frames/{k}": Case(content=picture(3)),
     "POST /v1/people/claims/{claim_id}/submission": Case({"answers": {"open": "open"}}),
     "GET /v1/devices": SELF,
     "POST /v1/devices": Case({"name": "x", "kind": "phone", "public_key": "AAAA"}),
@@ -227,7 +229,7 @@ async def a_busy_market(world: World, ada: Caller, bo: Caller) -> Things:
     observation = ok(await ada.get("/v1/observations"))["items"][0]["id"]
     device = ok(await enrol(bo, Key(), name=SECRET), 201)
     names = {
-        "device_id": device["id"], "n": "1",
+        "device_id": device["id"], "n": "1", "k": "1",
         "task_id": open_task["id"], "submission_id": submitted["id"], "claim_id": active["id"],
         "observation_id": observation, "dataset_id": dataset["id"], "model_id": model["id"], "key_id": key["id"],
         "funding_id": ids.show("funding", paid), "refund_id": ids.show("refund", refund), "card_id": "pm_of_ada",
