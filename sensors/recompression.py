@@ -33,7 +33,9 @@ SPILL: Final = 0.03
 NOISE: Final = (-0.35, 0.0, 0.35)
 NOISE_SHARES: Final = (0.25, 0.5, 0.25)
 """What the rounding of pixels between both compressions does to a coefficient."""
-MIN_COUNT: Final = 200
+BY_CHANCE: Final = 8.0
+"""Nats for all of a mode's coefficients that the best of MAX_STEP tries gains where there is nothing to find."""
+MIN_COUNT: Final = 500
 MIN_MODES: Final = 3
 MIN_BLOCKS: Final = 400
 MAX_BLOCKS: Final = 3000
@@ -107,7 +109,7 @@ def grade(luma: NDArray[np.uint8], steps: NDArray[np.int64]) -> float | None:
         if not 1 <= step <= MAX_STEP or count < MIN_COUNT or not histogram[4:].any():
             continue
         cells = np.bincount(moved[:, mode], minlength=CELLS + 1)[:CELLS].astype(np.float64)
-        gained += count * max(0.0, float(_gains(histogram, cells, step).max()))
+        gained += max(0.0, count * float(_gains(histogram, cells, step).max()) - BY_CHANCE)
         counted, modes = counted + count, modes + 1
     return round(float(gained / counted), 5) if modes >= MIN_MODES else None
 

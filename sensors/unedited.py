@@ -33,7 +33,7 @@ EDITS: Final = frozenset(
 """Actions that change what is seen (C2PA 2.1, table of actions). Opening, resizing, turning, transcoding do not."""
 THUMBNAIL_DIFFERS: Final = 0.1
 """Of 0 to 2; 36 of 36 unedited samples lie below 0.03, and a picture cut by 10 % on each side above."""
-LIKELY: Final = 0.012
+LIKELY: Final = 0.008
 """Nats a coefficient, see sensors/recompression.py; `python -m tests.bench edits` measures what lies above."""
 ROUNDED: Final = 16
 """Pixels by which a size may differ from what the camera noted: some note the size before padding to whole blocks."""

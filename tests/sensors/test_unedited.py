@@ -1,4 +1,4 @@
-"""Whether a picture is as the camera wrote it: a broken signature is a fact, the rest are signals, absence is nothing."""
+"""Whether a picture is as the camera wrote it: a broken signature is a fact, the rest are signals, absence nothing."""
 
 from __future__ import annotations
 
