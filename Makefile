@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
+FUZZ_STAMP := $(VENV)/.installed-fuzz
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo run test check bench clean
+.PHONY: demo run test check bench fuzz clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -20,6 +21,10 @@ $(RUN_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 
 $(DEV_STAMP): pyproject.toml constraints.txt $(RUN_STAMP)
 	$(PIP) -e '.[runner,dev]'
+	@touch $@
+
+$(FUZZ_STAMP): pyproject.toml constraints.txt $(DEV_STAMP)
+	$(PIP) -e '.[runner,dev,fuzz]'
 	@touch $@
 
 demo: $(RUN_STAMP)            ## the whole loop, end to end, on real images (DATA=folder for another set)
@@ -40,5 +45,8 @@ check: $(DEV_STAMP)           ## style, strict types, architecture
 bench: $(DEV_STAMP)           ## measured beside a reference in the same run; never part of the tests
 	$(BIN)/python -m tests.bench $(ARGS)
 
+fuzz: $(FUZZ_STAMP)           ## each parser, guided by coverage, a minute each (ARGS='exif --seconds 600')
+	$(BIN)/python -m tests.fuzz $(ARGS)
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
