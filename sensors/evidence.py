@@ -5,7 +5,7 @@ Field names are those of the HTTP API, so that a task's stored evidence object c
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -188,13 +188,35 @@ class Enrolled(msgspec.Struct, frozen=True, kw_only=True):
     revoked_at: Moment | None = None
 
 
+class Calibration(msgspec.Struct, frozen=True, kw_only=True):
+    """How one sensor's values become true ones: true = gain × value + offset, in its unit; since when, and who says so.
+
+    quantity: the name of its readings.
+    """
+
+    quantity: str
+    unit: str
+    gain: float = 1.0
+    offset: float = 0.0
+    date: date
+    certificate: str = ""
+
+
+class Instrument(msgspec.Struct, frozen=True, kw_only=True):
+    """The registered device that measured: its height above the sea in metres, and its sensors' calibrations."""
+
+    altitude_m: float | None = None
+    calibrations: list[Calibration] = []
+
+
 class Window(msgspec.Struct, frozen=True, kw_only=True):
     """What the market knows about the claim, by its own clock.
 
     claim_fix: where the person claimed from; last_fix: where their last accepted observation was, with its time.
     others: the accepted answers of other people to the same task of the last day. claim: its public id.
     devices: those that captures name and that exist. recent: the fixes of the person's captures for other claims of the
-    last 30 days, each with the time when it arrived.
+    last 30 days, each with the time when it arrived. instrument: the device that measured, where a registered one did.
+    beside: what other people's instruments measured for the same task in the last day, a SenML pack each.
     """
 
     claimed_at: Moment
@@ -207,6 +229,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     claim: str = ""
     devices: list[Enrolled] = []
     recent: list[Fix] = []
+    instrument: Instrument | None = None
+    beside: list[list[dict[str, Any]]] = []
 
 
 class Camera(msgspec.Struct, frozen=True, kw_only=True):
@@ -227,13 +251,17 @@ class Camera(msgspec.Struct, frozen=True, kw_only=True):
 class Duplicate(msgspec.Struct, frozen=True, kw_only=True):
     """An earlier photo like this submission's photo n, found by the market.
 
-    kind: exact (same bytes) or near (PDQ within NEAR_RADIUS bits, both of quality ≥ MIN_QUALITY). of: the market's own
-    id of the earlier one; it appears in no verdict unless the earlier one is the same person's. used_at: when that was.
+    kind: exact (same bytes), near (PDQ within NEAR_RADIUS bits, both of quality ≥ MIN_QUALITY), turned (the same once
+    one of them is mirrored or turned by right angles) or part (shares local features: cropped, turned by some degrees,
+    written over). agreement: how well the two agree where one is laid over the other, −1 to 1, see sensors/likeness.py;
+    None where they were not compared, because the earlier one's bytes are gone or the hashes suffice. of: the market's
+    own id of the earlier one; it appears in no verdict unless the earlier one is the same person's. used_at: when.
     """
 
     photo: int
-    kind: Literal["exact", "near"]
+    kind: Literal["exact", "near", "turned", "part"]
     distance: int = 0
+    agreement: float | None = None
     same_person: bool = False
     same_task: bool = False
     of: str = ""

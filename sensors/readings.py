@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sensors.evidence import ReadingAsked, Window
+import numpy as np
+
+from sensors.calibration import calibration_of, described, expired
+from sensors.evidence import Instrument, ReadingAsked, Window
+from sensors.faults import mixups
 from sensors.freshness import SLACK
-from sensors.limits import DIMENSION_LIMITS, Quantity, find_quantity
+from sensors.measured import Labelled, Measured, against, at_altitude, labelled, measured, sentences, together
 from sensors.senml import BadReadings as BadReadings
 from sensors.senml import Sample as Sample
 from sensors.senml import resolve as resolve
-from sensors.units import CANONICAL, UNITS, convert, find_unit
+from sensors.units import convert, find_unit
 from sensors.verdict import Check, finding
 
 
@@ -87,63 +91,40 @@ def _refuse_unit(unit: str, name: str, wanted: str) -> str | None:
     return None
 
 
-def _hard_range(asked: ReadingAsked) -> tuple[float, float, str]:
-    """The hard range of what is asked, in the canonical unit, with that unit."""
-    dimension = UNITS[asked.unit.strip()].dimension  # _judge_unit saw to it that it is known
-    quantity = find_quantity(asked.name, dimension)
-    if quantity is not None:
-        return quantity.low, quantity.high, quantity.unit
-    low, high = DIMENSION_LIMITS.get(dimension, (-1e15, 1e15))
-    return low, high, CANONICAL[dimension]
-
-
-def _oddity(quantity: Quantity, series: list[tuple[datetime, float]]) -> str | None:
-    """What is unusual about a series in the quantity's canonical unit, ordered by time; None when nothing is."""
-    name, unit = quantity.name.replace("_", " "), quantity.unit
-    for _, value in series:
-        if quantity.soft_low is not None and value < quantity.soft_low:
-            return f"{value:g} {unit} is {quantity.hint} for {name}."
-        if quantity.soft_high is not None and value > quantity.soft_high:
-            return f"{value:g} {unit} is {quantity.hint} for {name}."
-    for hours, most in quantity.rates:
-        start, within = 0, timedelta(hours=hours)
-        for end in range(len(series)):
-            while series[end][0] - series[start][0] > within:
-                start += 1
-            change = abs(series[end][1] - series[start][1])
-            if change > most:
-                return f"{name} changed by {change:g} {unit} within {hours:g} h."
-    since = 0
-    for index in range(1, len(series)):
-        if series[index][1] != series[since][1]:
-            since = index
-        still = (series[index][0] - series[since][0]).total_seconds() / 60
-        saturated = quantity.stuck_unless_above is not None and series[index][1] >= quantity.stuck_unless_above
-        if quantity.stuck_minutes is not None and still > quantity.stuck_minutes and not saturated:
-            return f"{name} did not change at all for {still:.0f} minutes."
-    return None
-
-
-def _judge_asked(asked: ReadingAsked, samples: list[Sample], window: Window) -> Check:
-    for sample in samples:
-        reason = _judge_unit(sample, asked)
-        if reason is not None:
-            return finding("readings", "fail", reason)
-    low, high, unit = _hard_range(asked)
-    series = sorted((sample.at, convert(float(sample.value), sample.unit or asked.unit, unit)) for sample in samples)
-    for at, value in series:
-        if not low <= value <= high:
-            detail = f"{asked.name} of {value:g} {unit} cannot be: it lies between {low:g} and {high:g}."
-            return finding("readings", "fail", detail, quantity=asked.name, value=value, unit=unit)
-        if not window.claimed_at - SLACK <= at <= min(window.received_at, window.expires_at) + SLACK:
+def _judge_asked(series: Measured, window: Window) -> Check:
+    """One quantity against its hard range, the claim's time, its calibration and its labels."""
+    asked, unit = series.asked, series.unit
+    earliest = (window.claimed_at - SLACK).timestamp()
+    latest = (min(window.received_at, window.expires_at) + SLACK).timestamp()
+    impossible = (series.values < series.low) | (series.values > series.high)
+    outside = (series.seconds < earliest) | (series.seconds > latest)
+    wrong = np.flatnonzero(impossible | outside)
+    if wrong.size:
+        value = float(series.values[wrong[0]])
+        if not impossible[wrong[0]]:
             return finding("readings", "fail", f"{asked.name} was not measured during your claim.", quantity=asked.name)
-    quantity = find_quantity(asked.name, UNITS[unit].dimension)
-    mean = sum(value if quantity is None else quantity.settled(value) for _, value in series) / len(series)
-    data = {"quantity": asked.name, "samples": len(series), "mean": round(mean, 6), "unit": unit}
-    oddity = None if quantity is None else _oddity(quantity, series)
-    if oddity is not None:
-        return finding("readings", "warn", oddity, **data)
-    return finding("readings", "pass", f"{asked.name}: {len(series)} plausible samples.", **data)
+        mixed = mixups(series.values, series.dimension, series.quantity)[1]
+        hint = f" It looks as if the unit were mistaken: {', '.join(mixed)}." if mixed else ""
+        detail = (
+            f"{asked.name} of {value:g} {unit} cannot be: it lies between {series.low:g} and {series.high:g}.{hint}"
+        )
+        return finding("readings", "fail", detail, quantity=asked.name, value=value, unit=unit)
+    settled = series.values if series.quantity is None else [series.quantity.settled(each) for each in series.values]
+    data: dict[str, Any] = {"quantity": asked.name, "samples": len(series.records)}
+    data |= {"mean": round(float(np.mean(settled)), 6), "unit": unit}
+    odd = sentences(series)
+    calibration = calibration_of(window.instrument, asked.name)
+    if calibration is not None:
+        data |= {"raw_mean": round(float(np.mean(series.raw)), 6), "calibration": described(calibration)}
+        if expired(calibration, window.received_at):
+            odd.append(
+                f"The calibration of {asked.name} is of {calibration.date.isoformat()}, more than two years old."
+            )
+    if series.labels:
+        data["labels"] = series.listed()
+    if odd:
+        return finding("readings", "warn", " ".join(odd), **data)
+    return finding("readings", "pass", f"{asked.name}: {len(series.records)} plausible samples.", **data)
 
 
 def usable(gathered: Gathered, asked: ReadingAsked) -> int:
@@ -178,18 +159,44 @@ def canonical(pack: list[dict[str, Any]], asked: ReadingAsked, now: datetime) ->
     Values in an instrument's error band are clipped (a relative humidity of 102 % is 100 %). Raises BadReadings for a
     pack that is no SenML.
     """
-    gathered, series = gather([asked], pack, now), []
+    return [(each.at, each.value) for each in labelled_samples(pack, asked, now)]
+
+
+def labelled_samples(
+    pack: list[dict[str, Any]], asked: ReadingAsked, now: datetime, instrument: Instrument | None = None
+) -> list[Labelled]:
+    """The same with what is odd about each sample, and with its device's calibration applied beside the raw value."""
+    gathered = gather([asked], pack, now)
     if gathered.bad is not None:
         raise gathered.bad
-    for sample in gathered.by_name[asked.name]:
-        if _judge_unit(sample, asked) is not None:
-            continue
-        value, unit = float(sample.value), sample.unit or asked.unit
-        quantity = find_quantity(asked.name, UNITS[asked.unit.strip()].dimension)
-        if quantity is not None:
-            value, unit = quantity.settled(convert(value, unit, quantity.unit)), quantity.unit
-        series.append((sample.at, convert(value, unit, asked.unit)))
-    return sorted(series)
+    fitting = [each for each in gathered.by_name[asked.name] if _judge_unit(each, asked) is None]
+    if not fitting:
+        return []
+    series = labelled(_measured(asked, fitting, instrument))
+    at = {each.record: each.at for each in fitting}
+    samples = []
+    for index, record in enumerate(series.records):
+        value, raw = float(series.values[index]), float(series.raw[index])
+        if series.quantity is not None:
+            value = series.quantity.settled(value)
+        names = tuple(name for name, marks in series.labels.items() if marks[index])
+        value, raw = (convert(each, series.unit, asked.unit) for each in (value, raw))
+        samples.append(Labelled(at[record], value, raw, record, names))
+    return samples
+
+
+def _beside(asked: ReadingAsked, packs: list[Gathered]) -> list[Measured]:
+    """What other instruments measured of the same; packs that are no SenML, or hold nothing of it, say nothing."""
+    fitting = ([each for each in pack.by_name[asked.name] if _judge_unit(each, asked) is None] for pack in packs)
+    return [_measured(asked, samples, None) for samples in fitting if samples]
+
+
+def _measured(asked: ReadingAsked, samples: list[Sample], instrument: Instrument | None) -> Measured:
+    """A calibration in a unit of another dimension says nothing about these values, and is left aside."""
+    calibration = calibration_of(instrument, asked.name)
+    if calibration is not None and _refuse_unit(calibration.unit, asked.name, asked.unit) is not None:
+        calibration = None
+    return measured(asked, samples, calibration)
 
 
 def readings(gathered: Gathered, window: Window) -> list[Check]:
@@ -200,6 +207,18 @@ def readings(gathered: Gathered, window: Window) -> list[Check]:
         return [finding("readings", "inconclusive", "No readings came.")]
     if gathered.bad is not None:
         return [finding("readings", "fail", _no_senml(gathered.bad))]
-    came = ((each, gathered.by_name[each.name]) for each in gathered.asked)
-    checks = [_judge_asked(each, samples, window) for each, samples in came if samples]
+    checks: list[Check] = []
+    found: list[Measured] = []
+    for one in gathered.asked:
+        samples = gathered.by_name[one.name]
+        reason = next((told for each in samples if (told := _judge_unit(each, one)) is not None), None)
+        if reason is not None:
+            checks.append(finding("readings", "fail", reason))
+        elif samples:
+            found.append(_measured(one, samples, window.instrument))
+    altitude_m = None if window.instrument is None else window.instrument.altitude_m
+    series = together([at_altitude(labelled(each), altitude_m) for each in found])
+    beside = [gather(gathered.asked, pack, window.received_at) for pack in window.beside]
+    sound = [against(each, _beside(each.asked, beside)) for each in series]
+    checks += [_judge_asked(each, window) for each in sound]
     return checks or [finding("readings", "inconclusive", "None of the asked readings came.")]
