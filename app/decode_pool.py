@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.decode_worker import FRAME, MAX_FRAME, Job, Reply
-from sensors.inspection import MAX_BYTES, Inspection, Undecodable
+from sensors.inspection import MAX_BYTES, Comparison, Inspection, Undecodable
 from sensors.regions import Found, Region
 
 START_TIMEOUT_S: Final = 60.0
@@ -187,6 +187,13 @@ class DecodePool:
         """Where faces and number plates may be; raises Undecodable(reason)."""
         return (await self._run(Job(operation="suggest"), data))[0].found
 
+    async def alike(self, data: bytes, other: bytes) -> Comparison:
+        """Lay one photo over another, see sensors/likeness.py; raises Undecodable when either is refused."""
+        reply, _ = await self._run(Job(operation="alike", first_bytes=len(data)), data + other)
+        if reply.comparison is None:
+            raise DecodeError("the decode worker answered without a comparison")
+        return reply.comparison
+
     async def pixels(self, data: bytes, width: int, height: int, channels: int) -> NDArray[np.uint8]:
         """The photo as (height, width, channels) uint8, see sensors.decode.pixels; raises Undecodable(reason)."""
         job = Job(operation="pixels", width=width, height=height, channels=channels)
@@ -194,7 +201,7 @@ class DecodePool:
         return np.frombuffer(raw, dtype=np.uint8).reshape(height, width, channels)
 
     async def _run(self, job: Job, data: bytes) -> tuple[Reply, bytes]:
-        if len(data) > MAX_BYTES:
+        if max(job.first_bytes, len(data) - job.first_bytes) > MAX_BYTES:
             raise Undecodable(TOO_LARGE)
         async with self._free:
             try:

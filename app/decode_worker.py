@@ -18,7 +18,7 @@ from typing import BinaryIO, Literal
 import msgspec
 
 from app.child import die_with_parent
-from sensors.inspection import Inspection, Undecodable
+from sensors.inspection import Comparison, Inspection, Undecodable
 from sensors.regions import Found, Region
 
 FRAME = struct.Struct(">I")
@@ -28,12 +28,14 @@ MAX_FRAME = 64_000_000
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What to do with the photo in the next frame. Sizes in pixels; those that an operation does not use stay 0."""
 
-    operation: Literal["inspect", "render", "pixels", "suggest"]
+    operation: Literal["inspect", "render", "pixels", "suggest", "alike"]
     max_side: int = 0
     width: int = 0
     height: int = 0
     channels: int = 0
     hidden: list[Region] = []
+    first_bytes: int = 0
+    """Of two photos in the frame, how long the first is."""
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +46,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
     inspection: Inspection | None = None
     found: list[Found] = []
+    comparison: Comparison | None = None
     refused: str | None = None
     error: str | None = None
     spent: bool = False
@@ -106,6 +109,8 @@ def perform(job: Job, data: bytes) -> tuple[Reply, bytes]:
             return Reply(inspection=decode.inspect(data)), b""
         if job.operation == "render":
             return Reply(), decode.render(data, job.max_side, job.hidden)
+        if job.operation == "alike":
+            return Reply(comparison=decode.alike(data[: job.first_bytes], data[job.first_bytes :])), b""
         if job.operation == "suggest":
             return Reply(found=decode.suggest(data)), b""
         return Reply(), decode.pixels(data, job.width, job.height, job.channels).tobytes()

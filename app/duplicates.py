@@ -5,26 +5,27 @@ can be seen; of two photos that are alike, the one with the higher number is the
 """
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from app.db import Connection, Database
+from app.decode_pool import DecodePool
+from app.likenesses import Candidate, laid_over, sharing
+from app.media import Media
 from market import ids
 from market.claims import MOST_TRIES
 from market.terms import MOST_PHOTOS
 from sensors.duplicates import matchable
 from sensors.evidence import Duplicate
-from sensors.inspection import Inspection
-from sensors.pdq import MIN_QUALITY, NEAR_RADIUS, PdqIndex
-
-Row = Mapping[str, Any]
+from sensors.inspection import COPY, Inspection
+from sensors.pdq import MATCH_RADIUS, MIN_QUALITY, NEAR_RADIUS, PdqIndex
 
 _ONE_AT_A_TIME = 0x7064715F  # an advisory lock; any number that nobody else takes
 BATCH = 50_000
 # What a person may show of one task, all tries together. A second attempt may look like the first, so these are passed
 # over; they must not stand in front of another's photo that is a little less alike.
 MOST_OWN = MOST_TRIES * MOST_PHOTOS
+MOST_COMPARED = 4  # earlier photos that one is laid over, some 30 to 70 ms of a child's time each
 MOST_SHOWN = 5  # likenesses of one photo that a verdict is made from; the nearest come first
 
 
@@ -36,11 +37,33 @@ class Seen(NamedTuple):
     inspection: Inspection | None
 
 
+def _certainty(each: Candidate) -> tuple[int, int]:
+    """Sorts candidates: what the hashes settle, then the turned, then those that share features, then the rest."""
+    if each.kind == "exact" or (each.kind == "near" and each.distance <= MATCH_RADIUS):
+        return 0, each.distance
+    return {"turned": 1, "part": 2, "near": 3}[each.kind], each.distance
+
+
+def _shown(each: Candidate, agreement: float | None, task: UUID, person: UUID) -> Duplicate:
+    submission = each.row["submission_id"]
+    return Duplicate(
+        photo=each.n,
+        kind=each.kind,  # type: ignore[arg-type]
+        distance=each.distance,
+        agreement=agreement,
+        same_person=each.row["person_id"] == person,
+        same_task=each.row["task_id"] == task,
+        of="" if submission is None else ids.show("submission", submission),
+        used_at=each.row["submitted_at"],
+    )
+
+
 class PhotoIndex:
     """PDQ hashes of all photos, brought up to date from the table whenever it is asked."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, media: Media, decode_pool: DecodePool) -> None:
         self._database = database
+        self._media, self._decode_pool = media, decode_pool
         self._index = PdqIndex()
         self._read_up_to = 0
         self._reading = asyncio.Lock()
@@ -59,7 +82,10 @@ class PhotoIndex:
                      SELECT $1, $2, $3, s.submitted_at, p.n, p.sha256, p.pdq, p.quality
                      FROM turn, submission s, unnest($4::smallint[], $5::bytea[], $6::bytea[], $7::smallint[])
                        AS p (n, sha256, pdq, quality)
-                     WHERE s.id = $1 ON CONFLICT (submission_id, n) DO NOTHING RETURNING n, seq)
+                     WHERE s.id = $1 ON CONFLICT (submission_id, n) DO NOTHING RETURNING n, seq),
+                   words AS (
+                     INSERT INTO photo_word (word, seq) SELECT w.word, new.seq
+                     FROM new JOIN unnest($9::smallint[], $10::int[]) AS w (n, word) USING (n))
                    SELECT n, seq FROM new UNION ALL SELECT n, seq FROM photo_hash WHERE submission_id = $1""",
                 submission,
                 task,
@@ -69,6 +95,8 @@ class PhotoIndex:
                 [each.inspection.pdq if each.inspection else None for each in seen],
                 [each.inspection.pdq_quality if each.inspection else 0 for each in seen],
                 _ONE_AT_A_TIME,
+                [each.n for each in seen if each.inspection for _ in each.inspection.words],
+                [word for each in seen if each.inspection for word in each.inspection.words],
             )
         return {row["n"]: row["seq"] for row in rows}
 
@@ -81,34 +109,25 @@ class PhotoIndex:
     async def earlier(
         self, submission: UUID, task: UUID, person: UUID, seen: list[Seen], numbers: dict[int, int]
     ) -> list[Duplicate]:
-        """Photos of other submissions entered before these, that are the same or look alike."""
+        """Photos of other submissions entered before these, that are the same, look alike, or were made of the same."""
         await self._catch_up()
         async with self._database.read() as connection:
             found = await self._exact(connection, submission, seen, numbers)
-            found += await self._near(connection, (task, person), seen, numbers)
-        best: dict[tuple[int, UUID], tuple[int, Duplicate]] = {}
-        for n, distance, row in found:
-            one = Duplicate(
-                photo=n,
-                kind="exact" if distance < 0 else "near",
-                distance=max(distance, 0),
-                same_person=row["person_id"] == person,
-                same_task=row["task_id"] == task,
-                of=ids.show("submission", row["submission_id"]),
-                used_at=row["submitted_at"],
-            )
-            key = (n, row["submission_id"])
-            if key not in best or distance < best[key][0]:
-                best[key] = (distance, one)
-        return [one for _, one in sorted(best.values(), key=lambda each: (each[1].photo, each[0]))]
+            found += await self._alike(connection, (task, person), seen, numbers)
+        duplicates = []
+        for each in seen:
+            own = sorted((one for one in found if one.n == each.n), key=_certainty)
+            duplicates += [_shown(one, agreement, task, person) for one, agreement in await self._compared(each, own)]
+        return duplicates
 
     async def _exact(
         self, connection: Connection, submission: UUID, seen: list[Seen], numbers: dict[int, int]
-    ) -> list[tuple[int, int, Row]]:
+    ) -> list[Candidate]:
         rows = await connection.fetch(
             """SELECT mine.n, h.* FROM unnest($2::smallint[], $3::bytea[], $4::bigint[]) AS mine (n, sha256, seq)
-               CROSS JOIN LATERAL (SELECT submission_id, task_id, person_id, submitted_at FROM photo_hash h
-                 WHERE h.sha256 = mine.sha256 AND h.submission_id <> $1 AND h.seq < mine.seq
+               CROSS JOIN LATERAL (SELECT h.seq, submission_id, task_id, person_id, submitted_at, h.sha256
+                 FROM photo_hash h
+                 WHERE h.sha256 = mine.sha256 AND h.submission_id IS DISTINCT FROM $1 AND h.seq < mine.seq
                  ORDER BY h.seq LIMIT $5) h""",
             submission,
             [each.n for each in seen],
@@ -116,33 +135,64 @@ class PhotoIndex:
             [numbers[each.n] for each in seen],
             MOST_SHOWN,
         )
-        return [(row["n"], -1, row) for row in rows]
+        return [Candidate(row["n"], "exact", 0, row) for row in rows]
 
-    async def _near(
+    async def _alike(
         self, connection: Connection, own: tuple[UUID, UUID], seen: list[Seen], numbers: dict[int, int]
-    ) -> list[tuple[int, int, Row]]:
+    ) -> list[Candidate]:
         """The most alike, but none of the same person's for the same task (`own`)."""
-        hits: list[tuple[int, int, int]] = []
+        hits: list[tuple[int, str, int, int]] = []
         for each in seen:
-            if each.inspection is None or each.inspection.pdq is None or not matchable(each.inspection):
+            if each.inspection is None:
                 continue
-            near = [
-                (each.n, distance, int(str(key)))
-                for key, distance in self._index.search(each.inspection.pdq, NEAR_RADIUS)
-                if int(str(key)) < numbers[each.n]
-            ]
-            hits += near[: MOST_SHOWN + MOST_OWN]
+            before = numbers[each.n]
+            hits += [(each.n, *hit) for hit in self._near(each.inspection, before)]
+            for words in (each.inspection.words, each.inspection.mirrored_words):
+                hits += [(each.n, "part", 0, seq) for seq, _ in await sharing(connection, words, before)]
         if not hits:
             return []
         rows = await connection.fetch(
-            """SELECT seq, submission_id, task_id, person_id, submitted_at FROM photo_hash
-               WHERE seq = ANY ($1::bigint[]) AND NOT (task_id = $2 AND person_id = $3)""",
-            [key for _, _, key in hits],
+            """SELECT seq, submission_id, task_id, person_id, submitted_at, sha256 FROM photo_hash
+               WHERE seq = ANY ($1::bigint[]) AND (task_id = $2 AND person_id = $3) IS NOT TRUE""",
+            list({key for *_, key in hits}),
             *own,
         )
         by_number = {row["seq"]: row for row in rows}
-        others = [(n, distance, by_number[key]) for n, distance, key in hits if key in by_number]
-        return [each for one in seen for each in [hit for hit in others if hit[0] == one.n][:MOST_SHOWN]]
+        return [Candidate(n, kind, distance, by_number[key]) for n, kind, distance, key in hits if key in by_number]
+
+    def _near(self, inspection: Inspection, before: int) -> list[tuple[str, int, int]]:
+        """(kind, distance, number) of what resembles the whole frame as it stands or turned, entered before."""
+        if inspection.pdq is None or not matchable(inspection):
+            return []
+        searches = [("near", inspection.pdq, NEAR_RADIUS)]
+        searches += [("turned", turned, MATCH_RADIUS) for turned in inspection.turned]
+        found = []
+        for kind, wanted, radius in searches:
+            hits = [(kind, distance, int(key)) for key, distance in self._index.search(wanted, radius)]
+            found += [hit for hit in hits if hit[2] < before][: MOST_SHOWN + MOST_OWN]
+        return found
+
+    async def _compared(self, photo: Seen, candidates: list[Candidate]) -> list[tuple[Candidate, float | None]]:
+        """The candidates for one photo, one of a submission, the surest first; those that the hashes do not settle are
+        laid over it, until one is the same picture."""
+        kept: list[tuple[Candidate, float | None]] = []
+        known: set[int] = set()
+        settled = any(_certainty(each)[0] == 0 for each in candidates)
+        left = MOST_COMPARED
+        for each in candidates:
+            if each.row["seq"] in known or len(kept) == MOST_SHOWN:
+                continue
+            known.add(each.row["seq"])
+            agreement = None
+            if not settled and left:
+                left -= 1
+                compared = await laid_over(self._media, self._decode_pool, photo.sha256, each.row["sha256"])
+                agreement = None if compared is None else compared.agreement
+                settled = agreement is not None and agreement >= COPY
+            elif _certainty(each)[0] != 0 and each.kind == "part":
+                continue  # never looked at: sharing some features says nothing by itself
+            kept.append((each, agreement))
+        return kept
 
     async def _catch_up(self) -> None:
         async with self._reading, self._database.read() as connection:

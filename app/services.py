@@ -45,6 +45,7 @@ async def open_services(config: Config, *, name: str) -> AsyncIterator[Services]
         WaitingRoom(database) as waiting_room,
         AsyncExitStack() as perhaps,
     ):
-        media, photo_index = Media(config.media_url), PhotoIndex(database)
+        media = Media(config.media_url)
+        photo_index = PhotoIndex(database, media, decode_pool)
         vision = await perhaps.enter_async_context(Vision(config)) if config.shows_protocol else None
         yield Services(config, database, media, decode_pool, model_pool, photo_index, waiting_room, vision)

@@ -24,9 +24,9 @@ from sensors.container import examine, png_exif, refuse_foreign, sniff, webp_siz
 from sensors.copies import FULL_QUALITY, QUALITY, full_side
 from sensors.copies import write as write_copy
 from sensors.exif import read_exif, read_thumbnail
-from sensors.inspection import MAX_BYTES, MAX_PIXELS, ExifSummary, Inspection, Undecodable
+from sensors.inspection import MAX_BYTES, MAX_PIXELS, Comparison, ExifSummary, Inspection, Undecodable
 from sensors.jpeg import read_header
-from sensors.likeness import Comparison, compare, words
+from sensors.likeness import compare, words
 from sensors.pdq import pdq_hashes
 from sensors.provenance import read_provenance
 from sensors.quality import exposure, sharpness

@@ -1,11 +1,11 @@
-"""Was this photo used before: the same bytes, or the same picture by PDQ. Finding candidates is the market's work."""
+"""Was this photo used before: the same bytes, or the same picture in any shape. Candidates are the market's to find."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from sensors.evidence import Duplicate, Photo
-from sensors.inspection import Inspection
+from sensors.inspection import ALIKE, COPY, Inspection
 from sensors.pdq import MATCH_RADIUS, MIN_QUALITY, NEAR_RADIUS
 from sensors.verdict import Check, finding
 
@@ -15,21 +15,40 @@ def matchable(inspection: Inspection) -> bool:
     return inspection.pdq is not None and inspection.pdq_quality >= MIN_QUALITY
 
 
+def _same_picture(duplicate: Duplicate) -> bool:
+    """Whether it is one photograph: by its hash as it stands, or in another shape by its pixels."""
+    if duplicate.kind == "near" and duplicate.distance <= MATCH_RADIUS:
+        return True
+    return duplicate.agreement is not None and duplicate.agreement >= COPY
+
+
+def _resembles(duplicate: Duplicate) -> bool:
+    """Whether it is worth a second look: alike by its pixels, or by a hash where the pixels are gone."""
+    if duplicate.agreement is not None:
+        return duplicate.agreement >= ALIKE
+    return duplicate.kind == "turned" or (duplicate.kind == "near" and duplicate.distance <= NEAR_RADIUS)
+
+
 def _judge_earlier(duplicate: Duplicate) -> Check | None:
     """One earlier photo, None when it does not matter: a second attempt at the same task may look like the first."""
     what = f"Photo {duplicate.photo}"
     when = "" if duplicate.used_at is None else f" on {duplicate.used_at.day} {duplicate.used_at:%B}"
     data: dict[str, Any] = {"photo": duplicate.photo, "kind": duplicate.kind, "distance": duplicate.distance}
+    if duplicate.agreement is not None:
+        data["agreement"] = duplicate.agreement
     if duplicate.same_person:
         data["of"] = duplicate.of
     if duplicate.kind == "exact":
         return finding("not_duplicate", "fail", f"{what} was already used{when}. Take a new one.", **data)
-    if duplicate.distance > NEAR_RADIUS or (duplicate.same_person and duplicate.same_task):
+    if duplicate.same_person and duplicate.same_task:
         return None
-    if duplicate.distance <= MATCH_RADIUS:
-        shown = f"{what} shows the same picture as one that was already used{when}. Take a new one."
+    if _same_picture(duplicate):
+        how = "shows the same picture as" if duplicate.kind == "near" else "is cropped, turned or changed from"
+        shown = f"{what} {how} one that was already used{when}. Take a new one."
         return finding("not_duplicate", "fail", shown, **data)
-    return finding("not_duplicate", "warn", f"{what} looks much like one that was already used{when}.", **data)
+    if _resembles(duplicate):
+        return finding("not_duplicate", "warn", f"{what} looks much like one that was already used{when}.", **data)
+    return None
 
 
 def _repeated(photos: list[Photo]) -> list[Check]:

@@ -86,6 +86,26 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     problem: str | None = None
 
 
+ALIKE: Final = 0.9
+"""From this agreement on two photos show one scene in one way: copies, or a second shot a moment later."""
+COPY: Final = 0.98
+"""From this agreement on they are one photograph; docs/evidence.md has what lies on either side."""
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Two photos laid over each other.
+
+    spots: how many spots agree on how · overlap: the part of the second picture that the first covers, 0–1 ·
+    agreement: the median over boxes of the local normalised correlation, −1 to 1; the median, because a logo covers
+    less than half · mirrored: whether one of them had to be mirrored.
+    """
+
+    spots: int = 0
+    overlap: float = 0.0
+    agreement: float = 0.0
+    mirrored: bool = False
+
+
 class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     """One readable photo, seen upright.
 
@@ -94,7 +114,9 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     sharpness standard deviation of the Laplacian of luma (0–255 scale) on a copy of at most 512 px ·
     problems: oddities in words, none of them a reason to refuse · jpeg: None for other formats · thumbnail_distance
     0 (the same) to 2 between the picture and the small one in its EXIF, None without one · recompression: how much the
-    picture looks like one that was a JPEG before, see sensors/recompression.py; None where that cannot be told.
+    picture looks like one that was a JPEG before, see sensors/recompression.py; None where that cannot be told ·
+    turned: PDQ hashes of the picture turned by 90, 180, 270 degrees and mirrored, seven in all · words, mirrored_words:
+    numbers of its local features, see sensors/likeness.py.
     """
 
     width: int
@@ -113,3 +135,6 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     provenance: Provenance = Provenance()
     thumbnail_distance: float | None = None
     recompression: float | None = None
+    turned: list[bytes] = []
+    words: list[int] = []
+    mirrored_words: list[int] = []

@@ -74,15 +74,34 @@ def pdq_hash(luma: NDArray[np.generic]) -> tuple[bytes, int] | None:
     Returns the 32 hash bytes (in the order of the reference's hexadecimal form) and the quality 0–100, or None when a
     side is below 5 px.
     """
+    found = pdq_hashes(luma)
+    return None if found is None else (found[0][0], found[1])
+
+
+def pdq_hashes(luma: NDArray[np.generic]) -> tuple[list[bytes], int] | None:
+    """The hash of a picture and those of its seven other positions, turned by right angles and mirrored; the quality.
+
+    Each is exactly the hash of the picture so turned, though filter and decimation are not quite symmetric: the four
+    mirrored grids are made by mirrored matrices, and a diagonal swaps rows and columns.
+    """
     height, width = luma.shape
     if min(height, width) < MIN_SIDE:
         return None
-    grid = _shrink(height) @ np.asarray(luma, dtype=np.float32) @ _shrink(width).T
-    bands = _dct() @ grid @ _dct().T
+    picture = np.asarray(luma, dtype=np.float32)
+    down, across = _shrink(height), _shrink(width)
+    grids: list[FloatArray] = [
+        np.asarray(half @ sideways.T, dtype=np.float32)
+        for half in (down @ picture, down[:, ::-1] @ picture)
+        for sideways in (across, across[:, ::-1])
+    ]
+    bands: list[FloatArray] = [np.asarray(_dct() @ grid @ _dct().T, dtype=np.float32) for grid in grids]
+    return [_bits(each) for one in bands for each in (one, one.T)], _quality(grids[0])
+
+
+def _bits(bands: FloatArray) -> bytes:
     coefficients = bands.ravel()
     median = np.partition(coefficients, coefficients.size // 2 - 1)[coefficients.size // 2 - 1]
-    bits = coefficients > median
-    return np.packbits(bits[::-1]).tobytes(), _quality(grid)
+    return np.packbits((coefficients > median)[::-1]).tobytes()
 
 
 def distance(one: bytes, other: bytes) -> int:

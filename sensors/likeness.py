@@ -1,0 +1,169 @@
+"""The same photograph in another shape: cropped, turned by some degrees, written over, mirrored.
+
+A perceptual hash of the whole frame is lost when 2.5 % are cut off each side. Local features are not: SIFT (Lowe 2004)
+finds some dozens of spots in a small grey copy, whatever is cut away around them. Two stages:
+
+- `words`: each spot's descriptor becomes TABLES numbers of BITS bits, by the signs of random projections (locality-
+  sensitive hashing, Charikar 2002). Copies share many numbers, strangers few; a table of them finds candidates.
+- `compare`: a candidate is laid over the photo by the similarity that most spots agree on (RANSAC), and compared pixel
+  by pixel. A copy agrees nearly everywhere to the noise of its compression; a photograph taken anew of the same scene
+  does not, which is what tells a cheat from two honest people before one shop front.
+
+Figures behind the limits: docs/evidence.md, `python -m tests.bench duplicates`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sensors.inspection import ALIKE, Comparison
+
+SIDE: Final = 192
+"""The longest side in pixels on which spots are looked for."""
+SPOTS: Final = 48
+TABLES: Final = 4
+BITS: Final = 24
+COMPARED_SPOTS: Final = 400
+CONTRAST: Final = 0.01
+RATIO: Final = 0.8
+"""A match counts when it is so much nearer than the second best (Lowe 2004, section 7.1)."""
+REPROJECTION_PX: Final = 3.0
+LEAST_SPOTS: Final = 8
+FINE, COARSE = 2.0, 12.0
+"""Standard deviations of the two Gaussians in pixels; what lies between them is compared, so that light and the noise
+of compression count for nothing."""
+BOX: Final = 17
+STEP: Final = 8
+LEAST_CONTRAST: Final = 9.0
+"""Variance in a box below which there is nothing to compare there."""
+LEAST_BOXES: Final = 8
+
+
+Grey = NDArray[np.uint8]
+
+
+@lru_cache(maxsize=1)
+def _projections() -> NDArray[np.float32]:
+    """(128, TABLES × BITS) of +1 and −1 from a fixed hash: the same in every process and release."""
+    raw = hashlib.shake_256(b"sensorium likeness 1").digest(128 * TABLES * BITS // 8)
+    signs = np.unpackbits(np.frombuffer(raw, dtype=np.uint8)).astype(np.float32)
+    return signs.reshape(128, TABLES * BITS) * 2 - 1
+
+
+@lru_cache(maxsize=2)
+def _detector(spots: int) -> Any:
+    cv2.setNumThreads(1)
+    return cv2.SIFT_create(nfeatures=spots, contrastThreshold=CONTRAST)  # type: ignore[attr-defined]
+
+
+def _small(luma: Grey) -> Grey:
+    """A copy whose longest side is SIDE; small pictures are enlarged, so that their spots have neighbours."""
+    height, width = luma.shape
+    scale = SIDE / max(height, width)
+    size = max(8, round(width * scale)), max(8, round(height * scale))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(luma, size, interpolation=how), dtype=np.uint8)
+
+
+def _numbers(descriptors: NDArray[np.float32]) -> list[int]:
+    """The words of descriptors (n, 128): RootSIFT (Arandjelović & Zisserman 2012), centred, projected, cut to signs."""
+    root = np.sqrt(descriptors / np.maximum(1.0, descriptors.sum(axis=1, keepdims=True)))
+    signs = (root - root.mean(axis=1, keepdims=True)) @ _projections() > 0
+    weights = (1 << np.arange(BITS)).astype(np.int64)
+    numbers = signs.reshape(-1, TABLES, BITS) @ weights + (np.arange(TABLES) << BITS)
+    return [int(each) for each in np.unique(numbers)]
+
+
+def _mirrored(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The descriptors that the mirrored picture would have: across the spot's own axis rows and angles swap sides."""
+    cells = descriptors.reshape(-1, 4, 4, 8)[:, ::-1]
+    return np.ascontiguousarray(cells[..., (-np.arange(8)) % 8]).reshape(-1, 128)
+
+
+def words(luma: Grey) -> tuple[list[int], list[int]]:
+    """The words of a picture, and those that it would have mirrored. luma (height, width), 0–255.
+
+    Each list holds at most SPOTS × TABLES different integers below TABLES × 2^BITS; both are empty for a flat picture.
+    """
+    if min(luma.shape) < 8:
+        return [], []
+    _, descriptors = _detector(SPOTS).detectAndCompute(_small(luma), None)
+    if descriptors is None:
+        return [], []
+    return _numbers(descriptors[:SPOTS]), _numbers(_mirrored(descriptors[:SPOTS]))
+
+
+def _laid_over(one: Grey, other: Grey) -> tuple[NDArray[np.float64], int] | None:
+    """The similarity (2, 3) that takes the first picture's spots to the second's, and how many agree on it."""
+    detector = _detector(COMPARED_SPOTS)
+    (spots, found), (other_spots, other_found) = (detector.detectAndCompute(each, None) for each in (one, other))
+    if found is None or other_found is None or min(len(found), len(other_found)) < LEAST_SPOTS:
+        return None
+    pairs = cv2.BFMatcher(cv2.NORM_L2).knnMatch(found, other_found, k=2)
+    good = [pair[0] for pair in pairs if len(pair) == 2 and pair[0].distance < RATIO * pair[1].distance]
+    if len(good) < LEAST_SPOTS:
+        return None
+    here = np.array([spots[each.queryIdx].pt for each in good], dtype=np.float32)
+    there = np.array([other_spots[each.trainIdx].pt for each in good], dtype=np.float32)
+    cv2.setRNGSeed(1)  # the same two photos compare alike whenever they are compared
+    matrix, agreeing = cv2.estimateAffinePartial2D(
+        here, there, method=cv2.RANSAC, ransacReprojThreshold=REPROJECTION_PX
+    )
+    if matrix is None:
+        return None
+    return np.asarray(matrix, dtype=np.float64), int(agreeing.sum())
+
+
+def _banded(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    fine = cv2.GaussianBlur(picture, (0, 0), FINE)
+    return np.asarray(fine - cv2.GaussianBlur(fine, (0, 0), COARSE), dtype=np.float32)
+
+
+def _agreement(one: Grey, other: Grey, matrix: NDArray[np.float64]) -> tuple[float, float]:
+    """Overlap and agreement of the first picture, moved by the matrix, with the second."""
+    size = other.shape[1], other.shape[0]
+    there = other.astype(np.float32)
+    covered = cv2.warpAffine(np.ones(one.shape, dtype=np.float32), matrix, size) > 0.99
+    # Outside the overlap the second picture continues the first: an edge there would be in one of them only.
+    here = np.where(covered, cv2.warpAffine(one.astype(np.float32), matrix, size), there).astype(np.float32)
+    inside = covered.astype(np.float32)
+    left, right = _banded(here), _banded(there)
+
+    def summed(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        boxes = cv2.boxFilter(values * inside, -1, (BOX, BOX), borderType=cv2.BORDER_REFLECT)
+        return np.asarray(boxes, dtype=np.float32)[STEP::STEP, STEP::STEP]
+
+    both, own, others = summed(left * right), summed(left * left), summed(right * right)
+    share = summed(np.ones_like(left))
+    telling = (share > 0.5) & (np.maximum(own, others) > LEAST_CONTRAST * share)
+    if int(telling.sum()) < LEAST_BOXES:
+        return float(covered.mean()), 0.0
+    local = both[telling] / np.sqrt(own[telling] * others[telling] + 1e-6)
+    return float(covered.mean()), float(np.median(local))
+
+
+def compare(luma: Grey, other: Grey) -> Comparison:
+    """Lay the first picture over the second, as it is or mirrored, whichever agrees better. Both (height, width)."""
+    best = Comparison()
+    if min(*luma.shape, *other.shape) < 8:
+        return best
+    second = _small(other)
+    for mirrored in (False, True):
+        first = _small(np.ascontiguousarray(luma[:, ::-1]) if mirrored else luma)
+        laid = _laid_over(first, second)
+        if laid is None or laid[1] < LEAST_SPOTS:
+            continue
+        overlap, agreement = _agreement(first, second, laid[0])
+        if agreement > best.agreement:
+            best = Comparison(
+                spots=laid[1], overlap=round(overlap, 3), agreement=round(agreement, 4), mirrored=mirrored
+            )
+        if best.agreement >= ALIKE:
+            break
+    return best
