@@ -27,7 +27,13 @@ from tests.sensors.pictures import photo
 
 PLACE = {"lat": 52.52, "lon": 13.405}
 JUDGED_WITHIN_S = 120.0
-MARKS = {"app.decode_worker": "decode", "granian": "http", "app.cli serve": "http", "app.cli worker": "worker"}
+MARKS = {
+    "app.decode_worker": "decode",
+    "granian": "http",
+    "app.cli serve": "http",
+    "sensorium serve": "http",
+    "app.cli worker": "worker",
+}
 
 
 @dataclass
@@ -197,6 +203,10 @@ async def _drive(system: System, every: int) -> Found:
         watching = asyncio.create_task(_watch(parts, found))
         for each in (one for n, one in enumerate(corpus()) if n % every == 0):
             found.files[each.family] += 1
+            if found.files.total() % 250 == 0:
+                held = parts.resident_mb()
+                grown = ", ".join(f"{part} {held.get(part, 0.0) - before[part]:+.0f} MB" for part in before)
+                print(f"after {found.files.total()} files: {grown}", flush=True)
             await sender.send(each)
         watching.cancel()
         after = parts.resident_mb()
