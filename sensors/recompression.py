@@ -123,7 +123,8 @@ def recompression(data: bytes, header: Header) -> float | None:
         data = data[: header.height_at] + ROWS.to_bytes(2, "big") + data[header.height_at + 2 :]
     try:
         image = JpegImageFile(BytesIO(data))
-        if image.mode not in ("L", "RGB"):
+        # A file with two frame headers is read otherwise by the decoder, which would then decode all of it.
+        if image.mode not in ("L", "RGB") or image.size != (header.width, min(header.height, ROWS)):
             return None
         image.draft("L", image.size)
         upper = np.asarray(image.convert("L"))

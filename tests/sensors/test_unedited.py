@@ -20,8 +20,9 @@ from sensors.thumbnail import thumbnail_distance
 from sensors.unedited import LIKELY, THUMBNAIL_DIFFERS, unedited
 from sensors.verdict import Check
 from tests.sensors.cast import asked, evidence, photo, seen, window
-from tests.sensors.pictures import encoded, pattern, scene
+from tests.sensors.pictures import encoded, pattern, scene, text, tiff
 from tests.sensors.pictures import photo as picture
+from tests.sensors.test_exif import with_thumbnail
 
 
 def told(**changes: Any) -> Check:
@@ -172,6 +173,15 @@ def test_a_grade_needs_enough_to_look_at() -> None:
     assert inspect(encoded(grain(), progressive=True)).recompression is None
 
 
+def test_a_file_with_two_frame_headers_is_not_decoded_again() -> None:
+    data = encoded(grain(1024, 1024))
+    frame = data.index(b"\xff\xc0")
+    small = data[frame : frame + 5] + (64).to_bytes(2, "big") * 2 + data[frame + 9 : frame + 13]
+    header = read_header(data[:frame] + small + data[frame:])
+    assert header is not None and (header.width, header.height) == (64, 64)
+    assert recompression(data[:frame] + small + data[frame:], header) is None
+
+
 def test_twice_saved_is_a_signal() -> None:
     assert told(recompression=LIKELY / 2).status == "pass"
     found = told(recompression=LIKELY * 2)
@@ -215,3 +225,16 @@ def test_everything_that_does_not_fit_is_told() -> None:
         "Photo 1 was saved by GIMP 2.8. Photo 2 does not look like the small copy that the camera put into it."
     )
     assert [each["photo"] for each in found.data["each"]] == [1, 2]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_every_format_tells_its_editor_and_shows_its_small_copy(kind: str) -> None:
+    whole = scene(640, 480)
+    block = with_thumbnail(shrunk(whole))
+    fine = inspect(encoded(whole, kind, exif=block))
+    assert fine.thumbnail_distance is not None and fine.thumbnail_distance < 0.02
+    strange = inspect(encoded(scene(640, 480, seed=9), kind, exif=block))
+    assert strange.thumbnail_distance is not None and strange.thumbnail_distance > THUMBNAIL_DIFFERS
+    edited = inspect(encoded(whole, kind, exif=tiff([text(0x0131, "GIMP 2.10")])))
+    assert unedited([photo(1, edited)]).status == "warn"
+    assert (edited.jpeg is None) == (kind != "JPEG")
