@@ -12,6 +12,7 @@ from app.book_commands import books
 from app.command_line import DATA_DIR, database, environment, fail, settings, settings_with_database
 from app.evidence_commands import rejudge
 from app.operator_commands import operator
+from app.receipt_commands import verify_receipt
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -146,6 +147,7 @@ def config(data_dir: Path | None) -> None:
 commands.add_command(operator)
 commands.add_command(books)
 commands.add_command(rejudge)
+commands.add_command(verify_receipt)
 
 
 def main() -> None:

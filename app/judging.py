@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from app import cameras, shows
+from app import cameras, receipts, shows
 from app.db import EVENTS, Connection, Unavailable, wake
 from app.duplicates import Seen
 from app.errors import FieldError, Problem
@@ -17,11 +17,23 @@ from app.jobs import Payload, enqueue, handler, sweep
 from app.media import original_path
 from app.services import Services
 from app.strict import MOST_ERRORS, escape
-from market import captures, claims, ids, submissions, terms
+from market import captures, claims, ids, instruments, submissions, terms
 from sensors import answers, readings
 from sensors import check as checking
 from sensors.asked import refuse_asked
-from sensors.evidence import Asked, Capture, Enrolled, Evidence, Fix, Frame, Opinion, Photo, Window
+from sensors.evidence import (
+    Asked,
+    Capture,
+    Enrolled,
+    Evidence,
+    Fix,
+    Frame,
+    Instrument,
+    Opinion,
+    Pack,
+    Photo,
+    Window,
+)
 from sensors.inspection import Inspection, Undecodable
 from sensors.verdict import ALWAYS_DECLARED, Verdict, conclude, finding
 
@@ -109,6 +121,8 @@ async def _apply(services: Services, submission: UUID, verdict: Verdict, reason:
             failed_check=reason,
             hold_s=services.config.hold_window_s,
         )
+        if status == "accepted":
+            await receipts.issue(connection, services.config.secret_key, submission)
         if status is not None:
             wake(EVENTS)
 
@@ -248,7 +262,15 @@ def _window(todo: submissions.ToJudge) -> Window:
             for each in todo.signers
         ],
         recent=[Fix(lat=each.lat, lon=each.lon, accuracy_m=each.accuracy_m, at=each.at) for each in todo.recent],
+        instrument=None if todo.instrument is None else _instrument(todo.instrument),
+        beside=[Pack(each.received_at, each.readings) for each in todo.beside],
     )
+
+
+def _instrument(given: instruments.Instrument) -> Instrument:
+    known = [(each, each["calibration"]) for each in given.sensors if each.get("calibration") is not None]
+    calibrations = [{"quantity": each["quantity"], "unit": each["unit"], **calibration} for each, calibration in known]
+    return msgspec.convert({"altitude_m": given.altitude_m, "calibrations": calibrations}, Instrument)
 
 
 def _reason(verdict: Verdict, declared: list[Any]) -> str | None:

@@ -54,6 +54,7 @@ async def accept(
                  CASE WHEN (t.license->>'exclusive_s')::int > 0
                    THEN market_now() + make_interval(secs => (t.license->>'exclusive_s')::int) END
                FROM s JOIN t ON true RETURNING id),
+           r AS (INSERT INTO receipt (observation_id) SELECT id FROM o),
            e AS (
              INSERT INTO earning (submission_id, person_id, amount, currency, release_at, fee)
                SELECT s.id, s.person_id, t.reward + $3, t.currency, market_now() + make_interval(secs => $6), t.fee

@@ -11,7 +11,7 @@ import math
 from typing import Any, Final
 
 LARGEST_INTEGER: Final = 2**53 - 1
-"""Beyond it a double, which is all that ECMAScript has, cannot hold every integer."""
+"""Beyond it ECMAScript reads an integer as the nearest double, and so does the canonical form."""
 
 
 def number(value: float) -> str:
@@ -40,10 +40,17 @@ def number(value: float) -> str:
     return sign + digits[0] + (f".{digits[1:]}" if count > 1 else "") + power
 
 
+def _double(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError("JSON has no number for this") from None
+
+
 def canonical(value: Any) -> bytes:
     """A JSON value (None, bool, int, float, str, list, dict with texts for names) as UTF-8 in its one form.
 
-    Raises ValueError for what JSON cannot hold: NaN, infinities, lone surrogates, integers beyond ±(2^53 − 1).
+    Raises ValueError for what JSON cannot hold: NaN, infinities, lone surrogates.
     """
     return _text(value).encode()
 
@@ -54,9 +61,7 @@ def _text(value: Any) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, int):
-        if abs(value) > LARGEST_INTEGER:
-            raise ValueError("an integer beyond 2^53")
-        return str(value)
+        return str(value) if abs(value) <= LARGEST_INTEGER else number(_double(value))
     if isinstance(value, float):
         return number(value)
     if isinstance(value, list):

@@ -5,13 +5,13 @@ from typing import Annotated
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
-from app import photos
+from app import photos, receipts
 from app.answers import Answer
 from app.auth import AGENT, PERSON
 from app.db import EVENTS, wake
 from app.edge import Call, endpoint
 from app.paging import Page, Window, page, read_text
-from market import submissions
+from market import ids, submissions
 from market.errors import Invalid
 from market.money import Price
 from market.terms import Strict
@@ -60,6 +60,7 @@ async def accept_submission(call: Call, submission_id: str, data: Accepting) -> 
         bonus=bonus,
         rating=data.rating,
     )
+    await receipts.issue(call.connection, call.services.config.secret_key, ids.read("submission", submission_id))
     wake(EVENTS)
     return await submissions.get(call.connection, submission_id, account=call.actor.owner)
 

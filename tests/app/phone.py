@@ -5,50 +5,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from base64 import urlsafe_b64encode
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import numpy as np
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from sensors.canonical import canonical
 from tests.app.conftest import BAKERY, Caller, Json, ok, picture
 from tests.hands import hand
-
-
-def base64url(content: bytes) -> str:
-    return urlsafe_b64encode(content).decode().rstrip("=")
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-@dataclass
-class Key:
-    """A key of P-256 that signs as WebCrypto does: r and s, 32 bytes each."""
-
-    private: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
-
-    @property
-    def point(self) -> bytes:
-        return self.private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-
-    def sign(self, message: bytes) -> bytes:
-        r, s = decode_dss_signature(self.private.sign(message, ec.ECDSA(hashes.SHA256())))
-        return r.to_bytes(32) + s.to_bytes(32)
-
-    def jwk(self) -> Json:
-        x, y = (base64url(part) for part in (self.point[1:33], self.point[33:]))
-        return {"kty": "EC", "crv": "P-256", "x": x, "y": y, "ext": True, "key_ops": ["verify"]}
+from tests.keys import Key, base64url, sha256
 
 
 async def enrol(
@@ -96,10 +63,6 @@ class Phone:
             **fix, "heading": None, "motion_sha256": None, "frames_sha256": [], "device": self.id, **changes,
         }  # fmt: skip
 
-    def sign(self, stated: Json) -> str:
-        """As a browser does: JSON.stringify over sorted members, behind the purpose."""
-        return base64url(self.key.sign(b"sensorium capture 1\n" + canonical(stated)))
-
     async def capture(
         self,
         claimed: Json,
@@ -129,7 +92,7 @@ class Phone:
         statement = self.stated(claimed, content, n=n, **{**belongs, **stated})
         size = {"width": 640, "height": 480}
         seen = {"label": "camera2 0, facing back", "facing": "environment", **size, **(camera or {})}
-        header = {**statement, "signature": self.sign(statement), "camera": seen, **(altered or {})}
+        header = {**statement, "signature": self.key.sign_capture(statement), "camera": seen, **(altered or {})}
         ok(await self.upload(claimed, content if sent is None else sent, header, n=n))
         return header
 

@@ -34,8 +34,9 @@ from tests.app.conftest import (
     post_task,
     submit,
 )
-from tests.app.phone import Key, enrol
+from tests.app.phone import enrol
 from tests.app.test_models import files
+from tests.keys import Key
 
 # What must never reach a stranger; every private text in the tests' world holds it.
 SECRET = "zebra-4711"
@@ -95,6 +96,8 @@ CASES: dict[str, Case] = {
     "GET /v1/observations": SELF,
     "GET /v1/observations/{observation_id}": Case(),
     "GET /v1/observations/{observation_id}/photos/{n}": Case(query="?variant=original"),
+    "GET /v1/observations/{observation_id}/receipt": Case(),
+    "GET /v1/keys/receipts": OPEN,
     "POST /v1/datasets": Case({"query": {}}),
     "GET /v1/datasets/{dataset_id}": Case(),
     "GET /v1/datasets/{dataset_id}/files": Case(),
@@ -124,6 +127,7 @@ CASES: dict[str, Case] = {
     "PUT /v1/people/claims/{claim_id}/photos/{n}/blur": Case({"regions": [], "confirmed": True}),
     "PUT /v1/people/claims/{claim_id}/photos/{n}/motion": Case(content=b"{}"),
     "PUT /v1/people/claims/{claim_id}/photos/{n}/frames/{k}": Case(content=picture(3)),
+    "POST /v1/people/readings/convert": SELF,
     "POST /v1/people/claims/{claim_id}/submission": Case({"answers": {"open": "open"}}),
     "GET /v1/devices": SELF,
     "POST /v1/devices": Case({"name": "x", "kind": "phone", "public_key": "AAAA"}),

@@ -8,7 +8,8 @@ import pytest
 
 from market import devices
 from tests.app.conftest import BAKERY, Caller, World, is_problem, ok, person
-from tests.app.phone import Key, base64url, enrol
+from tests.app.phone import enrol
+from tests.keys import Key, base64url
 
 PM = {"quantity": "pm25", "unit": "ug/m3", "calibration": {"gain": 1.02, "date": "2026-03-31", "certificate": "C 7"}}
 

@@ -20,8 +20,9 @@ from tests.app.conftest import (
     post_task,
     submit,
 )
-from tests.app.phone import Key, Phone, base64url, phone
+from tests.app.phone import Phone, phone
 from tests.hands import EMULATORS, hand
+from tests.keys import Key, base64url
 
 MANY: Json = {"quantity": 20}
 
@@ -251,7 +252,7 @@ async def test_a_signature_names_its_device_and_hashes_are_hexadecimal(ada: Call
         ({"photo_sha256": "AB" * 32}, "/photo_sha256"),
         ({"v": 2}, "/v"),
     ):
-        header = {**stated, "signature": pixel.sign(stated), **wrong}
+        header = {**stated, "signature": pixel.key.sign_capture(stated), **wrong}
         refused = is_problem(await pixel.upload(claimed, content, header), 422, "validation")
         assert [each["pointer"] for each in refused["errors"]] == [pointer]
 

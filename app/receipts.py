@@ -1,0 +1,83 @@
+"""Receipts: what became of evidence, with the devices' signatures over it, signed by the market's key."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import urlsafe_b64encode
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from app import signing
+from app.db import Connection
+from app.jobs import sweep
+from app.services import Services
+from market import evidence_receipts, ids
+from market.devices import Device
+from market.evidence_receipts import Observed, Sealed
+from sensors.canonical import canonical
+from sensors.evidence import Capture
+from sensors.receipt import PURPOSE
+from sensors.statement import is_signed, statement
+
+
+async def issue(connection: Connection, secret: str, submission: UUID | None = None) -> int:
+    """Make the receipts that are due (that of one submission); how many."""
+    due = await evidence_receipts.pending(connection, submission=submission)
+    for observation in due:
+        found = await evidence_receipts.observed(connection, observation)
+        await evidence_receipts.seal(connection, observation, sealed(content(found), secret))
+    return len(due)
+
+
+@sweep("receipts", every_s=5)
+async def issue_due(services: Services) -> None:
+    """Make the receipts of what was accepted by nobody's request, such as by the deadline."""
+    issued = 1
+    while issued:
+        async with services.database.transaction() as connection:
+            issued = await issue(connection, services.config.secret_key)
+
+
+def sealed(content: dict[str, Any], secret: str) -> Sealed:
+    """A receipt's content, signed."""
+    written = canonical(content)
+    signature, public_key = signing.receipt_signer(secret)(PURPOSE + written)
+    return Sealed(written, signature, public_key)
+
+
+def content(found: Observed) -> dict[str, Any]:
+    """All that the market signs of an observation; the shape is sensors.receipt.Content."""
+    verdict = found.verdict
+    return {
+        **found.content,
+        "photos": [
+            {"n": n, "sha256": sha256.hex(), "capture": _signed(capture, found)} for n, sha256, capture in found.photos
+        ],
+        "readings_sha256": None if found.readings is None else _digest(found.readings),
+        "answers_sha256": _digest(found.answers),
+        "verdict": None
+        if verdict is None
+        else {**{name: verdict[name] for name in ("outcome", "score", "version")}, "sha256": _digest(verdict)},
+    }
+
+
+def _signed(given: dict[str, Any] | None, found: Observed) -> dict[str, Any] | None:
+    """The statement with its signature and key, where the person's own device signed it."""
+    if given is None or "signature" not in given:
+        return None
+    device: Device | None = next(
+        (each for each in found.signers if ids.show("device", each.id) == given.get("device")), None
+    )
+    stated = statement(msgspec.convert(given, Capture))
+    if device is None or device.person_id != found.person_id:
+        return None
+    if not is_signed(stated, given["signature"], device.public_key):
+        return None
+    key = urlsafe_b64encode(device.public_key).decode().rstrip("=")
+    return {"statement": stated, "signature": given["signature"], "public_key": key}
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(canonical(value)).hexdigest()

@@ -1,0 +1,147 @@
+"""What a buyer holds in hand of an observation: verifiable without the market, and telling of whatever was altered."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from app.cli import commands
+from app.receipts import sealed
+from sensors.receipt import Finding, genuine, verify
+from tests.app.conftest import Caller, Json, World, a_task, agent, claim, is_problem, ok, picture, post_task, submit
+from tests.app.phone import phone
+from tests.keys import Key, base64url
+
+
+async def bought(ada: Caller, bo: Caller, content: bytes, **task: object) -> tuple[bytes, bytes]:
+    """Ada's receipt of a photo that Bo signed, and the market's key."""
+    pixel = await phone(bo)
+    claimed = await claim(bo, await post_task(ada, **task))
+    await pixel.capture(claimed, content, frames=2)
+    await submit(bo, claimed)
+    await ada.world.jobs()
+    observation = ok(await ada.get("/v1/observations"))["items"][0]["id"]
+    receipt = await ada.get(f"/v1/observations/{observation}/receipt")
+    assert receipt.status_code == 200, receipt.text
+    key = ok(await ada.world.client.get("/v1/keys/receipts"))["public_key"]
+    return receipt.content, bytes.fromhex(key)
+
+
+async def test_a_receipt_verifies_on_the_downloaded_files_alone(ada: Caller, bo: Caller) -> None:
+    content = picture(41)
+    receipt, key = await bought(ada, bo, content)
+    found = verify(receipt, [content], key)
+    assert genuine(found) and [each.what for each in found] == ["market", "capture 1", "photo 1"]
+    assert bo.id not in receipt.decode()
+    laid_out = json.dumps(json.loads(receipt), indent=2).encode()
+    assert genuine(verify(laid_out, [content], key))
+    assert [each.ok for each in verify(receipt, [], key)] == [True, True, None]
+
+
+async def test_a_receipt_stays_as_it_was_made(world: World, ada: Caller, bo: Caller) -> None:
+    receipt, _ = await bought(ada, bo, picture(42))
+    observation = ok(await ada.get("/v1/observations"))["items"][0]["id"]
+    await world.later(100_000)
+    assert (await ada.get(f"/v1/observations/{observation}/receipt")).content == receipt
+
+
+async def test_what_the_buyer_or_the_deadline_accepts_has_one_too(world: World, ada: Caller, bo: Caller) -> None:
+    for by in ("buyer", "deadline"):
+        pixel = await phone(bo)
+        claimed = await claim(bo, await post_task(ada, acceptance={"mode": "manual", "checks": ["live"]}))
+        await pixel.capture(claimed)
+        submitted = await submit(bo, claimed)
+        await world.jobs()
+        if by == "buyer":
+            ok(await ada.post(f"/v1/submissions/{submitted['id']}/accept", {}))
+        else:
+            await world.later(10 * 86_400)
+        observation = ok(await ada.get("/v1/observations"))["items"][0]["id"]
+        told = ok(await ada.get(f"/v1/observations/{observation}/receipt"))["content"]
+        assert told["accepted_by"] == by and told["submission"] == submitted["id"]
+
+
+async def test_a_receipt_is_the_buyers_alone(world: World, ada: Caller, bo: Caller) -> None:
+    await bought(ada, bo, picture(43))
+    cy = await agent(world, "Cy")
+    observation = ok(await ada.get("/v1/observations"))["items"][0]["id"]
+    is_problem(await cy.get(f"/v1/observations/{observation}/receipt"), 404, "not-found")
+
+
+async def test_an_observation_without_photos_has_a_receipt(world: World, ada: Caller, bo: Caller) -> None:
+    question = {"id": "open", "type": "number"}
+    asked = a_task(kind="action", evidence={"questions": [question]}, acceptance={"checks": [], "min_score": 0.1})
+    claimed = await claim(bo, ok(await ada.post("/v1/tasks", asked), 201))
+    await submit(bo, claimed, answers={"open": 2**60})
+    await world.jobs()
+    observation = ok(await ada.get("/v1/observations"))["items"][0]["id"]
+    receipt = (await ada.get(f"/v1/observations/{observation}/receipt")).content
+    key = bytes.fromhex(ok(await world.client.get("/v1/keys/receipts"))["public_key"])
+    assert [(each.what, each.ok) for each in verify(receipt, [], key)] == [("market", True)]
+
+
+def wrong(found: list[Finding]) -> set[str]:
+    return {each.what for each in found if each.ok is False}
+
+
+ALTERATIONS: dict[str, Callable[[Json], object]] = {
+    "task": lambda c: c.update(task="task_" + "0" * 32),
+    "accepted_at": lambda c: c.update(accepted_at="2020-01-01T00:00:00Z"),
+    "photo": lambda c: c["photos"][0].update(sha256="00" * 32),
+    "score": lambda c: c["verdict"].update(score=1.0),
+    "position": lambda c: c["photos"][0]["capture"]["statement"].update(lat=1.0),
+    "signature": lambda c: c["photos"][0]["capture"].update(signature=base64url(b"\1" * 64)),
+    "capture gone": lambda c: c["photos"][0].update(capture=None),
+}
+
+
+@pytest.mark.parametrize("name", ALTERATIONS)
+async def test_an_altered_receipt_says_so(ada: Caller, bo: Caller, name: str) -> None:
+    content = picture(44)
+    receipt, key = await bought(ada, bo, content)
+    altered = json.loads(receipt)
+    ALTERATIONS[name](altered["content"])
+    assert "market" in wrong(verify(json.dumps(altered).encode(), [content], key))
+
+
+@pytest.mark.parametrize("name", ["photo", "position", "signature"])
+async def test_even_the_market_cannot_alter_what_a_device_signed(ada: Caller, bo: Caller, name: str) -> None:
+    content = picture(45)
+    receipt, key = await bought(ada, bo, content)
+    altered = copy.deepcopy(json.loads(receipt)["content"])
+    ALTERATIONS[name](altered)
+    again = sealed(altered, ada.world.services.config.secret_key)
+    forged = {
+        "content": altered, "signature": again.signature.hex(), "public_key": again.public_key.hex(),
+        "algorithm": "Ed25519",
+    }  # fmt: skip
+    found = verify(json.dumps(forged).encode(), [content], key)
+    assert "market" not in wrong(found) and "capture 1" in wrong(found)
+
+
+async def test_another_photo_another_key_and_what_is_no_receipt(ada: Caller, bo: Caller) -> None:
+    content = picture(46)
+    receipt, key = await bought(ada, bo, content)
+    assert wrong(verify(receipt, [content + b"\0"], key)) == {"file 1"}
+    assert wrong(verify(receipt, [content], Key().point[1:33])) == {"market"}
+    for nothing in (b"", b"{}", b"[" * 100_000, receipt[:-9], receipt.replace(b'"Ed25519"', b'"none"')):
+        assert wrong(verify(nothing, [content], key)) == {"receipt"}
+
+
+async def test_the_command_needs_no_server(ada: Caller, bo: Caller, tmp_path: Path) -> None:
+    content = picture(47)
+    receipt, key = await bought(ada, bo, content)
+    (tmp_path / "receipt.json").write_bytes(receipt)
+    (tmp_path / "a.jpg").write_bytes(content)
+    (tmp_path / "b.jpg").write_bytes(picture(48))
+    run = ["verify-receipt", str(tmp_path / "receipt.json"), "--key", key.hex(), "--photo"]
+    good = CliRunner().invoke(commands, [*run, str(tmp_path / "a.jpg")])
+    assert good.exit_code == 0 and "byte for byte" in good.output, good.output
+    bad = CliRunner().invoke(commands, [*run, str(tmp_path / "b.jpg")])
+    assert bad.exit_code == 1 and "WRONG" in bad.output
+    assert CliRunner().invoke(commands, [*run[:3], "ab", "--photo", str(tmp_path / "a.jpg")]).exit_code == 1
