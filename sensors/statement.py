@@ -23,8 +23,11 @@ PURPOSE: Final = b"sensorium capture 1\n"
 
 
 def spelled(moment: datetime) -> str:
-    """A time in the statement's spelling."""
-    utc = moment.astimezone(UTC)
+    """A time in the statement's spelling; one beyond the calendar in UTC as it came, which no phone spells."""
+    try:
+        utc = moment.astimezone(UTC)
+    except OverflowError:
+        return moment.isoformat()
     digits = f"{utc.microsecond:06d}" if utc.microsecond % 1000 else f"{utc.microsecond // 1000:03d}"
     return f"{utc:%Y-%m-%dT%H:%M:%S}.{digits}Z"
 

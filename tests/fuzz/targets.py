@@ -86,7 +86,9 @@ def _signature(data: bytes) -> None:
 
 
 def _motion(data: bytes) -> None:
-    motion.shape(motion.read(data))
+    found = motion.read(data)
+    motion.shape(found)
+    motion.oddities(found)
 
 
 def _thumbnail(data: bytes) -> None:
@@ -142,8 +144,9 @@ def _small_copies() -> Iterator[bytes]:
 
 
 def _motions() -> Iterator[bytes]:
-    yield json.dumps({"samples": [[0, 0.1, 9.8, 0.2, 0.01, 0.0, 0.02]] * 4}).encode()
-    yield b'{"samples":[[0,0.1,9.8,0.2],[20,0.1,9.7,0.3]]}'
+    yield json.dumps({"v": 1, "samples": [[0, 0.1, 9.8, 0.2, 0.01, 0.0, 0.02]] * 4}).encode()
+    yield json.dumps({"v": 1, "samples": [[20 * n, n % 3, 9.8, n % 5, n % 7, 1, 2] for n in range(60)]}).encode()
+    yield b'{"v":1,"samples":[[0,0.1,9.8,0.2],[20,0.1,9.7,0.3]]}'
 
 
 def _manifests() -> Iterator[bytes]:
