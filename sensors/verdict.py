@@ -20,6 +20,9 @@ ALWAYS_DECLARED: Final = ("complete", "decodes", "answers")
 questions. Nobody can be paid for a file that nobody can open, and everybody is told the questions beforehand."""
 DECLARABLE: Final = ("fresh", "at_place", "live", "not_duplicate", "quality", "readings", "shows", "unedited")
 """Checks that reject only when the task names them. Otherwise their findings still move the score."""
+SIGNALS: Final = ("not_recaptured", "shows", "consistent")
+"""Checks that never fail, because they can be wrong about honest evidence. A task that names one wants a human to look
+where it warns."""
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,11 +58,16 @@ def conclude(checks: list[Check], declared: list[str], min_score: float) -> Verd
     """Add the findings up.
 
     fail: a check failed that the task declared, or one of ALWAYS_DECLARED. An undeclared failure only lowers the score.
-    pass: score ≥ min_score, and no declared check was left undecided. review: everything else, for a human to look at.
+    pass: score ≥ min_score, no declared check was left undecided, and no declared one of SIGNALS warns. review:
+    everything else, for a human to look at.
     """
     binding = {*declared, *ALWAYS_DECLARED}
     score = 1 / (1 + math.exp(-(PRIOR.log_odds + sum(check.weight for check in checks))))
-    undecided = any(check.status == "inconclusive" and check.name in binding for check in checks)
+    undecided = any(
+        check.name in binding
+        and (check.status == "inconclusive" or (check.status == "warn" and check.name in SIGNALS))
+        for check in checks
+    )
     outcome: Outcome
     if any(check.status == "fail" and check.name in binding for check in checks):
         outcome = "fail"

@@ -213,6 +213,13 @@ def test_every_finding_moves_the_score_the_way_it_should() -> None:
     assert conclude([finding("fresh", "inconclusive", "x")], [], 0.7).score == conclude([], [], 0.7).score
 
 
+def test_a_declared_signal_that_warns_goes_to_a_human_and_an_undeclared_one_only_weighs() -> None:
+    doubts = [finding("shows", "warn", "x"), finding("fresh", "pass", "x")]
+    assert conclude(doubts, ["shows"], 0.1).outcome == "review"
+    assert conclude(doubts, ["fresh"], 0.1).outcome == "pass"
+    assert conclude([finding("fresh", "warn", "x")], ["fresh"], 0.1).outcome == "pass"  # no signal-only check
+
+
 def test_everything_survives_the_wire() -> None:
     sent = evidence(photo(), readings=[{"n": "x", "v": 1}], answers={"open": "open"})
     near = Duplicate(photo=1, kind="near", distance=40, used_at=NOON)
