@@ -121,7 +121,7 @@ TOLERANCE: Final = 3.0
 
 
 def compare(series: dict[str, tuple[Floats, Floats]], *, tolerance: float = TOLERANCE) -> dict[str, Agreement]:
-    """Each device's offset and drift against the median of the others, over spans that they share.
+    """Each device's offset and drift against the median of the others that hold together, over spans that they share.
 
     series: name → (seconds, values), one unit for all. The time is cut into at most MOST_BLOCKS spans of an hour or
     more; a span's value is its median. The slope is Theil and Sen's, its interval Sen's (1968) widened by how much
@@ -138,7 +138,23 @@ def compare(series: dict[str, tuple[Floats, Floats]], *, tolerance: float = TOLE
     for row, (times, values) in enumerate(series.values()):
         table[row] = _medians(times, values, begins, length, count)
     days: Floats = np.asarray((begins + (np.arange(count) + 0.5) * length) / DAY_S, dtype=np.float64)
-    return {name: _agreement(table, row, days, tolerance) for row, name in enumerate(names)}
+    return {names[row]: each for row, each in _judged(table, days, tolerance).items()}
+
+
+def _judged(table: Floats, days: Floats, tolerance: float) -> dict[int, Agreement]:
+    """Row by row of the table (devices, spans). The one that is furthest off is told first and then left out of the
+    consensus, since it draws the others' median after itself; of the last two nobody knows which is right."""
+    judged: dict[int, Agreement] = {}
+    left = list(range(len(table)))
+    while left:
+        found = {row: _agreement(table, row, [each for each in left if each != row], days, tolerance) for row in left}
+        off = [row for row in left if found[row][0].state in ("drifts", "offset")]
+        if not off:
+            return judged | {row: agreement for row, (agreement, _) in found.items()}
+        worst = max(off, key=lambda row: found[row][1])
+        judged[worst] = found[worst][0]
+        left.remove(worst)
+    return judged
 
 
 def _medians(times: Floats, values: Floats, begins: float, length: float, count: int) -> Floats:
@@ -150,12 +166,13 @@ def _medians(times: Floats, values: Floats, begins: float, length: float, count:
     return found
 
 
-def _agreement(table: Floats, row: int, days: Floats, tolerance: float) -> Agreement:
-    others = np.delete(table, row, axis=0)
+def _agreement(table: Floats, row: int, beside: list[int], days: Floats, tolerance: float) -> tuple[Agreement, float]:
+    """One device against the median of others, and by how many times the ordinary difference it is off."""
+    others = table[beside]
     shared = ~np.isnan(table[row]) & ~np.isnan(others).all(axis=0)
     blocks = int(shared.sum())
     if blocks < LEAST_BLOCKS:
-        return Agreement("inconclusive", blocks=blocks)
+        return Agreement("inconclusive", blocks=blocks), 0.0
     difference = table[row, shared] - np.nanmedian(others[:, shared], axis=0)
     slope, low, high, noise = _trend(days[shared], difference)
     span = float(np.ptp(days[shared]))
@@ -165,14 +182,14 @@ def _agreement(table: Floats, row: int, days: Floats, tolerance: float) -> Agree
     moves = (low > 0 or high < 0) and abs(slope) * span > tolerance * usual
     state: Literal["agrees", "drifts", "offset", "differs", "inconclusive"]
     if moves:
-        state = "drifts" if len(table) > 2 else "differs"
+        state = "drifts" if len(beside) > 1 else "differs"
     elif (high - low) * span > 8 * tolerance * usual:
         state = "inconclusive"
     elif abs(offset) > tolerance * usual:
-        state = "offset" if len(table) > 2 else "differs"
+        state = "offset" if len(beside) > 1 else "differs"
     else:
         state = "agrees"
-    return Agreement(state, offset, slope, low, high, blocks)
+    return Agreement(state, offset, slope, low, high, blocks), max(abs(slope) * span, abs(offset)) / usual
 
 
 def _trend(days: Floats, difference: Floats) -> tuple[float, float, float, float]:
