@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import captures, claims, decisions, devices, events, ids, keys, ledger, photos, tasks
+from market import captures, claims, decisions, devices, events, ids, instruments, keys, ledger, photos, tasks
 from market.errors import ClaimOver, EvidenceMissing, Invalid, NotFound, ReasonRequired, WrongState
 from market.money import Money
 from market.terms import Acceptance, Evidence, Strict
@@ -71,7 +71,7 @@ class ToJudge(msgspec.Struct, frozen=True):
     """All that judging needs, in plain values. `last_fix`: where this person was last accepted, and when.
 
     around: what came with each photo; signers: the devices that its captures name; recent: where the person's captures
-    for other claims were.
+    for other claims were. instrument: the device that measured; beside: what others measured at the same place.
     """
 
     id: UUID
@@ -96,6 +96,8 @@ class ToJudge(msgspec.Struct, frozen=True):
     around: dict[int, captures.Around]
     signers: list[devices.Device]
     recent: list[captures.Seen]
+    instrument: instruments.Instrument | None
+    beside: list[instruments.Pack]
 
 
 async def submit(
@@ -187,6 +189,7 @@ async def to_judge(conn: asyncpg.Connection, submission: UUID, *, again: bool = 
         msgspec.json.decode(row["others"], type=list[dict[str, Any]]), taken, row["claim_id"],
         await captures.around(conn, row["claim_id"]), await devices.named(conn, sorted(signers)),
         await captures.recent(conn, row["person_id"], row["claim_id"], row["submitted_at"]) if taken else [],
+        await instruments.of_device(conn, row["device_id"]), await instruments.beside(conn, row["id"]),
     )  # fmt: skip
 
 

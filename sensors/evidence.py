@@ -6,7 +6,7 @@ Field names are those of the HTTP API, so that a task's stored evidence object c
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -209,6 +209,13 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     calibrations: list[Calibration] = []
 
 
+class Pack(NamedTuple):
+    """A SenML pack and when it came, which is what its relative times count from."""
+
+    received_at: Moment
+    readings: list[dict[str, Any]]
+
+
 class Window(msgspec.Struct, frozen=True, kw_only=True):
     """What the market knows about the claim, by its own clock.
 
@@ -216,7 +223,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     others: the accepted answers of other people to the same task of the last day. claim: its public id.
     devices: those that captures name and that exist. recent: the fixes of the person's captures for other claims of the
     last 30 days, each with the time when it arrived. instrument: the device that measured, where a registered one did.
-    beside: what other people's instruments measured for the same task in the last day, a SenML pack each.
+    beside: what other people's instruments measured for the same task in the last day.
     """
 
     claimed_at: Moment
@@ -230,7 +237,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     devices: list[Enrolled] = []
     recent: list[Fix] = []
     instrument: Instrument | None = None
-    beside: list[list[dict[str, Any]]] = []
+    beside: list[Pack] = []
 
 
 class Camera(msgspec.Struct, frozen=True, kw_only=True):

@@ -218,7 +218,7 @@ def readings(gathered: Gathered, window: Window) -> list[Check]:
             found.append(_measured(one, samples, window.instrument))
     altitude_m = None if window.instrument is None else window.instrument.altitude_m
     series = together([at_altitude(labelled(each), altitude_m) for each in found])
-    beside = [gather(gathered.asked, pack, window.received_at) for pack in window.beside]
+    beside = [gather(gathered.asked, each.readings, each.received_at) for each in window.beside]
     sound = [against(each, _beside(each.asked, beside)) for each in series]
     checks += [_judge_asked(each, window) for each in sound]
     return checks or [finding("readings", "inconclusive", "None of the asked readings came.")]
