@@ -4,7 +4,6 @@ Names of bytes to remove stand in `doomed_media` from the transaction that let g
 lines leaves a row there, and the next round of the sweep goes on; removing what is gone already does no harm.
 """
 
-from datetime import timedelta
 from uuid import UUID
 
 import structlog
@@ -19,25 +18,27 @@ from market import erasure, photos
 log = structlog.get_logger()
 
 AGAIN_S = 60.0
-# A photo that was being judged when its person left may be entered among the likenesses a moment later.
-AFTERWARDS = timedelta(minutes=10)
 
 
 async def erase(connection: Connection, person: UUID, *, leave_unpaid: bool) -> erasure.Erasure:
     """Erase a person in the transaction of `connection`, and have their bytes removed once it commits."""
     done = await erasure.erase(connection, person, leave_unpaid=leave_unpaid)
-    await jobs.enqueue(connection, "erase", {"person_id": str(person)})
-    await jobs.enqueue(connection, "erase", {"person_id": str(person)}, after_s=AFTERWARDS.total_seconds())
+    await jobs.enqueue(connection, "remove doomed media", {})
     wake(EVENTS)
     return done
 
 
-@jobs.handler("erase")
-async def finish(services: Services, payload: jobs.Payload) -> None:
-    """Remove the bytes of somebody who was erased, and links that came up meanwhile."""
-    async with services.database.transaction() as connection:
-        await erasure.unlink_hashes(connection, UUID(payload["person_id"]))
+@jobs.handler("remove doomed media")
+async def remove_now(services: Services, payload: jobs.Payload) -> None:
+    """Remove the bytes of somebody who has just been erased."""
     await remove_doomed(services)
+
+
+@jobs.sweep("late links", every_s=60)
+async def unlink_late(services: Services) -> None:
+    """A photo that was being judged when its person left may be entered among the likenesses a moment later."""
+    async with services.database.transaction() as connection:
+        await erasure.unlink_late(connection)
 
 
 @jobs.sweep("doomed media", every_s=30)

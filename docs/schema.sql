@@ -1862,6 +1862,8 @@ CREATE INDEX payout_transfer ON public.payout USING btree (transfer_id) WHERE (t
 
 CREATE UNIQUE INDEX person_email ON public.person USING btree (lower(email)) WHERE (erased_at IS NULL);
 
+CREATE INDEX person_erased ON public.person USING btree (erased_at) WHERE (erased_at IS NOT NULL);
+
 CREATE INDEX pgqueuer_ep_ea_idx ON public.pgqueuer USING btree (entrypoint, execute_after) WHERE (status = 'queued'::public.pgqueuer_status);
 
 CREATE INDEX pgqueuer_ep_prio_id_idx ON public.pgqueuer USING btree (entrypoint, priority DESC, id) WHERE (status = 'queued'::public.pgqueuer_status);

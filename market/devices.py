@@ -121,7 +121,7 @@ async def revoke(conn: asyncpg.Connection, person: UUID, device: str) -> None:
 
 async def _tell(conn: asyncpg.Connection, type: str, person: UUID, row: asyncpg.Record) -> None:
     await events.append(
-        conn, type, ("device", row["id"]), f"person:{person}", person=person, data={"name": row["name"]}
+        conn, type, ("device", row["id"]), f"person:{person}", person=person, data={"kind": row["kind"]}
     )
 
 

@@ -149,7 +149,8 @@ async def _photos(conn: asyncpg.Connection, person: UUID) -> int:
 
 async def _evidence(conn: asyncpg.Connection, person: UUID) -> int:
     """Take out of what was handed in whatever tells of the person; how many observations remain, without them."""
-    await unlink_hashes(conn, person)
+    # What the photos looked like stays, and nothing that leads from it to the person.
+    await conn.execute("UPDATE photo_hash SET person_id = NULL, submission_id = NULL WHERE person_id = $1", person)
     await conn.execute("UPDATE claim SET lat = NULL, lon = NULL, accuracy_m = NULL WHERE person_id = $1", person)
     await conn.execute(
         """UPDATE submission SET notes = '', verdict = jsonb_set(verdict, '{checks}', (
@@ -165,9 +166,12 @@ async def _evidence(conn: asyncpg.Connection, person: UUID) -> int:
     return found
 
 
-async def unlink_hashes(conn: asyncpg.Connection, person: UUID) -> None:
-    """Leave what the person's photos looked like, and nothing that leads to them."""
-    await conn.execute("UPDATE photo_hash SET person_id = NULL, submission_id = NULL WHERE person_id = $1", person)
+async def unlink_late(conn: asyncpg.Connection) -> None:
+    """Unlink what was entered for somebody just after they were erased, by whoever was judging it then."""
+    await conn.execute(
+        """UPDATE photo_hash h SET person_id = NULL, submission_id = NULL FROM person p
+           WHERE p.erased_at > market_now() - interval '1 day' AND h.person_id = p.id"""
+    )
 
 
 async def _devices(conn: asyncpg.Connection, person: UUID) -> int:
@@ -223,13 +227,16 @@ _EXPORT = {
         WHERE c.person_id = $1 ORDER BY p.claim_id, p.n""",
     "motion": """SELECT m.claim_id, m.n, encode(m.body, 'base64') AS body, m.uploaded_at
         FROM photo_motion m JOIN claim c ON c.id = m.claim_id WHERE c.person_id = $1 ORDER BY m.claim_id, m.n""",
+    "cameras": """SELECT make, model, encode(tables, 'hex') AS tables, photos, first_seen, last_seen
+        FROM camera_trait WHERE person_id = $1 ORDER BY make, model, tables""",
     "submissions": """SELECT id, claim_id, task_id, status, outcome, answers, readings, notes, submitted_at, decided_at,
         verdict, rejection, rating FROM submission WHERE person_id = $1 ORDER BY id""",
     "observations": """SELECT id, submission_id, kind, outcome, captured_at, license, created_at
         FROM observation WHERE person_id = $1 ORDER BY id""",
     "earnings": """SELECT submission_id, amount, currency, created_at, release_at, released_at
         FROM earning WHERE person_id = $1 ORDER BY submission_id""",
-    "payouts": """SELECT id, amount, currency, status::text AS status, settled_at FROM payout WHERE person_id = $1 ORDER BY id""",
+    "payouts": """SELECT id, amount, currency, status::text AS status, settled_at
+        FROM payout WHERE person_id = $1 ORDER BY id""",
     "sessions": """SELECT hint, created_at, expires_at, revoked_at FROM api_key WHERE person_id = $1 ORDER BY id""",
     "sign_ins": """SELECT network, used_from, sent_at FROM login_code WHERE person_id = $1 ORDER BY sent_at""",
     "mails": """SELECT m.subject, m.text, m.created_at FROM mail m JOIN person p ON lower(p.email) = lower(m.recipient)

@@ -127,6 +127,7 @@ CREATE INDEX dataset_item_observation ON dataset_item (observation_id);
 ALTER TABLE photo_hash ALTER person_id DROP NOT NULL, ALTER submission_id DROP NOT NULL,
   ADD CONSTRAINT photo_hash_link CHECK ((person_id IS NULL) = (submission_id IS NULL));
 CREATE INDEX photo_hash_person ON photo_hash (person_id) WHERE person_id IS NOT NULL;
+CREATE INDEX person_erased ON person (erased_at) WHERE erased_at IS NOT NULL;
 ALTER TABLE device ALTER public_key DROP NOT NULL, ADD CHECK (public_key IS NOT NULL OR revoked_at IS NOT NULL);
 
 -- Local features of every photo as numbers (sensors/likeness.py): what shares many of them may be a part of it, or it of

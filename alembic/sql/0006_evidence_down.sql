@@ -4,7 +4,7 @@ DROP TABLE photo_word;
 DELETE FROM photo_hash WHERE person_id IS NULL;
 ALTER TABLE photo_hash ALTER person_id SET NOT NULL, ALTER submission_id SET NOT NULL,
   DROP CONSTRAINT photo_hash_link;
-DROP INDEX photo_hash_person;
+DROP INDEX photo_hash_person, person_erased;
 DROP INDEX dataset_item_observation;
 ALTER TABLE dataset DROP erased;
 ALTER TABLE observation DROP coarse_lat, DROP coarse_lon;
