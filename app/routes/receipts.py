@@ -33,7 +33,7 @@ class ReceiptKey(msgspec.Struct, frozen=True):
     "GET", "/v1/observations/{observation_id}/receipt", by=AGENT, scope="data:read", uses="own",
     problems=("conflict",),
 )  # fmt: skip
-async def get_receipt(call: Call, observation_id: str) -> ObservationReceipt:
+async def get_observation_receipt(call: Call, observation_id: str) -> ObservationReceipt:
     """The receipt of an observation: what devices signed of its photos, what the market found, and its signature.
 
     Keep the file: `sensorium verify-receipt receipt.json --photo photo.jpg --key …`, or `sensors.receipt.verify`,
@@ -55,4 +55,4 @@ async def get_receipt_key(call: Call) -> ReceiptKey:
     return ReceiptKey(signing.receipt_key(call.services.config.secret_key).hex())
 
 
-ROUTES: list[HTTPRouteHandler] = [get_receipt, get_receipt_key]
+ROUTES: list[HTTPRouteHandler] = [get_observation_receipt, get_receipt_key]
