@@ -8,6 +8,8 @@ import asyncio
 from typing import NamedTuple
 from uuid import UUID
 
+import numpy as np
+
 from app.db import Connection, Database
 from app.decode_pool import DecodePool
 from app.likenesses import Candidate, laid_over, sharing
@@ -18,10 +20,11 @@ from market.terms import MOST_PHOTOS
 from sensors.duplicates import matchable
 from sensors.evidence import Duplicate
 from sensors.inspection import COPY, Inspection
-from sensors.pdq import MATCH_RADIUS, MIN_QUALITY, NEAR_RADIUS, PdqIndex
+from sensors.pdq import MATCH_RADIUS, MIN_QUALITY, NEAR_RADIUS
+from sensors.pdq_index import PdqIndex
 
 _ONE_AT_A_TIME = 0x7064715F  # an advisory lock; any number that nobody else takes
-BATCH = 50_000
+BATCH = 100_000
 # What a person may show of one task, all tries together. A second attempt may look like the first, so these are passed
 # over; they must not stand in front of another's photo that is a little less alike.
 MOST_OWN = MOST_TRIES * MOST_PHOTOS
@@ -194,17 +197,32 @@ class PhotoIndex:
             kept.append((each, agreement))
         return kept
 
+    async def warm(self) -> None:
+        """Read the table from its beginning, beside whatever else this process does; who searches meanwhile waits for
+        it, since an unfinished index would let copies pass."""
+        await self._catch_up()
+
     async def _catch_up(self) -> None:
-        async with self._reading, self._database.read() as connection:
-            while True:
-                rows = await connection.fetch(
-                    "SELECT seq, pdq, quality FROM photo_hash WHERE seq > $1 ORDER BY seq LIMIT $2",
-                    self._read_up_to,
-                    BATCH,
-                )
-                if rows:
-                    useful = [row for row in rows if row["pdq"] is not None and row["quality"] >= MIN_QUALITY]
-                    self._index.add([row["seq"] for row in useful], [row["pdq"] for row in useful])
-                    self._read_up_to = rows[-1]["seq"]
-                if len(rows) < BATCH:
-                    return
+        async with self._reading:
+            while await self._read_on() == BATCH:
+                pass
+            # Ordering ten million takes seconds; this process must show meanwhile that it lives.
+            await asyncio.to_thread(self._index.sort)
+
+    async def _read_on(self) -> int:
+        """Take up the next rows of the table; how many there were. They come as three values, not as objects each."""
+        async with self._database.read() as connection:
+            row = await connection.fetchrow(
+                """SELECT count(*) AS rows, max(seq) AS last,
+                     coalesce(string_agg(int8send(seq), '' ORDER BY seq) FILTER (WHERE useful), '') AS keys,
+                     coalesce(string_agg(pdq, '' ORDER BY seq) FILTER (WHERE useful), '') AS hashes
+                   FROM (SELECT seq, pdq, pdq IS NOT NULL AND quality >= $3 AS useful FROM photo_hash
+                         WHERE seq > $1 ORDER BY seq LIMIT $2) AS next""",
+                self._read_up_to,
+                BATCH,
+                MIN_QUALITY,
+            )
+        if row["rows"]:
+            self._index.extend(np.frombuffer(row["keys"], dtype=">i8").astype(np.int64), row["hashes"])
+            self._read_up_to = row["last"]
+        return int(row["rows"])

@@ -74,9 +74,12 @@ async def _work(config: Config, ready_file: Path | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, begin_to_stop)
     async with open_services(config, name="sensorium-worker") as services:
+        warming = asyncio.create_task(services.photo_index.warm())
         with _announced(ready_file):
             log.info("worker ready")
             await jobs.work(services, stop)
+        warming.cancel()
+        await asyncio.gather(warming, return_exceptions=True)
     log.info("worker stopped")
 
 

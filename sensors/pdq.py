@@ -7,7 +7,6 @@ matrix products.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -107,51 +106,3 @@ def _bits(bands: FloatArray) -> bytes:
 def distance(one: bytes, other: bytes) -> int:
     """Bits by which two hashes differ, 0–256; unrelated pictures differ by about 128."""
     return (int.from_bytes(one, "big") ^ int.from_bytes(other, "big")).bit_count()
-
-
-class PdqIndex:
-    """Exact search by Hamming distance over hashes in memory: every hash is compared, so nothing is ever missed.
-
-    Keys are the caller's own integers (row numbers, say) and may repeat. The table in the database stays the truth.
-    About 40 bytes a hash; a search costs some 2 ms among a million.
-    """
-
-    def __init__(self) -> None:
-        self._used = 0
-        self._keys = np.empty(1024, dtype=np.int64)
-        # Word by word, so that the first half of all hashes can be compared without touching the second.
-        self._words = np.empty((4, 1024), dtype=np.uint64)
-
-    def __len__(self) -> int:
-        return self._used
-
-    def add(self, keys: Sequence[int], hashes: Sequence[bytes]) -> None:
-        """Append hashes of 32 bytes under keys; raises ValueError when the two differ in number or a hash in length."""
-        if len(keys) != len(hashes):
-            raise ValueError(f"{len(keys)} keys for {len(hashes)} hashes")
-        if any(len(each) != HASH_BYTES for each in hashes):
-            raise ValueError(f"a PDQ hash has {HASH_BYTES} bytes")
-        needed = self._used + len(keys)
-        if needed > len(self._keys):
-            room = max(needed, 2 * len(self._keys)) - self._used
-            self._keys = np.concatenate((self._keys[: self._used], np.empty(room, dtype=np.int64)))
-            empty = np.empty((4, room), dtype=np.uint64)
-            self._words = np.concatenate((self._words[:, : self._used], empty), axis=1)
-        self._keys[self._used : needed] = keys
-        self._words[:, self._used : needed] = np.frombuffer(b"".join(hashes), dtype=np.uint64).reshape(-1, 4).T
-        self._used = needed
-
-    def search(self, wanted: bytes, radius: int = MATCH_RADIUS) -> list[tuple[int, int]]:
-        """Every (key, distance) with distance ≤ radius, nearest first, ties in the order of adding."""
-        if len(wanted) != HASH_BYTES:
-            raise ValueError(f"a PDQ hash has {HASH_BYTES} bytes")
-        first, second, third, fourth = np.frombuffer(wanted, dtype=np.uint64)
-        words = self._words[:, : self._used]
-        # The distance of half a hash never exceeds that of the whole, so this drops nothing that is near.
-        half = np.bitwise_count(words[0] ^ first) + np.bitwise_count(words[1] ^ second)
-        near = np.flatnonzero(half <= radius)
-        rest = np.bitwise_count(words[2, near] ^ third) + np.bitwise_count(words[3, near] ^ fourth)
-        distances = half[near].astype(np.intp) + rest
-        order = np.argsort(distances, kind="stable")
-        order = order[distances[order] <= radius]
-        return list(zip(self._keys[near[order]].tolist(), distances[order].tolist(), strict=True))

@@ -20,7 +20,8 @@ from PIL import Image
 from app.decode_pool import DecodePool
 from sensors.decode import inspect
 from sensors.inspection import Undecodable
-from sensors.pdq import MATCH_RADIUS, PdqIndex
+from sensors.pdq import MATCH_RADIUS
+from sensors.pdq_index import PdqIndex
 from tests.sensors.pictures import blank_png, encoded, pattern, scene
 
 

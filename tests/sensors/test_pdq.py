@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensors.decode import inspect
-from sensors.pdq import HASH_BYTES, PdqIndex, distance, pdq_hash
+from sensors.pdq import HASH_BYTES, distance, pdq_hash
+from sensors.pdq_index import PdqIndex
 from tests.sensors.pictures import encoded, pattern, photo, scene
 
 # Hashes and qualities by pdqhash 0.2.8 (PyPI), which compiles the C++ of ThreatExchange/pdq, of
@@ -95,11 +96,32 @@ def test_the_index_grows_and_keeps_what_it_had() -> None:
         assert index.search(rows[place], 0) == [(10_000 + place, 0)]
 
 
+@pytest.mark.parametrize("sorted_part", [0, 3000, 5000])
+def test_the_sorted_index_finds_everything_within_31_bits(monkeypatch: pytest.MonkeyPatch, sorted_part: int) -> None:
+    monkeypatch.setattr("sensors.pdq_index.LONGEST_TAIL", 0)
+    random = np.random.default_rng(7)
+    rows = random.integers(0, 256, (5000, 32), dtype=np.uint8)
+    # A family round one hash, at every distance up to 40, its differing bits anywhere.
+    for apart in range(41):
+        bits = np.unpackbits(rows[0])
+        bits[random.choice(256, apart, replace=False)] ^= 1
+        rows[100 + apart] = np.packbits(bits)
+    hashes = [each.tobytes() for each in rows]
+    index = PdqIndex()
+    index.add(range(sorted_part), hashes[:sorted_part])
+    index.sort()
+    index.add(range(sorted_part, 5000), hashes[sorted_part:])
+    for wanted in (hashes[0], hashes[131], hashes[4999], bytes(32)):
+        expected = sorted((distance(wanted, each), key) for key, each in enumerate(hashes))
+        assert index.search(wanted) == [(key, apart) for apart, key in expected if apart <= 31]
+    assert index.nbytes / 5000 < 150 + 16 * 4 * 65_537 / 5000
+
+
 def test_the_index_refuses_what_is_no_hash() -> None:
     index = PdqIndex()
     with pytest.raises(ValueError, match="32 bytes"):
         index.add([1], [b"short"])
-    with pytest.raises(ValueError, match="2 keys for 1 hashes"):
+    with pytest.raises(ValueError, match="2 keys for 32 bytes of hashes"):
         index.add([1, 2], [bytes(32)])
     with pytest.raises(ValueError, match="32 bytes"):
         index.search(b"")
