@@ -1,6 +1,7 @@
 """What comes with a photo that is taken in the app: how the phone moved, and the burst around it."""
 
 import hashlib
+from typing import Annotated, Literal
 
 import msgspec
 from litestar.handlers import HTTPRouteHandler
@@ -12,11 +13,28 @@ from app.media import original_path
 from app.routes.claims import digest_matches
 from market import captures, claims, photos
 from market.errors import Refusal
+from market.terms import Strict
 from sensors import motion
 from sensors.inspection import Undecodable
 
 FRAME_LIMIT = 500_000
 FRAME_SIDE = 1280
+
+
+Sample = Annotated[list[float], msgspec.Meta(min_length=4, max_length=7)]
+
+
+class MotionRecord(Strict, frozen=True, kw_only=True):
+    """How a phone moved: rows of t, ax, ay, az and, with a gyroscope, alpha, beta, gamma."""
+
+    v: Literal[1]
+    samples: Annotated[
+        list[Sample],
+        msgspec.Meta(
+            min_length=1, max_length=2000,
+            examples=[[[0.0, 0.12, 9.71, 0.83, 1.2, -0.4, 0.1], [16.7, 0.1, 9.74, 0.8, 0.9, -0.7, 0.2]]],
+        ),
+    ]  # fmt: skip
 
 
 class MotionKept(msgspec.Struct, frozen=True):
@@ -38,7 +56,7 @@ class FrameKept(msgspec.Struct, frozen=True):
 
 @endpoint(
     "PUT", "/v1/people/claims/{claim_id}/photos/{n}/motion", by=PERSON, uses="own", limit=motion.MAX_BYTES,
-    consumes="application/json", problems=("claim-expired", "validation"),
+    consumes="application/json", bodies={"application/json": MotionRecord}, problems=("claim-expired", "validation"),
 )  # fmt: skip
 async def put_motion(call: Call, claim_id: str, n: int) -> MotionKept:
     """Upload how the phone moved while photo `n` was taken, before or after the photo itself.
