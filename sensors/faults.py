@@ -203,11 +203,12 @@ def out_of_range(values: Floats, quantity: Quantity) -> Marks:
     return marks
 
 
-def _strangeness(values: Floats, quantity: Quantity | None) -> Floats:
-    """What each value costs for lying outside the soft (1) or the hard range (4), in nats."""
+def strangeness(values: Floats, quantity: Quantity | None) -> Floats:
+    """What each value costs in nats for lying outside the hard range (4), or the soft one where that is rare (1)."""
     if quantity is None:
         return np.zeros(values.shape)
-    return out_of_range(values, quantity) + 3.0 * ((values < quantity.low) | (values > quantity.high))
+    rare = out_of_range(values, quantity) if quantity.soft_is_rare else np.zeros(values.shape)
+    return rare + 3.0 * ((values < quantity.low) | (values > quantity.high))
 
 
 def mends_of(dimension: str | None) -> tuple[Mend, ...]:
@@ -232,7 +233,7 @@ def mixups(
     if told.sum() < SHORTEST_MIXUP or not mends:
         return marks, []
     given = values[told]
-    strange = np.array([_strangeness(mend.factor * given + mend.offset, quantity) for mend in (_AS_IS, *mends)])
+    strange = np.array([strangeness(mend.factor * given + mend.offset, quantity) for mend in (_AS_IS, *mends)])
     if factors:
         given = np.log(given)
         mends = tuple(Mend(mend.name, 1.0, float(np.log(mend.factor))) for mend in mends)

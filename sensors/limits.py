@@ -25,6 +25,8 @@ class Quantity(NamedTuple):
     rates: tuple[tuple[float, float], ...] = ()
     stuck_minutes: float | None = None
     stuck_unless_above: float | None = None
+    soft_is_rare: bool = False
+    """Whole days beyond the soft range do not happen, so that a series which lies there may be in another unit."""
     step: float | None = None
     """The largest honest change between two samples at most STEP_S apart."""
     clip: float | None = None
@@ -52,6 +54,7 @@ QUANTITIES: Final = {
             60,
             _QC,
             soft_low=-50,
+            soft_is_rare=True,
             soft_high=50,
             rates=tuple(zip(_WMO_HOURS, (4.0, 7.0, 9.0, 15.0, 25.0), strict=True)),
             stuck_minutes=240,
@@ -63,6 +66,7 @@ QUANTITIES: Final = {
             104,
             _QC,
             soft_low=5,
+            soft_is_rare=True,
             stuck_minutes=360,
             stuck_unless_above=95,
             step=10,
@@ -75,6 +79,7 @@ QUANTITIES: Final = {
             1100,
             _QC,
             soft_low=850,
+            soft_is_rare=True,
             soft_high=1060,
             rates=tuple(zip(_WMO_HOURS, (3.0, 6.0, 9.0, 18.0, 36.0), strict=True)),
             stuck_minutes=120,

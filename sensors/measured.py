@@ -167,13 +167,13 @@ def _sentence(series: Measured, label: str, marks: Marks) -> str:
     if label == "stuck":
         return f"{name} did not change at all for {_still(series, marks):.0f} minutes."
     if label == "unit_mixup":
-        return f"{samples} seem to be in another unit than said: {', '.join(_mixed(series))}."
+        return f"{samples} seemed to be in another unit than said: {', '.join(_mixed(series))}."
     return {
         "range": f"{value:g} {unit} is {_hint(series.quantity)} for {name}.",
-        "spike": f"{samples} stand far out from those before and after.",
+        "spike": f"{samples} stood far out from those before and after.",
         "altitude": f"{value:g} {unit} cannot be the air's pressure at that height.",
         "dew_point": f"{samples} would mean a dew point that air does not have.",
-        "swapped": f"{samples} seem to stand under another quantity's name.",
+        "swapped": f"{samples} seemed to stand under another quantity's name.",
         "time_shift": f"The times of {name} fit the instruments beside it only when moved by hours.",
         "drift": f"{name} drifts against the instruments beside it.",
     }[label]

@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sensors.faults import MOST_BREAKS, Floats, Marks, out_of_range, scatter
+from sensors.faults import MOST_BREAKS, Floats, Marks, scatter, strangeness
 from sensors.limits import Quantity
 
 HOUR_S: Final = 3600.0
@@ -37,6 +37,13 @@ class Shift(NamedTuple):
     hours: int
     correlation: float
     as_is: float
+
+
+def _level(seconds: Floats, values: Floats) -> Floats:
+    """The values with their straight trend taken out: a drift must not look like a clock."""
+    when = seconds - seconds.mean()
+    slope = float((when * values).sum()) / max(float((when**2).sum()), 1e-9)
+    return np.asarray(values - slope * when)
 
 
 def _ranks(values: Floats) -> Floats:
@@ -75,7 +82,8 @@ def clock_shift(
         known &= peer_seconds[after] - peer_seconds[after - 1] <= gap
         if known.sum() < max(LEAST_POINTS, when.size // 4):
             continue
-        found[hours] = _correlation(what[known], np.interp(moved[known], peer_seconds, peer_values))
+        there = _level(moved[known], np.interp(moved[known], peer_seconds, peer_values))
+        found[hours] = _correlation(_level(moved[known], what[known]), there)
     usable = {hours: each for hours, each in found.items() if not math.isnan(each)}
     if 0 not in usable:
         return None
@@ -252,8 +260,7 @@ def swapped(one: Floats, other: Floats, quantities: tuple[Quantity | None, Quant
 def _range_costs(one: Floats, other: Floats, quantities: tuple[Quantity | None, Quantity | None]) -> Floats:
     cost = np.zeros(one.shape)
     for values, quantity in zip((one, other), quantities, strict=True):
-        if quantity is not None:
-            cost += out_of_range(values, quantity) + 3.0 * ((values < quantity.low) | (values > quantity.high))
+        cost += strangeness(values, quantity)
     return cost
 
 
