@@ -123,7 +123,7 @@ class Agreement(NamedTuple):
 
 
 LEAST_BLOCKS: Final = 12
-MOST_BLOCKS: Final = 240
+MOST_BLOCKS: Final = 120
 TOLERANCE: Final = 3.0
 """Changes below so many times the ordinary difference of two blocks are not called a drift."""
 
