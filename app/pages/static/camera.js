@@ -21,6 +21,13 @@ export function close(video) {
   video.srcObject = null;
 }
 
+/** The camera as the browser names it, and the size of its pictures. */
+export function describe(video) {
+  const track = video.srcObject?.getVideoTracks()[0];
+  const facing = track?.getSettings().facingMode ?? "";
+  return { label: (track?.label ?? "").slice(0, 200), facing, width: video.videoWidth, height: video.videoHeight };
+}
+
 /** The present picture of `video`: {blob, width, height, flaws: [text]}. */
 export async function snap(video) {
   const canvas = document.createElement("canvas");

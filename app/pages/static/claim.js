@@ -1,6 +1,7 @@
 // A claim at work: camera, position, uploads, and handing in.
 import { now } from "./clock.js";
 import * as camera from "./camera.js";
+import * as device from "./device.js";
 import { answers, readings, watchReadings } from "./evidence.js";
 import { apart, follow, metres } from "./position.js";
 import { handIn, Refused, upload } from "./send.js";
@@ -79,7 +80,7 @@ function say(n, text, kind) {
   words.className = kind ?? "";
 }
 
-async function keep(blob, known, flaws) {
+async function keep(blob, known, flaws, around = null) {
   const n = free();
   if (n === null) return;
   const shot = { state: "sending" };
@@ -91,7 +92,8 @@ async function keep(blob, known, flaws) {
   say(n, "sending…");
   refresh();
   try {
-    await upload(work.claim, n, blob, known, () => say(n, "waiting for reception; keep this page open.", "rough"));
+    const said = around ? await device.sign(work.claim, n, blob, known, around) : known;
+    await upload(work.claim, n, blob, said, () => say(n, "waiting for reception; keep this page open.", "rough"));
     if (shots.get(n) !== shot) return; // taken again meanwhile
     shot.state = "stored";
     say(n, ["stored.", ...flaws].join(" "), flaws.length ? "rough" : "done");
@@ -117,6 +119,7 @@ async function openCamera() {
   const said = $("camera-said");
   try {
     said.textContent = "Opening the camera…";
+    device.watchMotion();
     $("camera").hidden = false;
     await camera.open($("view"));
     said.textContent = "";
@@ -130,10 +133,12 @@ async function openCamera() {
 
 async function shoot() {
   const at = now();
+  const around = device.around();
   const { blob, width, height, flaws } = await camera.snap($("view"));
   if (width < Number(work.width) || height < Number(work.height)) flaws.push("It has fewer pixels than the task asks for.");
   if (place && !(fix && Date.now() - fix.at < FRESH_FIX_MS)) flaws.push("It has no position yet: wait for one and take it again.");
-  await keep(blob, capture(at, true), flaws);
+  const known = { ...capture(at, true), camera: camera.describe($("view")) };
+  await keep(blob, known, flaws, around);
 }
 
 async function pick({ target }) {
@@ -151,6 +156,7 @@ if (most) {
     say(n, "stored.", "done");
   }
   $("pick").hidden = false;
+  device.prepare();
   $("open").addEventListener("click", openCamera);
   $("shoot").addEventListener("click", shoot);
   $("file").addEventListener("change", pick);

@@ -33,9 +33,12 @@ async function ask(address, options, waiting) {
 
 const hex = (bytes) => [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
+/** JSON whose texts are spelled in ASCII, as headers must be. */
+const ascii = (json) => json.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
 /** Upload a photo; resolves once the server has stored the very same bytes. */
 export async function upload(claim, n, blob, capture, waiting) {
-  const headers = { accept: "application/json", "content-type": blob.type, capture: JSON.stringify(capture) };
+  const headers = { accept: "application/json", "content-type": blob.type, capture: ascii(JSON.stringify(capture)) };
   let digest = null;
   if (crypto.subtle) {
     digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await blob.arrayBuffer()));
