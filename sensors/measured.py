@@ -139,12 +139,12 @@ def _partners(one: Measured, other: Measured) -> tuple[Marks, Any]:
 
 
 def against(series: Measured, others: list[Measured]) -> Measured:
-    """Labelled `time_shift` where every instrument beside it that says anything says that its clock is off by the same
-    hours, and `drift` where it moves away from the consensus of at least two others."""
+    """Labelled `time_shift` where at least two instruments beside it, and none against them, say that its clock is off
+    by the same hours; `drift` where it moves away from the consensus of at least two. One alone may itself be wrong."""
     whole = np.ones(series.values.shape, dtype=bool)
     told = [clock_shift(series.seconds, series.values, each.seconds, each.values) for each in others]
-    hours = {each.hours for each in told if each is not None}
-    if len(hours) == 1 and hours != {0}:
+    hours = [each.hours for each in told if each is not None]
+    if len(hours) > 1 and len(set(hours)) == 1 and hours[0] != 0:
         return series.with_label("time_shift", whole)
     if len(others) > 1:
         beside = {str(number): (each.seconds, each.values) for number, each in enumerate(others)}

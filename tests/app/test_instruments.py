@@ -64,16 +64,28 @@ def day(end: float, offset_s: float = 0) -> list[Json]:
     ]
 
 
-async def test_instruments_beside_it_tell_that_a_clock_is_off(world: World, ada: Caller, bo: Caller) -> None:
-    await standing_task(ada, standing=DAY, acceptance={"checks": ["at_place", "readings"], "min_score": 0.1})
+async def three_of_a_street(world: World, buyer: Caller, bo: Caller, **task: Any) -> Json:
+    """What is found on Bo's readings, three hours off, once Cy and Dee have sold theirs of the same day."""
+    await standing_task(buyer, standing=DAY, acceptance={"checks": ["readings"], "min_score": 0.1}, **task)
     await world.later(20 * 3600)
     evening = now() + 20 * 3600 - 120
     for name in ("Cy", "Dee"):
         honest = await instrument(await person(world, name))
-        check = await verdict(world, ada, ok(await honest.push(*day(evening)), 201))
+        check = await verdict(world, buyer, ok(await honest.push(*day(evening)), 201))
         assert check["status"] == "pass" and check["status_of_all"] == "accepted", check
     off = await instrument(bo)
-    check = await verdict(world, ada, ok(await off.push(*day(evening, offset_s=-3 * 3600)), 201))
+    return await verdict(world, buyer, ok(await off.push(*day(evening, offset_s=-3 * 3600)), 201))
+
+
+async def test_instruments_beside_it_tell_that_a_clock_is_off(world: World, ada: Caller, bo: Caller) -> None:
+    check = await three_of_a_street(world, ada, bo)
     assert check["status"] == "warn" and check["data"]["labels"]["time_shift"]["count"] == 60, check
     # Whose instruments those are, and what they measured, is not told.
-    assert "moved by hours" in check["detail"]
+    assert "moved by hours" in check["detail"] and check["data"].keys() == {
+        "quantity", "samples", "mean", "unit", "labels",
+    }  # fmt: skip
+
+
+async def test_instruments_of_a_whole_town_are_not_beside_each_other(world: World, ada: Caller, bo: Caller) -> None:
+    check = await three_of_a_street(world, ada, bo, place={**BAKERY, "radius_m": 5_000})
+    assert check["status"] == "pass", check
