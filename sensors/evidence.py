@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from sensors.inspection import Inspection
+from sensors.inspection import Inspection, Parallax
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time with its zone; decoding refuses one without."""
@@ -128,7 +128,8 @@ class Photo(msgspec.Struct, frozen=True, kw_only=True):
 
     motion: the record as uploaded, for sensors.motion.read. motion_repeated: the same samples came with another photo
     before. frames: the burst as uploaded, by k; their bytes lie in the object storage at their SHA-256. What counts of
-    both is what the capture names by hash: `live` fails where something else lies there.
+    both is what the capture names by hash: `live` fails where something else lies there. parallax: what the frames say
+    of the scene's depth; None where fewer than three came, or they were not looked at.
     """
 
     n: int
@@ -138,6 +139,7 @@ class Photo(msgspec.Struct, frozen=True, kw_only=True):
     motion: bytes | None = None
     motion_repeated: bool = False
     frames: list[Frame] = []
+    parallax: Parallax | None = None
 
 
 class Opinion(msgspec.Struct, frozen=True, kw_only=True):

@@ -106,6 +106,28 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     mirrored: bool = False
 
 
+class Parallax(msgspec.Struct, frozen=True, kw_only=True):
+    """What the pictures of a burst around a photo say of the scene, see sensors/parallax.py.
+
+    depth: nearer things moved otherwise than farther ones · plane: the camera moved along, and all there is lies in one
+    plane, as on a screen or a print · inconclusive: nothing follows. points: followed from the first picture on ·
+    residual_px: the median distance from what one plane would do, in pixels of a picture of at most 320 ·
+    off_plane: the share of points that are off it, 0–1 · turn_deg, pan_deg: how far the picture turned about the
+    optical axis (clockwise positive), and how far it shifted to the right or left, up or down, as an angle of the
+    lens, from the first to the last picture · spans: those two for each picture after the first, as (turn, pan).
+    reason: why, in words.
+    """
+
+    state: Literal["depth", "plane", "inconclusive"] = "inconclusive"
+    points: int = 0
+    residual_px: float = 0.0
+    off_plane: float = 0.0
+    turn_deg: float = 0.0
+    pan_deg: float = 0.0
+    spans: list[tuple[float, float]] = []
+    reason: str = ""
+
+
 class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     """One readable photo, seen upright.
 
@@ -115,6 +137,7 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     problems: oddities in words, none of them a reason to refuse · jpeg: None for other formats · thumbnail_distance
     0 (the same) to 2 between the picture and the small one in its EXIF, None without one · recompression: how much the
     picture looks like one that was a JPEG before, see sensors/recompression.py; None where that cannot be told ·
+    moire: how far a narrow peak stands out of its spectrum, see sensors/recapture.py ·
     turned: PDQ hashes of the picture turned by 90, 180, 270 degrees and mirrored, seven in all · words, mirrored_words:
     numbers of its local features, see sensors/likeness.py.
     """
@@ -135,6 +158,7 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     provenance: Provenance = Provenance()
     thumbnail_distance: float | None = None
     recompression: float | None = None
+    moire: float | None = None
     turned: list[bytes] = []
     words: list[int] = []
     mirrored_words: list[int] = []
