@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from research_runner.client import ManifestItem, MarketClient
+from research_runner.client import ManifestItem, MarketClient, Problem
 from research_runner.errors import RunnerError
 
 FEWEST_PHOTOS = 30
@@ -61,7 +61,7 @@ def download(client: MarketClient, dataset_id: str, question: str, folder: Path,
     """Every photo of a ready dataset into `folder` with labels.csv and dataset.json; resumes where it was left.
 
     The label is the answer to `question`, the group the person's opaque pseudonym. An observation without that answer
-    is left out. RunnerError when a file does not match its hash.
+    is left out, and so is a photo that has been erased since. RunnerError when a file does not match its hash.
     """
     dataset = client.wait_for_dataset(dataset_id)
     photos = folder / "photos"
@@ -104,7 +104,13 @@ def _fetch_item(client: MarketClient, item: ManifestItem, label: str, photos: Pa
         name = photo.sha256 + SUFFIX.get(photo.media_type, ".bin")
         path = photos / name
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != photo.sha256:
-            content = client.download(photo.url)
+            try:
+                content = client.download(photo.url)
+            except Problem as problem:
+                if problem.slug == "erased":
+                    path.unlink(missing_ok=True)
+                    continue
+                raise
             if hashlib.sha256(content).hexdigest() != photo.sha256:
                 raise RunnerError(f"photo {photo.n} of {item.observation_id} does not match its hash in the manifest")
             partial = path.with_suffix(".part")

@@ -17,9 +17,9 @@ from app.pages.operations import FORM_LIMIT, asked, fields, perform
 from app.pages.render import refuse, show
 from app.routes import people as operations
 from app.routes.claims import MOST_OFFERS, From, Latitude, Longitude, Reach
-from market import claims, ids, keys, offers, people
+from market import claims, erasure, ids, keys, offers, payout_accounts, people
 from market.accounts import Email
-from market.errors import Invalid, TooOften
+from market.errors import Invalid, TooOften, WrongState
 from market.terms import Strict
 
 ON_A_PAGE = 20
@@ -70,6 +70,13 @@ class Changing(Strict, frozen=True, kw_only=True):
 
     display_name: people.DisplayName
     languages: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
+class Erasing(Strict, frozen=True, kw_only=True):
+    """Somebody leaves for good."""
+
+    sure: Literal["yes"]
+    leave_unpaid: Literal["yes"] | None = None
 
 
 @endpoint("GET", "/", by=EVERYONE, hidden=True)
@@ -202,9 +209,31 @@ def _cookie(call: Call, secret: str, age_s: int) -> str:
 @endpoint("GET", "/w/me", by=PERSON, hidden=True)
 async def me_page(call: Call) -> Answer:
     """What is known of oneself."""
-    me = await people.get(call.connection, call.actor.owner)
-    saved = "saved" in call.request.query_params
-    return await show(call, call.connection, "me.html", me=me, saved=saved)
+    return await _me_page(call, call.connection, saved="saved" in call.request.query_params)
+
+
+async def _me_page(
+    call: Call, connection: Connection, *, saved: bool = False, problem: str | None = None, status: int = 200
+) -> Answer:
+    person = call.actor.owner
+    return await show(
+        call, connection, "me.html", status=status, me=await people.get(connection, person), saved=saved,
+        problem=problem, owed=await erasure.owed(connection, person),
+        payable=await payout_accounts.find(connection, person) is not None,
+    )  # fmt: skip
+
+
+@endpoint("POST", "/w/me/erase", by=PERSON, uses="own", limit=FORM_LIMIT, hidden=True)
+async def erase_by_form(call: Call) -> Answer:
+    """Erase oneself; the next page is a guest's."""
+    given = await fields(call, Erasing)
+    leaving = operations.Leaving(confirm="erase everything about me", leave_unpaid=given.leave_unpaid == "yes")
+    try:
+        await perform(operations.erase_me, call, data=leaving)
+    except WrongState as refusal:
+        async with call.services.database.read() as connection:
+            return await _me_page(call, connection, problem=refusal.detail, status=409)
+    return redirect("/w", headers={"set-cookie": _cookie(call, "", 0)})
 
 
 @endpoint("POST", "/w/me", by=PERSON, uses="own", limit=FORM_LIMIT, hidden=True)
@@ -224,7 +253,7 @@ async def save_me(call: Call) -> Answer:
 
 ROUTES: list[HTTPRouteHandler] = [
     front_page, near_page, task_page, terms_page, sign_in_page, ask_for_code, code_page, enter_code, sign_out, me_page,
-    save_me,
+    save_me, erase_by_form,
 ]  # fmt: skip
 for route in ROUTES:
     route.exception_handlers = {Exception: refuse}

@@ -164,6 +164,7 @@ CASES: dict[str, Case] = {
     "POST /w/sign-out": SELF,
     "GET /w/me": SELF,
     "POST /w/me": Case(form={"display_name": "Dee", "languages": "en"}),
+    "POST /w/me/erase": Case(form={"sure": "no"}),
     "POST /w/tasks/{task_id}/claims": Case(form={key: str(value) for key, value in BAKERY.items()}),
     "GET /w/claims/{claim_id}": Case(),
     "POST /w/claims/{claim_id}/release": Case(form={}),

@@ -397,6 +397,26 @@ async def test_what_bo_earned_stays_owed_and_is_released_as_ever(world: World, a
         assert await connection.fetchval("SELECT transfers FROM payout_account") == "active"
 
 
+# ---- by the page
+
+
+async def test_bo_leaves_by_the_page_once_it_is_meant(world: World, ada: Caller, bo: Caller) -> None:
+    await sold_and_seen(ada, bo, picture(1))
+    page = {"accept": "text/html", "sec-fetch-site": "same-origin"}
+
+    async def press(**form: str) -> httpx.Response:
+        return await bo.ask("POST", "/w/me/erase", data=form, headers=page)
+
+    assert "3.00" in (await bo.get("/w/me", headers=page)).text
+    assert (await press(sure="no")).status_code == 422
+    refused = await press(sure="yes")
+    assert refused.status_code == 409 and "named no account" in refused.text
+    gone = await press(sure="yes", leave_unpaid="yes")
+    assert (gone.status_code, gone.headers["location"]) == (303, "/w")
+    assert "Max-Age=0" in gone.headers["set-cookie"]
+    is_problem(await bo.get("/v1/people/me"), 401, "unauthenticated")
+
+
 # ---- everything about oneself
 
 

@@ -16,7 +16,22 @@ from research_runner import buy, dataset
 from research_runner.buy import Purchase
 from research_runner.client import MarketClient, Money
 from research_runner.errors import RunnerError
-from tests.app.conftest import Caller, World, a_task, ada, answer, bo, claim, config, ok, photo, picture, submit, world
+from tests.app.conftest import (
+    Caller,
+    World,
+    a_task,
+    ada,
+    answer,
+    bo,
+    claim,
+    config,
+    ok,
+    person,
+    photo,
+    picture,
+    submit,
+    world,
+)
 
 __all__ = ["ada", "bo", "config", "world"]  # fixtures of the market's own tests
 
@@ -91,9 +106,27 @@ async def test_it_buys_within_its_budget_and_downloads_what_it_bought(
     rows = list(csv.DictReader((folder / "labels.csv").open()))
     assert [row["label"] for row in rows] == ["open"] * 3 and len({row["group"] for row in rows}) == 1
     hashes = {hashlib.sha256((folder / row["file"]).read_bytes()).hexdigest() for row in rows}
-    assert hashes == {hashlib.sha256(content).hexdigest() for content in pictures}
+    assert hashes == {Path(row["file"]).stem for row in rows} and len(hashes) == 3
+    assert not hashes & {
+        hashlib.sha256(content).hexdigest() for content in pictures
+    }  # copies, as the market serves them
     origin = dataset.origin(folder)
     assert (origin.dataset_id, origin.spent, sum(origin.shares.values())) == (made.id, {"usd": 990}, 3)
+
+
+async def test_it_goes_on_without_the_photos_of_whoever_has_left(
+    world: World, ada: Caller, bo: Caller, runner: MarketClient, tmp_path: Path
+) -> None:
+    dee = await person(world, "Dee")
+    for who, seed in ((bo, 1), (dee, 2)):
+        [task] = ok(await ada.post("/v1/tasks/batch", {"tasks": drafts(1)}))["results"]
+        assert (await answer(who, task["task"], picture(seed)))["status"] == "accepted"
+    made = await asyncio.to_thread(runner.make_dataset, {"query": {}})
+    await world.jobs()
+    leaving = {"confirm": "erase everything about me", "leave_unpaid": True}
+    ok(await bo.ask("DELETE", "/v1/people/me", json=leaving))
+    await asyncio.to_thread(dataset.download, runner, made.id, "open", tmp_path / "data", {})
+    assert len(list(csv.DictReader((tmp_path / "data" / "labels.csv").open()))) == 1
 
 
 async def test_it_reviews_what_asks_for_it_and_cancels_what_nobody_took(
