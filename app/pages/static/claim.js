@@ -3,6 +3,7 @@ import { now } from "./clock.js";
 import * as camera from "./camera.js";
 import * as device from "./device.js";
 import { answers, readings, watchReadings } from "./evidence.js";
+import { hideButton } from "./hide.js";
 import { apart, follow, metres } from "./position.js";
 import { handIn, Refused, upload } from "./send.js";
 
@@ -74,6 +75,13 @@ function line(n) {
   return item;
 }
 
+/** Once a photo is stored; not where the task wants the file as it came. */
+function offerHiding(n) {
+  const item = line(n);
+  if (work.originals || item.querySelector(".hide")) return;
+  item.querySelector("div").append(hideButton(work.claim, n, (told) => say(n, told, "done")));
+}
+
 function say(n, text, kind) {
   const words = line(n).querySelector("p");
   words.textContent = `Photo ${n}: ${text}`;
@@ -96,6 +104,7 @@ async function keep(blob, known, flaws, around = null) {
     await upload(work.claim, n, blob, said, () => say(n, "waiting for reception; keep this page open.", "rough"));
     if (shots.get(n) !== shot) return; // taken again meanwhile
     shot.state = "stored";
+    offerHiding(n);
     say(n, ["stored.", ...flaws].join(" "), flaws.length ? "rough" : "done");
   } catch (error) {
     shot.state = "refused";
@@ -154,6 +163,7 @@ if (most) {
   for (const n of work.stored.split(" ").filter(Boolean).map(Number)) {
     shots.set(n, { state: "stored" });
     say(n, "stored.", "done");
+    offerHiding(n);
   }
   $("pick").hidden = false;
   device.prepare();
