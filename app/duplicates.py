@@ -17,7 +17,7 @@ from app.media import Media
 from market import ids
 from market.claims import MOST_TRIES
 from market.terms import MOST_PHOTOS
-from sensors.duplicates import matchable
+from sensors.duplicates import SURELY_TURNED, matchable
 from sensors.evidence import Duplicate
 from sensors.inspection import COPY, Inspection
 from sensors.pdq import MATCH_RADIUS, MIN_QUALITY, NEAR_RADIUS
@@ -43,6 +43,8 @@ class Seen(NamedTuple):
 def _certainty(each: Candidate) -> tuple[int, int]:
     """Sorts candidates: what the hashes settle, then the turned, then those that share features, then the rest."""
     if each.kind == "exact" or (each.kind == "near" and each.distance <= MATCH_RADIUS):
+        return 0, each.distance
+    if each.kind == "turned" and each.distance <= SURELY_TURNED:
         return 0, each.distance
     return {"turned": 1, "part": 2, "near": 3}[each.kind], each.distance
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from sensors.answers import answers, missing_answers
+from sensors.consistent import consistent
 from sensors.duplicates import not_duplicate
 from sensors.evidence import Asked, Camera, Duplicate, Evidence, Photo, Window
 from sensors.freshness import fresh
@@ -13,6 +14,7 @@ from sensors.live import live
 from sensors.place import at_place
 from sensors.quality import quality
 from sensors.readings import Gathered, gather, missing_samples, readings
+from sensors.recapture import not_recaptured
 from sensors.shows import shows
 from sensors.unedited import unedited
 from sensors.verdict import Check, Status, Verdict, conclude, finding
@@ -91,6 +93,8 @@ def check(
         worst(not_duplicate(photos, duplicates)),
         worst(quality(asked.photos, photos)),
         unedited(photos, cameras),
+        worst(not_recaptured(photos)),
+        worst(consistent(asked.place, photos, window)),
         shows(asked, evidence),
         worst(readings(gathered, window)),
         answers(asked.questions, evidence.answers, window.others),

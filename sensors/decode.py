@@ -24,10 +24,13 @@ from sensors.container import examine, png_exif, refuse_foreign, sniff, webp_siz
 from sensors.copies import FULL_QUALITY, QUALITY, full_side
 from sensors.copies import write as write_copy
 from sensors.exif import read_exif, read_thumbnail
-from sensors.inspection import MAX_BYTES, MAX_PIXELS, Comparison, ExifSummary, Inspection, Undecodable
+from sensors.inspection import MAX_BYTES, MAX_PIXELS, Comparison, ExifSummary, Inspection, Parallax, Undecodable
 from sensors.jpeg import read_header
-from sensors.likeness import compare, words
-from sensors.pdq import pdq_hashes
+from sensors.likeness import compare, enlarged, words
+from sensors.moire import moire
+from sensors.parallax import SIDE as BURST_SIDE
+from sensors.parallax import parallax
+from sensors.pdq import MIN_SIDE, pdq_hashes
 from sensors.provenance import read_provenance
 from sensors.quality import exposure, sharpness
 from sensors.recompression import recompression
@@ -47,6 +50,8 @@ MAX_WEBP_PIXELS: Final = 24_000_000
 MAX_ASPECT: Final = 30
 """Longer strips are no photos; a panorama has at most 10."""
 _STUDY_SIDE: Final = 512
+_FINE_SIDE: Final = 1024
+"""A screen's grid is still seen at this size; decoding less costs next to nothing less."""
 DAMAGED: Final = "The photo is damaged and cannot be read. Take or send it again."
 TOO_MUCH_MEMORY: Final = "The photo needs too much memory to open. Send a smaller one."
 _UPRIGHT: Final = {
@@ -226,10 +231,11 @@ def inspect(data: bytes) -> Inspection:
     """Decode a photo once, small and in grey, and measure it; raises Undecodable(reason)."""
 
     def study(photo: _Opened) -> Inspection:
-        grey = _decoded(photo, "L", _STUDY_SIDE)
+        grey = _decoded(photo, "L", _FINE_SIDE)
+        grid = moire(np.asarray(grey))
         grey.thumbnail((_STUDY_SIDE, _STUDY_SIDE), Image.Resampling.BOX)
         luma = np.asarray(grey)
-        hashed = pdq_hashes(luma)
+        hashed = None if min(luma.shape) < MIN_SIDE else pdq_hashes(enlarged(luma))
         spots, mirrored = words(luma)
         brightness, contrast = exposure(luma)
         width, height = photo.size[::-1] if photo.turned else photo.size
@@ -246,6 +252,7 @@ def inspect(data: bytes) -> Inspection:
             sharpness=sharpness(luma),
             exif=photo.exif,
             problems=photo.problems,
+            moire=grid,
             turned=[] if hashed is None else hashed[0][1:],
             words=spots,
             mirrored_words=mirrored,
@@ -264,6 +271,17 @@ def alike(data: bytes, other: bytes) -> Comparison:
         return np.asarray(image)
 
     return compare(_guarded(grey, data), _guarded(grey, other))
+
+
+def burst(frames: Sequence[bytes]) -> Parallax:
+    """What the pictures of a burst, in order, say of the scene's depth; raises Undecodable when one is refused."""
+
+    def grey(photo: _Opened) -> NDArray[np.uint8]:
+        image = _decoded(photo, "L", BURST_SIDE)
+        image.thumbnail((BURST_SIDE, BURST_SIDE), Image.Resampling.BOX)
+        return np.asarray(image)
+
+    return parallax([_guarded(grey, each) for each in frames])
 
 
 def pixels(data: bytes, width: int, height: int, channels: int) -> NDArray[np.uint8]:

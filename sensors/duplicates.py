@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from sensors.evidence import Duplicate, Photo
 from sensors.inspection import ALIKE, COPY, Inspection
 from sensors.pdq import MATCH_RADIUS, MIN_QUALITY, NEAR_RADIUS
 from sensors.verdict import Check, finding
+
+SURELY_TURNED: Final = 20
+"""Bits up to which a turned picture's hash suffices, seven of which are compared; farther ones are laid over it."""
 
 
 def matchable(inspection: Inspection) -> bool:
@@ -18,6 +21,8 @@ def matchable(inspection: Inspection) -> bool:
 def _same_picture(duplicate: Duplicate) -> bool:
     """Whether it is one photograph: by its hash as it stands, or in another shape by its pixels."""
     if duplicate.kind == "near" and duplicate.distance <= MATCH_RADIUS:
+        return True
+    if duplicate.kind == "turned" and duplicate.distance <= SURELY_TURNED:
         return True
     return duplicate.agreement is not None and duplicate.agreement >= COPY
 

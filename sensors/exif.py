@@ -7,6 +7,7 @@ twice and never raises.
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ _MAX_TEXT: Final = 100
 
 _MAKE, _MODEL, _ORIENTATION, _SOFTWARE, _DATE_TIME = 0x010F, 0x0110, 0x0112, 0x0131, 0x0132
 _EXIF_POINTER, _GPS_POINTER = 0x8769, 0x8825
+_EXPOSURE_TIME, _F_NUMBER, _SPEED = 0x829A, 0x829D, 0x8827
 _DATE_TIME_ORIGINAL, _DATE_TIME_DIGITIZED = 0x9003, 0x9004
 _OFFSET, _OFFSET_ORIGINAL, _OFFSET_DIGITIZED = 0x9010, 0x9011, 0x9012
 _SUBSECOND, _SUBSECOND_ORIGINAL, _SUBSECOND_DIGITIZED = 0x9290, 0x9291, 0x9292
@@ -158,6 +160,22 @@ def _number(directory: Directory, tag: int, most: int) -> int | None:
     return first if isinstance(first, int) and 0 < first <= most else None
 
 
+def _exposure(detail: Directory) -> float | None:
+    """The exposure value at ISO 100: log2(N² / t) − log2(ISO / 100) (ISO 2720, with the camera's own numbers)."""
+    parts = []
+    for tag in (_EXPOSURE_TIME, _F_NUMBER):
+        value = detail.get(tag)
+        part = value[0] if isinstance(value, list) and value else None
+        if not isinstance(part, tuple) or part[0] <= 0 or part[1] <= 0:
+            return None
+        parts.append(part[0] / part[1])
+    speed = _number(detail, _SPEED, 1_000_000)
+    if not speed:
+        return None
+    value_at_100 = math.log2(parts[1] ** 2 / parts[0]) - math.log2(speed / 100)
+    return value_at_100 if -20 <= value_at_100 <= 30 else None
+
+
 def _altitude(gps: Directory) -> float | None:
     value = gps.get(_ALTITUDE)
     part = value[0] if isinstance(value, list) and value else None
@@ -254,4 +272,5 @@ def read_exif(raw: bytes) -> ExifSummary:
         altitude_m=_altitude(gps),
         width=_number(detail, _WIDTH, 100_000),
         height=_number(detail, _HEIGHT, 100_000),
+        exposure_ev=_exposure(detail),
     )

@@ -28,7 +28,7 @@ class ExifSummary(msgspec.Struct, frozen=True, kw_only=True):
     taken_at is the camera's wall clock, without a zone; offset is seconds east of UTC when the file states it.
     gps_at is the time of the position in UTC, by satellite. lat and lon are degrees (north and east positive), altitude
     metres above the sea. orientation is the EXIF code 1–8 (1 = upright). width and height are what the file says of its
-    own size in pixels, before any turning.
+    own size in pixels, before any turning. exposure_ev is the exposure value at ISO 100: 15 in the sun, 6 in a room.
     """
 
     taken_at: datetime | None = None
@@ -43,6 +43,7 @@ class ExifSummary(msgspec.Struct, frozen=True, kw_only=True):
     altitude_m: float | None = None
     width: int | None = None
     height: int | None = None
+    exposure_ev: float | None = None
 
 
 class JpegTraits(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +138,7 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     problems: oddities in words, none of them a reason to refuse · jpeg: None for other formats · thumbnail_distance
     0 (the same) to 2 between the picture and the small one in its EXIF, None without one · recompression: how much the
     picture looks like one that was a JPEG before, see sensors/recompression.py; None where that cannot be told ·
-    moire: how far a narrow peak stands out of its spectrum, see sensors/recapture.py ·
+    moire: how far a narrow peak stands out of its spectrum, see sensors/moire.py ·
     turned: PDQ hashes of the picture turned by 90, 180, 270 degrees and mirrored, seven in all · words, mirrored_words:
     numbers of its local features, see sensors/likeness.py.
     """

@@ -26,6 +26,7 @@ from sensors.inspection import ALIKE, Comparison
 
 SIDE: Final = 192
 """The longest side in pixels on which spots are looked for."""
+SMALLEST: Final = 192
 SPOTS: Final = 48
 TABLES: Final = 4
 BITS: Final = 24
@@ -60,6 +61,17 @@ def _projections() -> NDArray[np.float32]:
 def _detector(spots: int) -> Any:
     cv2.setNumThreads(1)
     return cv2.SIFT_create(nfeatures=spots, contrastThreshold=CONTRAST)  # type: ignore[attr-defined]
+
+
+def enlarged(luma: Grey) -> Grey:
+    """A picture whose shorter side is at least SMALLEST, smoothly enlarged where it is not: a hash of 36 pixels a side
+    would be one of its pixels' edges."""
+    height, width = luma.shape
+    scale = SMALLEST / max(1, min(height, width))
+    if scale <= 1:
+        return luma
+    size = round(width * scale), round(height * scale)
+    return np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
 
 
 def _small(luma: Grey) -> Grey:

@@ -9,7 +9,7 @@ import msgspec
 
 from sensors.weights import PRIOR, log_odds
 
-SENSORS_VERSION: Final = "sensors-1.0"
+SENSORS_VERSION: Final = "sensors-2.0"
 """Changes whenever a check, a limit or a weight does; stored with every verdict."""
 
 Status = Literal["pass", "warn", "fail", "not_applicable", "inconclusive"]
@@ -18,7 +18,9 @@ Outcome = Literal["pass", "review", "fail"]
 ALWAYS_DECLARED: Final = ("complete", "decodes", "answers")
 """Every task declares these without naming them: what was required is there, the photos open, the answers fit the
 questions. Nobody can be paid for a file that nobody can open, and everybody is told the questions beforehand."""
-DECLARABLE: Final = ("fresh", "at_place", "live", "not_duplicate", "quality", "readings", "shows", "unedited")
+DECLARABLE: Final = ("fresh", "at_place", "live", "not_duplicate", "quality", "readings", "shows", "unedited",
+    "not_recaptured", "consistent",
+)  # fmt: skip
 """Checks that reject only when the task names them. Otherwise their findings still move the score."""
 SIGNALS: Final = ("not_recaptured", "shows", "consistent")
 """Checks that never fail, because they can be wrong about honest evidence. A task that names one wants a human to look
@@ -64,8 +66,7 @@ def conclude(checks: list[Check], declared: list[str], min_score: float) -> Verd
     binding = {*declared, *ALWAYS_DECLARED}
     score = 1 / (1 + math.exp(-(PRIOR.log_odds + sum(check.weight for check in checks))))
     undecided = any(
-        check.name in binding
-        and (check.status == "inconclusive" or (check.status == "warn" and check.name in SIGNALS))
+        check.name in binding and (check.status == "inconclusive" or (check.status == "warn" and check.name in SIGNALS))
         for check in checks
     )
     outcome: Outcome

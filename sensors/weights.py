@@ -39,6 +39,8 @@ WEIGHTS: Final[dict[str, dict[str, Weight]]] = {
         "fail": Weight(-1.0, ASSUMED),
     },
     "shows": {"pass": Weight(0.2, ASSUMED), "warn": Weight(-0.5, ASSUMED)},
+    "not_recaptured": {"pass": Weight(0.3, ASSUMED), "warn": Weight(-0.5, ASSUMED)},
+    "consistent": {"pass": Weight(0.05, ASSUMED), "warn": Weight(-0.4, ASSUMED)},
     "unedited": {
         "pass": Weight(0.0, "most honest files say nothing about it"),
         "trusted": Weight(1.5, "a pass whose every photo is signed by a trusted maker; assumed"),

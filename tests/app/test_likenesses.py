@@ -60,8 +60,8 @@ async def test_a_sold_photo_is_known_in_another_shape(world: World, ada: Caller,
     assert "already used" in refused["rejection"]["comment"]
 
 
-@pytest.mark.parametrize(("how", "status"), [("mirrored", "warn"), ("cropped all round", "pass")])
-async def test_where_the_earlier_bytes_are_gone_a_mirrored_picture_is_a_signal_and_a_cropped_one_is_none(
+@pytest.mark.parametrize(("how", "status"), [("mirrored", "fail"), ("cropped all round", "pass")])
+async def test_where_the_earlier_bytes_are_gone_a_mirrored_picture_is_known_and_a_cropped_one_is_not(
     world: World, ada: Caller, bo: Caller, how: str, status: str
 ) -> None:
     first = await answer(bo, await post_task(ada), picture(1))

@@ -24,6 +24,7 @@ from PIL import Image, ImageDraw, ImageEnhance
 
 from app.likenesses import LEAST_HISTORY, LEAST_WEIGHT, MOST_PARTS, MOST_SHARERS
 from sensors.decode import alike, inspect
+from sensors.duplicates import SURELY_TURNED
 from sensors.inspection import ALIKE, COPY
 from sensors.pdq import MATCH_RADIUS, MIN_QUALITY, NEAR_RADIUS, distance
 from tests.bench.evidence.honest import DATA
@@ -144,8 +145,10 @@ class History:
     def candidates(self, own: Marks, without: int | None) -> tuple[list[int], list[int]]:
         """Photos that the hashes settle, and those to lay over it, in the service's order."""
         near = [] if own.pdq is None else [e for e in self.within(own.pdq, NEAR_RADIUS) if e[1] != without]
+        turned_near = [hit for each in own.turned for hit in self.within(each, MATCH_RADIUS) if hit[1] != without]
         settled = [at for bits, at in near if bits <= MATCH_RADIUS]
-        turned = [at for each in own.turned for _, at in self.within(each, MATCH_RADIUS) if at != without]
+        settled += [at for bits, at in turned_near if bits <= SURELY_TURNED and at not in settled]
+        turned = [at for _, at in turned_near]
         parts = self.sharing(own.words, without) + self.sharing(own.mirrored, without)
         rest = [at for bits, at in near if bits > MATCH_RADIUS]
         return settled, list(dict.fromkeys(at for at in (*turned, *parts, *rest) if at not in settled))

@@ -1,0 +1,70 @@
+"""The grid of a screen or a print in the spectrum of a photograph of it.
+
+The grid of a display's pixels, or of a print's dots, beats with the camera's own grid and stands in the spectrum as
+narrow peaks that every part of the picture shares, at frequencies where scenes have little (Patel, Han & Jain 2015).
+Fences, fabrics and tiles have such peaks too, which is why this never rejects.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+TILE: Final = 256
+LOWEST, HIGHEST = 0.08, 0.47
+"""Cycles a pixel between which peaks are looked for; scenes fill what lies below, compression what is above."""
+RING: Final = 6
+"""Width in spectral cells of the rings by which a peak is compared with others of its frequency."""
+AXIS: Final = 2
+"""Cells beside both axes that are left out: edges of the picture and of compression's blocks lie there."""
+
+
+@lru_cache(maxsize=1)
+def _cells() -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Which cells of a half spectrum (TILE, TILE // 2 + 1) are looked at, and the ring of each."""
+    rows = np.fft.fftfreq(TILE)[:, None]
+    columns = np.fft.rfftfreq(TILE)[None, :]
+    radius = np.hypot(rows, columns)
+    off_axis = (np.abs(rows) * TILE > AXIS) & (columns * TILE > AXIS)
+    # The 8 x 8 blocks of a JPEG repeat 32 times in a tile.
+    blocky = (np.round(np.abs(rows) * TILE) % 32 == 0) | (np.round(columns * TILE) % 32 == 0)
+    looked = (radius >= LOWEST) & (radius <= HIGHEST) & off_axis & ~blocky
+    return looked, (radius * TILE / RING).astype(np.int64)
+
+
+@lru_cache(maxsize=1)
+def _window() -> NDArray[np.float32]:
+    one = np.hanning(TILE).astype(np.float32)
+    return np.outer(one, one)
+
+
+def moire(luma: NDArray[np.uint8]) -> float | None:
+    """How far the strongest narrow peak stands above others of its frequency, in robust standard deviations.
+
+    luma (height, width) at half the camera's resolution or more; four tiles about its centre are looked at, and a peak
+    counts as much as in the second weakest of them. None for pictures too small for that.
+    """
+    height, width = luma.shape
+    if min(height, width) < 2 * TILE:
+        return None
+    looked, rings = _cells()
+    top, left = height // 2 - TILE, width // 2 - TILE
+    spectra = []
+    for row in (0, 1):
+        for column in (0, 1):
+            y, x = top + row * TILE, left + column * TILE
+            tile = luma[y : y + TILE, x : x + TILE].astype(np.float32)
+            spectra.append(np.log1p(np.abs(np.fft.rfft2((tile - tile.mean()) * _window()))))
+    shared = np.sort(np.stack(spectra), axis=0)[1]
+    values, ring = shared[looked], rings[looked]
+    order = np.argsort(ring, kind="stable")
+    starts = np.flatnonzero(np.diff(ring[order], prepend=-1))
+    best = 0.0
+    for part in np.split(values[order], starts[1:]):
+        middle = np.median(part)
+        spread = 1.4826 * np.median(np.abs(part - middle)) + 0.05
+        best = max(best, float((part.max() - middle) / spread))
+    return round(best, 3)
