@@ -9,6 +9,7 @@ from market.money import Price
 
 Check = Literal[
     "decodes", "fresh", "at_place", "live", "not_duplicate", "quality", "readings", "answers", "shows", "unedited",
+    "not_recaptured", "consistent",
 ]  # fmt: skip
 Name = Annotated[
     str,
