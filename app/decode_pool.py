@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.decode_worker import FRAME, MAX_FRAME, Job, Reply
-from sensors.inspection import MAX_BYTES, Comparison, Inspection, Undecodable
+from sensors.inspection import MAX_BYTES, Comparison, Inspection, Parallax, Undecodable
 from sensors.regions import Found, Region
 
 START_TIMEOUT_S: Final = 60.0
@@ -193,6 +193,14 @@ class DecodePool:
         if reply.comparison is None:
             raise DecodeError("the decode worker answered without a comparison")
         return reply.comparison
+
+    async def burst(self, frames: Sequence[bytes]) -> Parallax:
+        """What the pictures of a burst say of depth, see sensors/parallax.py; raises Undecodable when one is refused."""
+        job = Job(operation="burst", lengths=[len(each) for each in frames])
+        reply, _ = await self._run(job, b"".join(frames))
+        if reply.parallax is None:
+            raise DecodeError("the decode worker answered without a parallax")
+        return reply.parallax
 
     async def pixels(self, data: bytes, width: int, height: int, channels: int) -> NDArray[np.uint8]:
         """The photo as (height, width, channels) uint8, see sensors.decode.pixels; raises Undecodable(reason)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import os
 import signal
 import struct
@@ -18,7 +19,7 @@ from typing import BinaryIO, Literal
 import msgspec
 
 from app.child import die_with_parent
-from sensors.inspection import Comparison, Inspection, Undecodable
+from sensors.inspection import Comparison, Inspection, Parallax, Undecodable
 from sensors.regions import Found, Region
 
 FRAME = struct.Struct(">I")
@@ -28,7 +29,7 @@ MAX_FRAME = 64_000_000
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What to do with the photo in the next frame. Sizes in pixels; those that an operation does not use stay 0."""
 
-    operation: Literal["inspect", "render", "pixels", "suggest", "alike"]
+    operation: Literal["inspect", "render", "pixels", "suggest", "alike", "burst"]
     max_side: int = 0
     width: int = 0
     height: int = 0
@@ -36,6 +37,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     hidden: list[Region] = []
     first_bytes: int = 0
     """Of two photos in the frame, how long the first is."""
+    lengths: list[int] = []
+    """Of the pictures of a burst in the frame, how long each is."""
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +50,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     inspection: Inspection | None = None
     found: list[Found] = []
     comparison: Comparison | None = None
+    parallax: Parallax | None = None
     refused: str | None = None
     error: str | None = None
     spent: bool = False
@@ -111,6 +115,10 @@ def perform(job: Job, data: bytes) -> tuple[Reply, bytes]:
             return Reply(), decode.render(data, job.max_side, job.hidden)
         if job.operation == "alike":
             return Reply(comparison=decode.alike(data[: job.first_bytes], data[job.first_bytes :])), b""
+        if job.operation == "burst":
+            ends = list(itertools.accumulate(job.lengths))
+            pictures = [data[end - length : end] for end, length in zip(ends, job.lengths, strict=True)]
+            return Reply(parallax=decode.burst(pictures)), b""
         if job.operation == "suggest":
             return Reply(found=decode.suggest(data)), b""
         return Reply(), decode.pixels(data, job.width, job.height, job.channels).tobytes()
