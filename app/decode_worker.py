@@ -77,12 +77,12 @@ def write_frame(sink: BinaryIO, body: bytes) -> None:
 
 
 def mapped_bytes() -> int:
-    """Address space that this process has mapped, 0 where the system does not say (no Linux)."""
+    """Address space that this process has mapped; where the system does not say (no Linux), a guess."""
     try:
         with open("/proc/self/statm") as found:
             return int(found.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError):
-        return 0
+        return 600_000_000
 
 
 def limit_resources(memory_bytes: int) -> None:
