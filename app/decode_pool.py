@@ -195,7 +195,7 @@ class DecodePool:
         return reply.comparison
 
     async def burst(self, frames: Sequence[bytes]) -> Parallax:
-        """What the pictures of a burst say of depth, see sensors/parallax.py; raises Undecodable when one is refused."""
+        """What the pictures of a burst say of depth, see sensors/parallax.py; raises Undecodable(reason)."""
         job = Job(operation="burst", lengths=[len(each) for each in frames])
         reply, _ = await self._run(job, b"".join(frames))
         if reply.parallax is None:

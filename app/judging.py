@@ -34,7 +34,8 @@ from sensors.evidence import (
     Photo,
     Window,
 )
-from sensors.inspection import Inspection, Undecodable
+from sensors.inspection import Inspection, Parallax, Undecodable
+from sensors.parallax import FEWEST
 from sensors.verdict import ALWAYS_DECLARED, Verdict, conclude, finding
 
 log = structlog.get_logger()
@@ -151,10 +152,12 @@ async def ask_again(services: Services) -> None:
 
 async def _look(services: Services, todo: submissions.ToJudge) -> tuple[list[Photo], list[Seen]]:
     stored = todo.photos
+    around = [todo.around.get(each.n, captures.Around()) for each in stored]
     found = await asyncio.gather(*(_inspect(services, each) for each in stored))
+    depths = await asyncio.gather(*(_burst(services, each) for each in around))
     photos = [
-        _photo(each, inspection, refused, todo.around.get(each.n, captures.Around()))
-        for each, (inspection, refused) in zip(stored, found, strict=True)
+        _photo(each, inspection, refused, beside, depth)
+        for each, (inspection, refused), beside, depth in zip(stored, found, around, depths, strict=True)
     ]
     seen = [Seen(each.n, each.sha256, inspection) for each, (inspection, _) in zip(stored, found, strict=True)]
     return photos, seen
@@ -170,8 +173,27 @@ async def _inspect(services: Services, stored: claims.Photo) -> tuple[Inspection
         return None, error.reason
 
 
+async def _burst(services: Services, around: captures.Around) -> Parallax | None:
+    """What the frames around a photo say of depth; None where they cannot say anything."""
+    if len(around.frames) < FEWEST:
+        return None
+    frames = [await services.media.get(original_path(sha256)) for _, sha256 in around.frames]
+    # Each was opened when it came. One that cannot be opened now is no reason to leave the photo itself unjudged.
+    present = [each for each in frames if each is not None]
+    if len(present) < len(frames):
+        return None
+    try:
+        return await services.decode_pool.burst(present)
+    except Undecodable:
+        return None
+
+
 def _photo(
-    stored: claims.Photo, inspection: Inspection | None, refused: str | None, around: captures.Around
+    stored: claims.Photo,
+    inspection: Inspection | None,
+    refused: str | None,
+    around: captures.Around,
+    parallax: Parallax | None,
 ) -> Photo:
     return Photo(
         n=stored.n,
@@ -181,6 +203,8 @@ def _photo(
         motion=around.motion,
         motion_repeated=around.repeated,
         frames=[Frame(k=k, sha256=sha256) for k, sha256 in around.frames],
+        country=stored.country,
+        parallax=parallax,
     )
 
 
@@ -264,6 +288,7 @@ def _window(todo: submissions.ToJudge) -> Window:
         recent=[Fix(lat=each.lat, lon=each.lon, accuracy_m=each.accuracy_m, at=each.at) for each in todo.recent],
         instrument=None if todo.instrument is None else _instrument(todo.instrument),
         beside=[Pack(each.received_at, each.readings) for each in todo.beside],
+        country=todo.country,
     )
 
 

@@ -1,4 +1,4 @@
-"""Has the scene depth? A burst taken by a hand that moves a little shows nearer things move otherwise than farther ones.
+"""Has the scene depth? In a burst from a hand that moves a little, nearer things move otherwise than farther ones.
 
 Corners of the first picture are followed into the others (Lucas & Kanade 1981, there and back again). Whatever lies in
 one plane moves by one homography, whichever way the camera moves (Hartley & Zisserman 2004, section 13.1), and so does
@@ -38,7 +38,7 @@ LEAST_SHIFT_PX: Final = 1.5
 """Median way of the points below which the camera stood still, and what moves is something else."""
 OFF_PX: Final = 1.0
 OFF_SHARE: Final = 0.04
-COHERENT, NOISE = 0.7, 0.42
+COHERENT, NOISE = 0.7, 0.5
 """Cosines between the offsets of neighbours, weighed by length: of layers of a scene nearly 1, of noise nearly 0, and
 of a plane as a lens bends it up to a half; what lies between them is left open."""
 DEPTH_PX, DEPTH_SHARE = 0.35, 0.02
@@ -47,7 +47,7 @@ TRAVELLED: Final = 0.025
 """Distance moved over distance from the plane: how far a homography must be from any rotation."""
 FLAT_PX, FLAT_SHARE = 0.2, 0.02
 """What a plane may be off itself, in pixels and of what moving along would do to things twice as near."""
-FEW_OFF: Final = 0.04
+FEW_OFF: Final = 0.08
 NEIGHBOURS: Final = 4
 COMPARABLE_DEG: Final = 1.0
 TOLERANCE_DEG, TOLERANCE_SHARE = 0.6, 0.2
@@ -182,13 +182,14 @@ def _told(pairs: list[_Pair]) -> Parallax:
     spans = [(round(each.turn, 3), round(each.pan, 3)) for each in pairs]
     most = max(pairs, key=lambda each: each.travelled)
     deep = [each for each in pairs if each.deep]
+    apart = [each for each in pairs if each.travelled >= TRAVELLED]
     if deep:
         # One picture in which something passes by is not yet a scene with depth.
         shown = max(deep, key=lambda each: each.alike)
         enough = 2 * len(deep) >= len(pairs)
         state = "depth" if enough else "inconclusive"
         reason = "Nearer things moved otherwise than farther ones." if enough else "Only some of the pictures differ."
-    elif all(each.flat for each in pairs if each.travelled >= TRAVELLED) and most.flat:
+    elif 2 * sum(each.flat for each in apart) > len(apart):
         shown, state = most, "plane"
         reason = "The camera moved along, and everything moved as one plane."
     else:

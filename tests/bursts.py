@@ -1,8 +1,8 @@
 """Rendered bursts: what a camera in a hand sees of a scene of textured surfaces; for tests and measurements.
 
 Real bursts are not among the samples. Surfaces are rectangles in space with a texture of blotches and boxes; the camera
-is a pinhole with a lens that bends a little, sensor noise, JPEG. All sizes are assumed: a hand that moves the phone by 1
-to 6 cm and turns it by 0.5 to 4 degrees within the burst, lenses of 0.65 to 1.2 longest sides. No rolling shutter, no
+is a pinhole with a lens that bends a little, sensor noise, JPEG. All sizes are assumed: a hand that moves the phone by
+1 to 6 cm and turns it by 0.5 to 4 degrees within the burst, lenses of 0.65 to 1.2 longest sides. No rolling shutter, no
 blur of motion, no reflections, nothing that moves by itself.
 """
 

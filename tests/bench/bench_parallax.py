@@ -20,7 +20,7 @@ from sensors.parallax import agrees_with_motion, parallax
 from tests.bursts import Random, burst, grey, room, sheet
 from tests.hands import hand
 
-BURSTS = 120
+BURSTS = 150
 MOST_FALSE_PLANES = 0.02
 
 KINDS: dict[str, Callable[[Random], list[bytes]]] = {
@@ -40,7 +40,7 @@ DEEP = [name for name in KINDS if not name.startswith("screen")]
 
 
 def spans_of(random: Random, motion: Motion, sense: float = -1.0) -> list[tuple[float, float]]:
-    """What five pictures at even times within a second would show of the gyroscope's turns, with the estimate's noise."""
+    """What five pictures at even times within a second would show of the gyroscope's turns, give or take 0.1 degrees."""
     assert motion.rotation is not None
     steps = np.diff(motion.times) / 1000 * motion.rotation[1:, 0]
     turned = np.concatenate([[0.0], np.cumsum(steps)])
