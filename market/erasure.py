@@ -151,7 +151,9 @@ async def _evidence(conn: asyncpg.Connection, person: UUID) -> int:
     """Take out of what was handed in whatever tells of the person; how many observations remain, without them."""
     # What the photos looked like stays, and nothing that leads from it to the person.
     await conn.execute("UPDATE photo_hash SET person_id = NULL, submission_id = NULL WHERE person_id = $1", person)
-    await conn.execute("UPDATE claim SET lat = NULL, lon = NULL, accuracy_m = NULL WHERE person_id = $1", person)
+    await conn.execute(
+        "UPDATE claim SET lat = NULL, lon = NULL, accuracy_m = NULL, country = NULL WHERE person_id = $1", person
+    )
     await conn.execute(
         """UPDATE submission SET notes = '', verdict = jsonb_set(verdict, '{checks}', (
              SELECT coalesce(jsonb_agg(c || '{"detail": "", "data": {}}' ORDER BY i), '[]')
@@ -220,9 +222,9 @@ async def _self(conn: asyncpg.Connection, person: UUID, email: str) -> int:
 _EXPORT = {
     "devices": """SELECT id, kind, name, encode(public_key, 'hex') AS public_key, lat, lon, altitude_m, sensors,
         created_at, revoked_at FROM device WHERE person_id = $1 ORDER BY id""",
-    "claims": """SELECT id, task_id, status, lat, lon, accuracy_m, created_at, expires_at, ended_at
+    "claims": """SELECT id, task_id, status, lat, lon, accuracy_m, country, created_at, expires_at, ended_at
         FROM claim WHERE person_id = $1 ORDER BY id""",
-    "photos": """SELECT p.claim_id, p.n, encode(p.sha256, 'hex') AS sha256, p.bytes, p.media_type, p.capture,
+    "photos": """SELECT p.claim_id, p.n, encode(p.sha256, 'hex') AS sha256, p.bytes, p.media_type, p.capture, p.country,
         coalesce(p.blur, '[]') AS hidden, p.uploaded_at FROM photo p JOIN claim c ON c.id = p.claim_id
         WHERE c.person_id = $1 ORDER BY p.claim_id, p.n""",
     "motion": """SELECT m.claim_id, m.n, encode(m.body, 'base64') AS body, m.uploaded_at
