@@ -42,6 +42,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str  # without a slash at the end
     metrics_port: int  # 0: none
     trusted_proxies: str  # addresses and networks with commas between; "": none
+    country_header: str  # in which those proxies say what country a request comes from; "": in none
     http_workers: int
     db_pool_size: int
     decode_workers: int
@@ -119,6 +120,8 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
             "SENSORIUM_SMTP_URL is missing: people sign in by mailed codes (only sandbox mode does without)"
         )
     _check_shows(values)
+    if values["country_header"] and not values["trusted_proxies"]:
+        raise BadSetting("SENSORIUM_TRUSTED_PROXIES is missing: SENSORIUM_COUNTRY_HEADER is believed from no one else")
     if not values["media_url"]:
         values["media_url"] = f"file://{data_dir / 'media'}"
     if not values["public_url"]:
@@ -177,6 +180,8 @@ SETTINGS = (
     Setting("metrics_port", "Prometheus metrics at /metrics on this port; 0: none", read.whole(0, 65535), "0"),
     Setting("trusted_proxies", "addresses or networks of proxies whose X-Forwarded-For is believed, commas between",
             read.networks),
+    Setting("country_header", "header in which the trusted proxies name the country of a request's address",
+            read.header),
     Setting("http_workers", "processes that answer HTTP", read.whole(1, 256), "1"),
     Setting("db_pool_size", "database connections of one process", read.whole(2, 500), "10"),
     Setting("decode_workers", "processes that decode images, for each worker", read.whole(1, 64), "2"),

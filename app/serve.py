@@ -61,17 +61,24 @@ def application() -> ASGIApp:
         die_with_parent(signal.SIGTERM, master.pid)
     from app import config, main
 
-    return behind_proxies(main.application(), config.load().trusted_proxies)
+    settings = config.load()
+    return behind_proxies(main.application(), settings.trusted_proxies, settings.country_header)
 
 
-def behind_proxies(app: ASGIApp, trusted: str) -> ASGIApp:
-    """`app`, for which a request through one of the `trusted` comes from the last address that is none of them."""
+def behind_proxies(app: ASGIApp, trusted: str, country_header: str = "") -> ASGIApp:
+    """`app`, for which a request through one of the `trusted` comes from the last address that is none of them.
+
+    country_header: where such a proxy names the country of that address.
+    """
     if not trusted:
         return app
     from granian.utils.proxies import wrap_asgi_with_proxy_headers
 
+    from app.whereabouts import noting_country
+
     wrapped: ASGIApp = wrap_asgi_with_proxy_headers(app, trusted_hosts=trusted)
-    return wrapped
+    # Outermost: further inside, the proxy's own address is already replaced by that of whoever it speaks for.
+    return noting_country(wrapped, trusted, country_header) if country_header else wrapped
 
 
 def require_free(host: str, port: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Callable
 from ipaddress import ip_network
@@ -134,3 +135,10 @@ def read_certificates(path: Path) -> str:
     except ssl.SSLError as error:
         raise ValueError("a certificate in it is broken") from error
     return pem
+
+
+def header(text: str) -> str:
+    """The name of an HTTP header (RFC 9110, section 5.1: a token)."""
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", text):
+        raise ValueError("the name of a header, such as CF-IPCountry")
+    return text

@@ -473,8 +473,10 @@ CREATE TABLE public.claim (
     device_id uuid,
     since timestamp with time zone,
     batch bigint,
+    country text,
     CONSTRAINT claim_check CHECK (((status = 'active'::public.claim_status) = (ended_at IS NULL))),
     CONSTRAINT claim_check1 CHECK (((device_id IS NULL) = (batch IS NULL))),
+    CONSTRAINT claim_country_check CHECK ((country ~ '^[A-Z]{2}$'::text)),
     CONSTRAINT claim_round_check CHECK ((round >= 0))
 );
 
@@ -1125,9 +1127,11 @@ CREATE TABLE public.photo (
     uploaded_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
     blur jsonb,
     blurred bytea,
+    country text,
     CONSTRAINT photo_blurred_check CHECK ((length(blurred) = 32)),
     CONSTRAINT photo_bytes_check CHECK ((bytes > 0)),
     CONSTRAINT photo_check CHECK (((blur IS NULL) = (blurred IS NULL))),
+    CONSTRAINT photo_country_check CHECK ((country ~ '^[A-Z]{2}$'::text)),
     CONSTRAINT photo_n_check CHECK (((n >= 1) AND (n <= 20))),
     CONSTRAINT photo_sha256_check CHECK ((length(sha256) = 32))
 );

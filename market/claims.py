@@ -59,7 +59,7 @@ class Claim(msgspec.Struct, frozen=True):
 
 class Photo(msgspec.Struct, frozen=True):
     """An uploaded photo, by its number in the claim. `capture` is what the phone said of it; `hidden`: the regions that
-    nobody but whoever took it sees."""
+    nobody but whoever took it sees; `country`: of the address that uploaded it, two letters, where that is known."""
 
     n: int
     sha256: bytes
@@ -67,6 +67,7 @@ class Photo(msgspec.Struct, frozen=True):
     media_type: str
     capture: dict[str, Any] | None
     hidden: list[dict[str, float]] = []
+    country: str | None = None
 
 
 class Chance(NamedTuple):
@@ -93,17 +94,20 @@ def unanswered_by(person: str, device: str = "NULL::uuid") -> str:
         AND (SELECT count(*) {own} AND c.status = 'rejected') < {MOST_TRIES}"""
 
 
-async def claim(conn: asyncpg.Connection, person: UUID, task: str, position: Position | None) -> Claim:
-    """Take a slot. Raises TaskNotOpen, SlotTaken, AlreadyAnswered, TriesUsed, TooManyClaims, NotFound."""
+async def claim(
+    conn: asyncpg.Connection, person: UUID, task: str, position: Position | None, country: str | None = None
+) -> Claim:
+    """Take a slot. Raises TaskNotOpen, SlotTaken, AlreadyAnswered, TriesUsed, TooManyClaims, NotFound.
+
+    country: of the address that asks, two letters, where that is known.
+    """
     task_id = ids.read("task", task)
     # One claim of a person at a time: what they hold is counted in a statement that begins after this one, so it sees
     # their others. Before the task, and nobody takes a person's row after one: no ring of waiting can arise.
-    if not await conn.fetchval(
-        "SELECT true FROM person WHERE id = $1 AND erased_at IS NULL FOR NO KEY UPDATE", person
-    ):
+    if not await conn.fetchval("SELECT true FROM person WHERE id = $1 AND erased_at IS NULL FOR NO KEY UPDATE", person):
         raise Unauthenticated
     for _ in range(2):
-        row = await _take(conn, person, task_id, position)
+        row = await _take(conn, person, task_id, position, country)
         if row is not None:
             await require_room(conn, row)
             return show(row)
@@ -114,7 +118,9 @@ async def claim(conn: asyncpg.Connection, person: UUID, task: str, position: Pos
     raise Changed
 
 
-async def _take(conn: asyncpg.Connection, person: UUID, task: UUID, position: Position | None) -> asyncpg.Record | None:
+async def _take(
+    conn: asyncpg.Connection, person: UUID, task: UUID, position: Position | None, country: str | None
+) -> asyncpg.Record | None:
     return await conn.fetchrow(
         # The slot is counted in the statement that checks for it, so the last one has one winner however many ask.
         f"""WITH slot AS (
@@ -125,8 +131,9 @@ async def _take(conn: asyncpg.Connection, person: UUID, task: UUID, position: Po
                AND (SELECT count(*) FROM claim c WHERE c.person_id = $3 AND c.status = 'active') < $9
              RETURNING id, account_id, claim_ttl_s, {ROUND} AS round, per_round),
            new AS (
-             INSERT INTO claim (id, task_id, person_id, nonce, code, lat, lon, accuracy_m, expires_at, round)
-               SELECT $2, id, $3, $4, $5, $6, $7, $8, market_now() + make_interval(secs => claim_ttl_s), round FROM slot
+             INSERT INTO claim (id, task_id, person_id, nonce, code, lat, lon, accuracy_m, expires_at, round, country)
+               SELECT $2, id, $3, $4, $5, $6, $7, $8, market_now() + make_interval(secs => claim_ttl_s), round, $10
+               FROM slot
              RETURNING *),
            told AS (
              INSERT INTO event (type, account_id, person_id, subject_type, subject_id, actor, data)
@@ -134,6 +141,7 @@ async def _take(conn: asyncpg.Connection, person: UUID, task: UUID, position: Po
            SELECT new.*, slot.per_round FROM new, slot""",
         task, ids.new(), person, secrets.token_urlsafe(16), "".join(secrets.choice(CODE_LETTERS) for _ in range(4)),
         position and position.lat, position and position.lon, position and position.accuracy_m, MOST_ACTIVE,
+        country,
     )  # fmt: skip
 
 
@@ -274,8 +282,12 @@ async def photo_slot(conn: asyncpg.Connection, person: UUID, claim: str, n: int)
         raise Invalid(f"This task takes photos 1 to {most}." if most else "This task takes no photos.", pointer="/n")
 
 
-async def put_photo(conn: asyncpg.Connection, person: UUID, claim: str, photo: Photo) -> None:
+async def put_photo(
+    conn: asyncpg.Connection, person: UUID, claim: str, photo: Photo, country: str | None = None
+) -> None:
     """Record a photo whose bytes are stored already; one with the same number is replaced, and its bytes go.
+
+    country: of the address that uploads it, two letters, where that is known.
 
     Bytes that were on their way out when these came may be gone once this returns: the caller looks.
     """
@@ -290,10 +302,11 @@ async def put_photo(conn: asyncpg.Connection, person: UUID, claim: str, photo: P
                  CROSS JOIN LATERAL (VALUES (p.sha256), (p.blurred)) AS v (name)
                WHERE name IS NOT NULL AND name <> $4 ON CONFLICT DO NOTHING),
            kept AS (
-             INSERT INTO photo (claim_id, n, sha256, bytes, media_type, capture)
-               SELECT id, $3, $4, $5, $6, $7 FROM held
+             INSERT INTO photo (claim_id, n, sha256, bytes, media_type, capture, country)
+               SELECT id, $3, $4, $5, $6, $7, $8 FROM held
              ON CONFLICT (claim_id, n) DO UPDATE SET sha256 = excluded.sha256, bytes = excluded.bytes,
                media_type = excluded.media_type, capture = excluded.capture, uploaded_at = excluded.uploaded_at,
+               country = excluded.country,
                blur = NULL, blurred = NULL
              RETURNING claim_id),
            told AS (
@@ -302,6 +315,7 @@ async def put_photo(conn: asyncpg.Connection, person: UUID, claim: str, photo: P
                FROM kept)
            SELECT 1 FROM kept""",
         ids.read("claim", claim), person, photo.n, photo.sha256, photo.bytes, photo.media_type, photo.capture,
+        country,
     )  # fmt: skip
     if kept is None:
         raise ClaimOver
@@ -311,7 +325,9 @@ async def photos(conn: asyncpg.Connection, claim: UUID) -> list[Photo]:
     """The photos of a claim by number."""
     rows = await conn.fetch("SELECT * FROM photo WHERE claim_id = $1 ORDER BY n", claim)
     return [
-        Photo(row["n"], row["sha256"], row["bytes"], row["media_type"], row["capture"], row["blur"] or [])
+        Photo(
+            row["n"], row["sha256"], row["bytes"], row["media_type"], row["capture"], row["blur"] or [], row["country"]
+        )
         for row in rows
     ]
 

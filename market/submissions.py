@@ -72,6 +72,7 @@ class ToJudge(msgspec.Struct, frozen=True):
 
     around: what came with each photo; signers: the devices that its captures name; recent: where the person's captures
     for other claims were. instrument: the device that measured; beside: what others measured at the same place.
+    country: of the address that claimed, where that is known.
     """
 
     id: UUID
@@ -98,6 +99,7 @@ class ToJudge(msgspec.Struct, frozen=True):
     recent: list[captures.Seen]
     instrument: instruments.Instrument | None
     beside: list[instruments.Pack]
+    country: str | None
 
 
 async def submit(
@@ -160,7 +162,7 @@ async def to_judge(conn: asyncpg.Connection, submission: UUID, *, again: bool = 
     row = await conn.fetchrow(
         """SELECT s.*, t.evidence, t.acceptance, t.lat AS t_lat, t.lon AS t_lon, t.radius_m,
                   coalesce(c.since, c.created_at) AS claimed_at, c.expires_at, c.device_id,
-                  c.nonce, c.lat, c.lon, c.accuracy_m,
+                  c.nonce, c.lat, c.lon, c.accuracy_m, c.country,
                   o.lat AS o_lat, o.lon AS o_lon, o.captured_at,
                   (SELECT coalesce(json_agg(answers), '[]')::text FROM (SELECT a.answers FROM submission a
                      WHERE a.task_id = s.task_id AND a.person_id <> s.person_id AND a.status = 'accepted'
@@ -190,6 +192,7 @@ async def to_judge(conn: asyncpg.Connection, submission: UUID, *, again: bool = 
         await captures.around(conn, row["claim_id"]), await devices.named(conn, sorted(signers)),
         await captures.recent(conn, row["person_id"], row["claim_id"], row["submitted_at"]) if taken else [],
         await instruments.of_device(conn, row["device_id"]), await instruments.beside(conn, row["id"]),
+        row["country"],
     )  # fmt: skip
 
 

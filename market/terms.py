@@ -61,7 +61,10 @@ class Shown(Strict, frozen=True, kw_only=True):
 
 
 class PhotosAsked(Strict, frozen=True, kw_only=True):
-    """How many photos, and how good.
+    """How many photos, and how good. A photo below a minimum is rejected where the check `quality` is declared.
+
+    min_sharpness: standard deviation of the Laplacian on a copy of at most 512 px; below 3 a photo is plainly blurred,
+    most have 8 to 40. min_brightness, max_brightness: the mean, from 0 (black) to 1 (white).
 
     originals: the buyer gets the files as they came, with all metadata; people see that before they claim, and can hide
     nothing in them. Else the buyer gets copies in full size, upright and without metadata.
@@ -72,6 +75,9 @@ class PhotosAsked(Strict, frozen=True, kw_only=True):
     live_capture: bool = False
     min_width: Annotated[int, msgspec.Meta(ge=1, le=20_000)] | None = None
     min_height: Annotated[int, msgspec.Meta(ge=1, le=20_000)] | None = None
+    min_sharpness: Annotated[float, msgspec.Meta(ge=0, le=100, examples=[6])] | None = None
+    min_brightness: Annotated[float, msgspec.Meta(ge=0, le=1, examples=[0.15])] | None = None
+    max_brightness: Annotated[float, msgspec.Meta(ge=0, le=1, examples=[0.9])] | None = None
     shows: Shown | None = None
     originals: bool = False
 

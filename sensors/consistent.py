@@ -11,7 +11,8 @@ from typing import Final
 from sensors.evidence import Photo, Place, Window
 from sensors.inspection import Inspection
 from sensors.place import capture_fix
-from sensors.sun import elevation
+from sensors.secondhand import SUSPECT, messenger, screenshot
+from sensors.sun import elevation, highest
 from sensors.verdict import Check, finding
 
 NIGHT: Final = -6.0
@@ -19,37 +20,30 @@ NIGHT: Final = -6.0
 DAYLIGHT_EV: Final = 12.0
 """Exposure values (ISO 100) that only daylight needs: open shade is 12, sun 15 (ISO 2720); floodlit sport is 9."""
 
-SCREENS: Final = frozenset(
-    (
-        (1080, 1920), (1080, 2160), (1080, 2220), (1080, 2280), (1080, 2340), (1080, 2400), (1080, 2408), (1080, 2412),
-        (1080, 2460), (1080, 2640), (1170, 2532), (1179, 2556), (1206, 2622), (1220, 2712), (1242, 2208), (1242, 2688),
-        (1260, 2736), (1260, 2800), (1284, 2778), (1290, 2796), (1320, 2868), (1344, 2992), (1440, 2560), (1440, 2960),
-        (1440, 3040), (1440, 3088), (1440, 3120), (1440, 3200), (640, 1136), (720, 1280), (720, 1600), (750, 1334),
-        (828, 1792), (1125, 2436), (1080, 2424), (1280, 2856),
-    )
-)  # fmt: skip
-"""Sizes of phones' screens in pixels, upright; no camera takes pictures of these sizes, by makers' specifications."""
-MESSENGERS: Final = frozenset((960, 1280, 1600, 2048, 2560))
-"""Longest sides to which messengers shrink pictures (WhatsApp 1600 and 2048, Telegram 1280 and 2560, Facebook 960 and
-2048, Signal 1600 and 2048), as seen in their files; they also take all EXIF away."""
 
-
-def _stripped(seen: Inspection) -> bool:
-    """Whether the file says nothing of a camera."""
-    return seen.exif.make is None and seen.exif.model is None and seen.exif.taken_at is None
-
-
-def _judge_file(photo: Photo, seen: Inspection) -> Check | None:
-    if photo.capture is not None and photo.capture.nonce is not None:
+def _judge_file(photo: Photo, seen: Inspection, window: Window) -> Check | None:
+    # The page's camera draws on a canvas: no EXIF, and the size of a video, which may well be a screen's. Nobody but it
+    # may say the claim's nonce; whether that is true is for `live` to find out.
+    if photo.capture is not None and photo.capture.nonce == window.nonce:
         return None
-    sides = min(seen.width, seen.height), max(seen.width, seen.height)
-    if _stripped(seen) and sides in SCREENS:
-        what = f"Photo {photo.n} has the size of a phone's screen and names no camera, as a screenshot does."
-        return finding("consistent", "warn", what, photo=photo.n, kind="screenshot", width=seen.width)
-    if _stripped(seen) and seen.media_type == "image/jpeg" and sides[1] in MESSENGERS:
+    grades = {"screenshot": screenshot(seen), "messenger": messenger(seen)}
+    size = {"photo": photo.n, "width": seen.width, "height": seen.height}
+    if grades["screenshot"] >= SUSPECT:
+        what = f"Photo {photo.n} looks like a picture of a phone's own screen."
+        return finding("consistent", "warn", what, kind="screenshot", grade=grades["screenshot"], **size)
+    if grades["messenger"] >= SUSPECT:
         what = f"Photo {photo.n} looks as if it had come through a messenger. Send the original file."
-        return finding("consistent", "warn", what, photo=photo.n, kind="messenger", longest=sides[1])
+        return finding("consistent", "warn", what, kind="messenger", grade=grades["messenger"], **size)
     return None
+
+
+def _judge_country(photo: Photo, window: Window) -> Check | None:
+    """Whether the photo came from another country than the claim, by the addresses; absence says nothing."""
+    if photo.country is None or window.country is None or photo.country == window.country:
+        return None
+    what = f"Photo {photo.n} was sent from another country ({photo.country}) than your claim ({window.country})."
+    countries = {"claimed_from": window.country, "sent_from": photo.country}
+    return finding("consistent", "warn", what, photo=photo.n, kind="country", **countries)
 
 
 def _judge_light(photo: Photo, seen: Inspection, place: Place | None, window: Window) -> Check | None:
@@ -57,8 +51,9 @@ def _judge_light(photo: Photo, seen: Inspection, place: Place | None, window: Wi
     where = (fix.lat, fix.lon) if fix is not None else (place.lat, place.lon) if place is not None else None
     if where is None or exposure is None:
         return None
-    taken = photo.capture.taken_at if photo.capture is not None and photo.capture.taken_at else window.received_at
-    sun = elevation(*where, taken)
+    taken = None if photo.capture is None else photo.capture.taken_at
+    # Where nobody says when, the best of the claim's time counts: one may photograph by day and send at night.
+    sun = highest(*where, window.claimed_at, window.received_at) if taken is None else elevation(*where, taken)
     if sun < NIGHT and exposure >= DAYLIGHT_EV:
         bright = f"Photo {photo.n} was exposed as in daylight, but it was night there then."
         return finding("consistent", "warn", bright, photo=photo.n, sun_deg=round(sun, 1), ev=round(exposure, 1))
@@ -74,7 +69,11 @@ def consistent(place: Place | None, photos: list[Photo], window: Window) -> list
     for photo in photos:
         if photo.inspection is None:
             continue
-        found = (_judge_file(photo, photo.inspection), _judge_light(photo, photo.inspection, place, window))
+        found = (
+            _judge_file(photo, photo.inspection, window),
+            _judge_country(photo, window),
+            _judge_light(photo, photo.inspection, place, window),
+        )
         checks += [check for check in found if check is not None]
     if checks:
         return checks

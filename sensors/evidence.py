@@ -42,13 +42,19 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PhotosAsked(msgspec.Struct, frozen=True, kw_only=True):
-    """How many photos, whether taken in the app during the claim, and the least size in pixels where it matters."""
+    """How many photos, whether taken in the app during the claim, and the least quality where it matters.
+
+    Sizes in pixels; sharpness and brightness as in sensors.inspection.Inspection.
+    """
 
     min: int = 1
     max: int = 1
     live_capture: bool = False
     min_width: int | None = None
     min_height: int | None = None
+    min_sharpness: float | None = None
+    min_brightness: float | None = None
+    max_brightness: float | None = None
     shows: Shown | None = None
 
 
@@ -129,7 +135,8 @@ class Photo(msgspec.Struct, frozen=True, kw_only=True):
     motion: the record as uploaded, for sensors.motion.read. motion_repeated: the same samples came with another photo
     before. frames: the burst as uploaded, by k; their bytes lie in the object storage at their SHA-256. What counts of
     both is what the capture names by hash: `live` fails where something else lies there. parallax: what the frames say
-    of the scene's depth; None where fewer than three came, or they were not looked at.
+    of the scene's depth; None where fewer than three came, or they were not looked at. country: of the address that
+    uploaded it (ISO 3166-1, two capital letters), where that is known.
     """
 
     n: int
@@ -140,6 +147,7 @@ class Photo(msgspec.Struct, frozen=True, kw_only=True):
     motion_repeated: bool = False
     frames: list[Frame] = []
     parallax: Parallax | None = None
+    country: str | None = None
 
 
 class Opinion(msgspec.Struct, frozen=True, kw_only=True):
@@ -225,7 +233,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     others: the accepted answers of other people to the same task of the last day. claim: its public id.
     devices: those that captures name and that exist. recent: the fixes of the person's captures for other claims of the
     last 30 days, each with the time when it arrived. instrument: the device that measured, where a registered one did.
-    beside: what other people's instruments measured for the same task in the last day.
+    beside: what other people's instruments measured for the same task in the last day. country: of the address that
+    claimed, as a photo's.
     """
 
     claimed_at: Moment
@@ -240,6 +249,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     recent: list[Fix] = []
     instrument: Instrument | None = None
     beside: list[Pack] = []
+    country: str | None = None
 
 
 class Camera(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ _MAX_TEXT: Final = 100
 
 _MAKE, _MODEL, _ORIENTATION, _SOFTWARE, _DATE_TIME = 0x010F, 0x0110, 0x0112, 0x0131, 0x0132
 _EXIF_POINTER, _GPS_POINTER = 0x8769, 0x8825
-_EXPOSURE_TIME, _F_NUMBER, _SPEED = 0x829A, 0x829D, 0x8827
+_EXPOSURE_TIME, _F_NUMBER, _SPEED, _FLASH, _COMMENT = 0x829A, 0x829D, 0x8827, 0x9209, 0x9286
 _DATE_TIME_ORIGINAL, _DATE_TIME_DIGITIZED = 0x9003, 0x9004
 _OFFSET, _OFFSET_ORIGINAL, _OFFSET_DIGITIZED = 0x9010, 0x9011, 0x9012
 _SUBSECOND, _SUBSECOND_ORIGINAL, _SUBSECOND_DIGITIZED = 0x9290, 0x9291, 0x9292
@@ -29,8 +29,8 @@ _WIDTH, _HEIGHT = 0xA002, 0xA003
 _LAT_REF, _LAT, _LON_REF, _LON, _ALTITUDE_REF, _ALTITUDE, _GPS_TIME, _GPS_DATE = 1, 2, 3, 4, 5, 6, 7, 29
 _THUMBNAIL, _THUMBNAIL_LENGTH = 0x0201, 0x0202
 
-_BYTE, _ASCII, _SHORT, _LONG, _RATIONAL, _SIGNED_RATIONAL = 1, 2, 3, 4, 5, 10
-_SIZES: Final = {_BYTE: 1, _ASCII: 1, _SHORT: 2, _LONG: 4, _RATIONAL: 8, _SIGNED_RATIONAL: 8}
+_BYTE, _ASCII, _SHORT, _LONG, _RATIONAL, _UNDEFINED, _SIGNED_RATIONAL = 1, 2, 3, 4, 5, 7, 10
+_SIZES: Final = {_BYTE: 1, _ASCII: 1, _SHORT: 2, _LONG: 4, _RATIONAL: 8, _UNDEFINED: 1, _SIGNED_RATIONAL: 8}
 
 _DATE = re.compile(r"(\d{4})[:\-/.](\d{2})[:\-/.](\d{2})[ T](\d{2}):(\d{2}):(\d{2})")
 _ZONE = re.compile(r"([+-])(\d{2}):(\d{2})")
@@ -72,7 +72,9 @@ def _value(data: bytes, order: str, entry: int) -> Value | None:
         # Positions are unsigned by the standard, but some phones write the signed type.
         numbers = struct.unpack(f"{order}{2 * count}{'I' if kind == _RATIONAL else 'i'}", raw)
         return list(zip(numbers[::2], numbers[1::2], strict=True))
-    return list(struct.unpack(f"{order}{count}{'B' if kind == _BYTE else 'H' if kind == _SHORT else 'I'}", raw))
+    return list(
+        struct.unpack(f"{order}{count}{'B' if kind in (_BYTE, _UNDEFINED) else 'H' if kind == _SHORT else 'I'}", raw)
+    )
 
 
 def _directory(data: bytes, order: str, offset: int) -> Directory:
@@ -161,7 +163,13 @@ def _number(directory: Directory, tag: int, most: int) -> int | None:
 
 
 def _exposure(detail: Directory) -> float | None:
-    """The exposure value at ISO 100: log2(N² / t) − log2(ISO / 100) (ISO 2720, with the camera's own numbers)."""
+    """The exposure value at ISO 100: log2(N² / t) − log2(ISO / 100) (ISO 2720, with the camera's own numbers).
+
+    None as well where a flash lit the scene: it says nothing of the light there then.
+    """
+    flash = _number(detail, _FLASH, 255)
+    if flash is not None and flash & 1:
+        return None
     parts = []
     for tag in (_EXPOSURE_TIME, _F_NUMBER):
         value = detail.get(tag)
@@ -174,6 +182,16 @@ def _exposure(detail: Directory) -> float | None:
         return None
     value_at_100 = math.log2(parts[1] ** 2 / parts[0]) - math.log2(speed / 100)
     return value_at_100 if -20 <= value_at_100 <= 30 else None
+
+
+def _is_screenshot(detail: Directory) -> bool:
+    """Whether the comment is the word that phones write into pictures of their own screen; its first 8 bytes name its
+    character set."""
+    comment = detail.get(_COMMENT)
+    if not isinstance(comment, list):
+        return False
+    letters = bytes(part for part in comment[8:] if isinstance(part, int) and part)
+    return letters.strip().lower() == b"screenshot"
 
 
 def _altitude(gps: Directory) -> float | None:
@@ -273,4 +291,5 @@ def read_exif(raw: bytes) -> ExifSummary:
         width=_number(detail, _WIDTH, 100_000),
         height=_number(detail, _HEIGHT, 100_000),
         exposure_ev=_exposure(detail),
+        screenshot=_is_screenshot(detail),
     )

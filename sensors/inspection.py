@@ -29,6 +29,7 @@ class ExifSummary(msgspec.Struct, frozen=True, kw_only=True):
     gps_at is the time of the position in UTC, by satellite. lat and lon are degrees (north and east positive), altitude
     metres above the sea. orientation is the EXIF code 1–8 (1 = upright). width and height are what the file says of its
     own size in pixels, before any turning. exposure_ev is the exposure value at ISO 100: 15 in the sun, 6 in a room.
+    screenshot: the file says so itself.
     """
 
     taken_at: datetime | None = None
@@ -44,6 +45,7 @@ class ExifSummary(msgspec.Struct, frozen=True, kw_only=True):
     width: int | None = None
     height: int | None = None
     exposure_ev: float | None = None
+    screenshot: bool = False
 
 
 class JpegTraits(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +141,8 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     0 (the same) to 2 between the picture and the small one in its EXIF, None without one · recompression: how much the
     picture looks like one that was a JPEG before, see sensors/recompression.py; None where that cannot be told ·
     moire: how far a narrow peak stands out of its spectrum, see sensors/moire.py ·
+    strips: share of the height that strips of one grey take, see sensors/secondhand.py · covered: share of the picture
+    that something dark and blurred at its edge takes, see sensors/quality.py ·
     turned: PDQ hashes of the picture turned by 90, 180, 270 degrees and mirrored, seven in all · words, mirrored_words:
     numbers of its local features, see sensors/likeness.py.
     """
@@ -160,6 +164,8 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     thumbnail_distance: float | None = None
     recompression: float | None = None
     moire: float | None = None
+    strips: float = 0.0
+    covered: float = 0.0
     turned: list[bytes] = []
     words: list[int] = []
     mirrored_words: list[int] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,8 +16,9 @@ DARK: Final = 0.12
 BRIGHT: Final = 0.94
 FLAT: Final = 0.04
 BLURRED: Final = 3.0
-"""Assumed limits on brightness, contrast and sharpness (scales: inspection.Inspection); docs/evidence.md says how often
-honest photos fall outside them."""
+COVERED: Final = 0.25
+"""Assumed limits on brightness, contrast, sharpness and what is covered (scales: inspection.Inspection);
+docs/evidence.md says how often honest photos fall outside them."""
 
 
 def exposure(luma: NDArray[np.uint8]) -> tuple[float, float]:
@@ -35,17 +37,50 @@ def sharpness(luma: NDArray[np.uint8]) -> float:
     return round(float(laplacian.std(dtype=np.float32)), 3)
 
 
-def _judge_photo(asked: PhotosAsked | None, n: int, seen: Inspection) -> Check:
-    least_width = 0 if asked is None else asked.min_width or 0
-    least_height = 0 if asked is None else asked.min_height or 0
-    data = {"width": seen.width, "height": seen.height, "brightness": seen.brightness, "sharpness": seen.sharpness}
+def covered(luma: NDArray[np.uint8]) -> float:
+    """Share of the picture that a dark, blurred patch at its edge takes, as a finger before the lens does.
+
+    luma (height, width). The patch is one piece of 16 x 16 px boxes without structure, each at most a third as bright
+    as the brightest tenth of the picture; 0 where even that is dark.
+    """
+    height, width = luma.shape[0] // 16 * 16, luma.shape[1] // 16 * 16
+    if height < 64 or width < 64:
+        return 0.0
+    boxes = luma[:height, :width].reshape(height // 16, 16, width // 16, 16).astype(np.float32)
+    mean, spread = boxes.mean(axis=(1, 3)), boxes.std(axis=(1, 3))
+    light = float(np.quantile(mean, 0.9))
+    if light < 64:
+        return 0.0
+    patch = ((spread < 3) & (mean < light / 3)).astype(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(patch, connectivity=4)
+    edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    areas = [int(stats[label, cv2.CC_STAT_AREA]) for label in edge if label]
+    share: float = max(areas, default=0) / patch.size
+    return round(share, 4)
+
+
+def _below_minimum(asked: PhotosAsked, n: int, seen: Inspection) -> str | None:
+    """What of the declared minima the photo misses, in words; None when it has all of them."""
+    least_width, least_height = asked.min_width or 0, asked.min_height or 0
     # A phone may be held either way: the longer side counts against the longer minimum.
     long_side, short_side = max(seen.width, seen.height), min(seen.width, seen.height)
     if long_side < max(least_width, least_height) or short_side < min(least_width, least_height):
-        small = (
-            f"Photo {n} is {seen.width} by {seen.height} pixels; at least {least_width} by {least_height} are asked."
-        )
-        return finding("quality", "fail", small, **data)
+        return f"Photo {n} is {seen.width} by {seen.height} pixels; at least {least_width} by {least_height} are asked."
+    if asked.min_sharpness is not None and seen.sharpness < asked.min_sharpness:
+        return f"Photo {n} is too blurred: its sharpness is {seen.sharpness:.1f}, {asked.min_sharpness:g} is asked."
+    share = f"{seen.brightness:.0%} of full white"
+    if asked.min_brightness is not None and seen.brightness < asked.min_brightness:
+        return f"Photo {n} is too dark: it has {share}, at least {asked.min_brightness:.0%} is asked."
+    if asked.max_brightness is not None and seen.brightness > asked.max_brightness:
+        return f"Photo {n} is too bright: it has {share}, at most {asked.max_brightness:.0%} is asked."
+    return None
+
+
+def _judge_photo(asked: PhotosAsked | None, n: int, seen: Inspection) -> Check:
+    data = {"width": seen.width, "height": seen.height, "brightness": seen.brightness, "sharpness": seen.sharpness}
+    missed = None if asked is None else _below_minimum(asked, n, seen)
+    if missed is not None:
+        return finding("quality", "fail", f"{missed} Take a new one.", **data)
     if seen.brightness < DARK:
         return finding("quality", "warn", f"Photo {n} is very dark.", **data)
     if seen.brightness > BRIGHT:
@@ -54,6 +89,9 @@ def _judge_photo(asked: PhotosAsked | None, n: int, seen: Inspection) -> Check:
         return finding(
             "quality", "warn", f"Photo {n} shows next to nothing; is something in front of the lens?", **data
         )
+    if seen.covered >= COVERED:
+        hidden = f"Something dark covers part of photo {n}; is a finger in front of the lens?"
+        return finding("quality", "warn", hidden, covered=seen.covered, **data)
     if seen.sharpness < BLURRED:
         return finding("quality", "warn", f"Photo {n} is blurred.", **data)
     return finding("quality", "pass", f"Photo {n} is clear.", **data)

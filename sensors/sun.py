@@ -4,7 +4,7 @@ to some hundredths of a degree between 1900 and 2100; refraction is left out."""
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _J2000: Final = datetime(2000, 1, 1, 12, tzinfo=UTC)
@@ -31,3 +31,11 @@ def elevation(lat: float, lon: float, at: datetime) -> float:
     phi = math.radians(lat)
     sine = math.sin(phi) * math.sin(declination) + math.cos(phi) * math.cos(declination) * math.cos(hour)
     return math.degrees(math.asin(max(-1.0, min(1.0, sine))))
+
+
+def highest(lat: float, lon: float, begins: datetime, ends: datetime) -> float:
+    """The highest elevation between two moments, to half a degree: the sun climbs by at most a degree in 4 minutes."""
+    # One day holds every height that the sun reaches at a place in that season.
+    span = min(max(ends - begins, timedelta(0)), timedelta(days=1))
+    steps = max(1, math.ceil(span / timedelta(minutes=4)))
+    return max(elevation(lat, lon, begins + span * step / steps) for step in range(steps + 1))

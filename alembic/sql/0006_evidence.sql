@@ -149,3 +149,7 @@ CREATE TABLE camera_trait (
   first_seen timestamptz NOT NULL, last_seen timestamptz NOT NULL,
   PRIMARY KEY (make, model, tables, person_id));
 CREATE INDEX camera_trait_person ON camera_trait (person_id);
+
+-- The country of the address that claimed, and of the one that uploaded a photo, as a trusted proxy says.
+ALTER TABLE claim ADD country text CHECK (country ~ '^[A-Z]{2}$');
+ALTER TABLE photo ADD country text CHECK (country ~ '^[A-Z]{2}$');

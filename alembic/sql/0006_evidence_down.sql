@@ -1,3 +1,5 @@
+ALTER TABLE photo DROP country;
+ALTER TABLE claim DROP country;
 DROP TABLE camera_trait, photo_camera;
 DROP TABLE photo_word;
 -- Without its link a likeness cannot be kept in the older tables; neither can a key that is gone.

@@ -15,6 +15,7 @@ from app.errors import FieldError, Problem
 from app.media import PHOTO_LIMIT, Spool, Stored, original_path
 from app.paging import Limit, Page, Window, page, read_number, read_text, write_cursor
 from app.strict import decode_body
+from app.whereabouts import country_of
 from market import claims, earnings, ids, offers, photos, submissions
 from market.errors import Refusal
 from market.terms import Strict
@@ -129,7 +130,7 @@ async def claim_task(call: Call, task_id: str, data: claims.Position) -> claims.
 
     The answer holds a challenge: send its nonce with each photo taken in the app.
     """
-    claim = await claims.claim(call.connection, call.actor.owner, task_id, data)
+    claim = await claims.claim(call.connection, call.actor.owner, task_id, data, country_of(call))
     wake(EVENTS)
     return claim
 
@@ -182,7 +183,7 @@ async def enter_photo(call: Call, claim_id: str, photo: claims.Photo, spool: Spo
     database, media = call.services.database, call.services.media
     try:
         async with database.statement() as connection:
-            await claims.put_photo(connection, call.actor.owner, claim_id, photo)
+            await claims.put_photo(connection, call.actor.owner, claim_id, photo, country_of(call))
             wake(EVENTS)
     except Refusal:
         async with database.statement() as connection:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sensors.consistent import consistent
-from sensors.inspection import ExifSummary
+from sensors.inspection import ExifSummary, JpegTraits
 from sensors.moire import moire
 from sensors.recapture import MOIRE, not_recaptured
 from sensors.sun import elevation
@@ -35,6 +35,15 @@ def test_the_sun_stands_where_the_tables_have_it(lat: float, lon: float, at: str
     assert elevation(lat, lon, datetime.fromisoformat(at).replace(tzinfo=UTC)) == pytest.approx(degrees, abs=0.1)
 
 
+def written(**changes: Any) -> JpegTraits:
+    """A JPEG as a messenger writes it: the usual tables, and nothing but a JFIF segment."""
+    plain = JpegTraits(
+        tables="0" * 32, each=[], quality=80, standard=True, subsampling="4:2:0", progressive=False,
+        restart_interval=0, segments="0" * 32, applications=["APP0 JFIF"],
+    )  # fmt: skip
+    return msgspec.structs.replace(plain, **changes)
+
+
 def file(nonce: str | None = None, **changes: Any) -> Any:
     return photo(1, seen(**changes), nonce=nonce)
 
@@ -52,8 +61,16 @@ def test_daylight_at_night_is_a_signal_and_a_lamp_at_night_is_none() -> None:
     ("shot", "kind"),
     [
         (file(width=1080, height=2400), "screenshot"),
-        (file(width=1600, height=1200), "messenger"),
-        (file(width=1600, height=1200, media_type="image/png"), None),
+        (file(width=1080, height=2400, jpeg=written()), "screenshot"),
+        (file(width=1080, height=1920, media_type="image/png", strips=0.05), "screenshot"),
+        (file(width=1080, height=1920, media_type="image/png"), None),
+        (file(exif=ExifSummary(make="Apple", screenshot=True)), "screenshot"),
+        (file(width=1600, height=1200, jpeg=written()), "messenger"),
+        (file(width=1600, height=1200, jpeg=written(progressive=True, quality=50, standard=False)), "messenger"),
+        (file(width=1600, height=1200, jpeg=written(standard=False)), None),
+        (file(width=1600, height=1200, jpeg=written(), exif=ExifSummary(make="Sony")), None),
+        (file(width=1300, height=900, jpeg=written(applications=["APP13 FBMD"])), "messenger"),
+        (file(width=1300, height=900, jpeg=written(progressive=True)), None),
         (file(width=1080, height=2400, exif=ExifSummary(make="Google")), None),
         (file(width=4000, height=3000), None),
         (photo(1, seen(width=1080, height=1920)), None),  # by the app's camera, for this claim
