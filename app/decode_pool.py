@@ -194,10 +194,11 @@ class DecodePool:
             raise DecodeError("the decode worker answered without a comparison")
         return reply.comparison
 
-    async def burst(self, frames: Sequence[bytes]) -> Parallax:
-        """What the pictures of a burst say of depth, see sensors/parallax.py; raises Undecodable(reason)."""
-        job = Job(operation="burst", lengths=[len(each) for each in frames])
-        reply, _ = await self._run(job, b"".join(frames))
+    async def burst(self, photo: bytes, frames: Sequence[bytes]) -> Parallax:
+        """What the burst around a photo says of depth, see sensors/parallax.py; raises Undecodable(reason)."""
+        pictures = [photo, *frames]
+        lengths = [len(each) for each in pictures]
+        reply, _ = await self._run(Job(operation="burst", lengths=lengths), b"".join(pictures))
         if reply.parallax is None:
             raise DecodeError("the decode worker answered without a parallax")
         return reply.parallax

@@ -38,7 +38,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     first_bytes: int = 0
     """Of two photos in the frame, how long the first is."""
     lengths: list[int] = []
-    """Of the pictures of a burst in the frame, how long each is."""
+    """Of a photo and the pictures of its burst in the frame, how long each is."""
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,7 +118,7 @@ def perform(job: Job, data: bytes) -> tuple[Reply, bytes]:
         if job.operation == "burst":
             ends = list(itertools.accumulate(job.lengths))
             pictures = [data[end - length : end] for end, length in zip(ends, job.lengths, strict=True)]
-            return Reply(parallax=decode.burst(pictures)), b""
+            return Reply(parallax=decode.burst(pictures[0], pictures[1:])), b""
         if job.operation == "suggest":
             return Reply(found=decode.suggest(data)), b""
         return Reply(), decode.pixels(data, job.width, job.height, job.channels).tobytes()

@@ -154,7 +154,7 @@ async def _look(services: Services, todo: submissions.ToJudge) -> tuple[list[Pho
     stored = todo.photos
     around = [todo.around.get(each.n, captures.Around()) for each in stored]
     found = await asyncio.gather(*(_inspect(services, each) for each in stored))
-    depths = await asyncio.gather(*(_burst(services, each) for each in around))
+    depths = await asyncio.gather(*(_burst(services, *each) for each in zip(stored, around, strict=True)))
     photos = [
         _photo(each, inspection, refused, beside, depth)
         for each, (inspection, refused), beside, depth in zip(stored, found, around, depths, strict=True)
@@ -173,17 +173,22 @@ async def _inspect(services: Services, stored: claims.Photo) -> tuple[Inspection
         return None, error.reason
 
 
-async def _burst(services: Services, around: captures.Around) -> Parallax | None:
-    """What the frames around a photo say of depth; None where they cannot say anything."""
-    if len(around.frames) < FEWEST:
+async def _burst(services: Services, stored: claims.Photo, around: captures.Around) -> Parallax | None:
+    """What the frames around a photo say of depth; None where they cannot say anything.
+
+    Only those count that the capture names: others may have come from anywhere.
+    """
+    named = (stored.capture or {}).get("frames_sha256") or []
+    counted = [sha256 for _, sha256 in around.frames if sha256.hex() in named]
+    if len(counted) < FEWEST:
         return None
-    frames = [await services.media.get(original_path(sha256)) for _, sha256 in around.frames]
-    # Each was opened when it came. One that cannot be opened now is no reason to leave the photo itself unjudged.
-    present = [each for each in frames if each is not None]
-    if len(present) < len(frames):
+    found = [await services.media.get(original_path(sha256)) for sha256 in (stored.sha256, *counted)]
+    # Each frame was opened when it came. One that is gone is no reason to leave the photo itself unjudged.
+    photo, *frames = [each for each in found if each is not None] or [b""]
+    if len(frames) < len(counted):
         return None
     try:
-        return await services.decode_pool.burst(present)
+        return await services.decode_pool.burst(photo, frames)
     except Undecodable:
         return None
 

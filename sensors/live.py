@@ -12,6 +12,7 @@ from typing import Final
 from sensors import motion
 from sensors.evidence import Capture, Photo, PhotosAsked, Window
 from sensors.freshness import SLACK
+from sensors.parallax import agrees_with_motion
 from sensors.statement import is_signed, statement
 from sensors.verdict import Check, finding
 
@@ -97,10 +98,12 @@ def _motion(capture: Capture, photo: Photo) -> list[str]:
     if capture.motion_sha256 is None or photo.motion is None:
         return ["There is no record of how the phone moved."]
     try:
-        odd = motion.oddities(motion.read(photo.motion))
+        moved = motion.read(photo.motion)
     except motion.BadMotion:
         return ["The record of how the phone moved cannot be read."]
-    told = [f"The record of how the phone moved {each}." for each in odd]
+    told = [f"The record of how the phone moved {each}." for each in motion.oddities(moved)]
+    if photo.parallax is not None and agrees_with_motion(photo.parallax, moved) is False:
+        told.append("The pictures of the burst turned otherwise than the phone did.")
     return told + (["The phone moved exactly as in an earlier photo."] if photo.motion_repeated else [])
 
 

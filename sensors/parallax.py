@@ -139,11 +139,13 @@ def _compare(first: Grey, other: Grey, corners: Any) -> _Pair | None:
     if similar is None or found is None or int(agreeing.sum()) < LEAST_POINTS // 2:
         return None
     homography = np.asarray(found, dtype=np.float64)
+    if not np.isfinite(homography).all():
+        return None
     mapped = np.column_stack([here, np.ones(len(here))]) @ homography.T
+    if np.abs(mapped[:, 2]).min() < 1e-6:
+        return None
     offsets = there - mapped[:, :2] / mapped[:, 2:]
     lengths = np.linalg.norm(offsets, axis=1)
-    if not np.isfinite(lengths).all():
-        return None
     side = float(max(width, height))
     alike, coherence = _alike(here, np.clip(offsets, -20, 20))
     inside = here[agreeing.ravel() == 1]

@@ -70,7 +70,7 @@ class Phone:
         *,
         n: int = 1,
         moved: bytes | None = None,
-        frames: int = 0,
+        frames: int | list[bytes] = 0,
         camera: Json | None = None,
         altered: Json | None = None,
         sent: bytes | None = None,
@@ -78,17 +78,19 @@ class Phone:
     ) -> Json:
         """Take, sign and upload photo `n`; the header that was sent.
 
-        moved: another record of motion than a hand's; stated: other values before signing, altered: after it; sent:
-        other bytes than were signed.
+        moved: another record of motion than a hand's; frames: the burst's JPEGs, or how many of nothing; stated:
+        other values before signing, altered: after it; sent: other bytes than were signed.
         """
         content = picture(int(self.random.integers(1, 2**31))) if content is None else content
         moved = hand(self.random) if moved is None else moved
-        burst = [picture(int(self.random.integers(1, 2**31)), size=(320, 240)) for _ in range(frames)]
+        if isinstance(frames, int):
+            frames = [picture(int(self.random.integers(1, 2**31)), size=(320, 240)) for _ in range(frames)]
         if moved:
             ok(await self.motion(claimed, moved, n))
-        for k, each in enumerate(burst, start=1):
+        for k, each in enumerate(frames, start=1):
             ok(await self.frame(claimed, k, each, n))
-        belongs = {"motion_sha256": sha256(moved) if moved else None, "frames_sha256": [sha256(each) for each in burst]}
+        named = [sha256(each) for each in frames]
+        belongs = {"motion_sha256": sha256(moved) if moved else None, "frames_sha256": named}
         statement = self.stated(claimed, content, n=n, **{**belongs, **stated})
         size = {"width": 640, "height": 480}
         seen = {"label": "camera2 0, facing back", "facing": "environment", **size, **(camera or {})}

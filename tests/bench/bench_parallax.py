@@ -40,7 +40,7 @@ DEEP = [name for name in KINDS if not name.startswith("screen")]
 
 
 def spans_of(random: Random, motion: Motion, sense: float = -1.0) -> list[tuple[float, float]]:
-    """What five pictures at even times within a second would show of the gyroscope's turns, give or take 0.1 degrees."""
+    """What five pictures at even times within a second would show of the gyroscope's turns, to 0.1 degrees."""
     assert motion.rotation is not None
     steps = np.diff(motion.times) / 1000 * motion.rotation[1:, 0]
     turned = np.concatenate([[0.0], np.cumsum(steps)])
