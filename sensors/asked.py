@@ -44,8 +44,19 @@ def _refuse_shown(asked: Asked) -> list[Fault]:
     return []
 
 
+def _refuse_photos(asked: Asked) -> list[Fault]:
+    """Brightness that no photo can have."""
+    photos = asked.photos
+    if photos is None or photos.min_brightness is None or photos.max_brightness is None:
+        return []
+    if photos.min_brightness < photos.max_brightness:
+        return []
+    return [Fault("/evidence/photos/min_brightness", "The least brightness is not below the greatest.")]
+
+
 def refuse_asked(asked: Asked) -> list[Fault]:
-    """Everything in a task that the checks could not honour: unknown units and checks, `live` without live capture."""
+    """Everything in a task that the checks could not honour: unknown units and checks, `live` without live capture,
+    minima above their maxima."""
     faults = []
     for index, reading in enumerate(asked.readings):
         fault = _refuse_reading(reading, f"/evidence/readings/{index}")
@@ -61,7 +72,7 @@ def refuse_asked(asked: Asked) -> list[Fault]:
             faults.append(
                 Fault(f"/acceptance/checks/{index}", f"There is no check {name[:40]!r}. There are: {checks}.")
             )
-    faults += _refuse_shown(asked)
+    faults += _refuse_shown(asked) + _refuse_photos(asked)
     if "live" in asked.checks and (asked.photos is None or not asked.photos.live_capture):
         faults.append(Fault("/evidence/photos/live_capture", "The check live needs photos with live_capture."))
     return faults

@@ -17,16 +17,19 @@ from sensors.readings import Gathered, gather, missing_samples, readings
 from sensors.recapture import not_recaptured
 from sensors.shows import shows
 from sensors.unedited import unedited
-from sensors.verdict import Check, Status, Verdict, conclude, finding
+from sensors.verdict import OPEN, Check, Status, Verdict, conclude, finding
 
 __all__ = ["check"]
 
 _GRAVITY: Final[tuple[Status, ...]] = ("not_applicable", "pass", "warn", "inconclusive", "fail")
+_OPEN_GRAVITY: Final[tuple[Status, ...]] = ("not_applicable", "pass", "inconclusive", "warn", "fail")
+"""Where being left open is nothing unusual, a photo that leaves it open must not hide another that is in doubt."""
 
 
 def worst(checks: list[Check]) -> Check:
     """Several findings of one name as one: the gravest status, with every sentence and all numbers of that status."""
-    gravest = max(checks, key=lambda each: _GRAVITY.index(each.status)).status
+    order = _OPEN_GRAVITY if checks[0].name in OPEN else _GRAVITY
+    gravest = max(checks, key=lambda each: order.index(each.status)).status
     chosen = [each for each in checks if each.status == gravest]
     sentences = list(dict.fromkeys(each.detail for each in chosen))
     details: list[dict[str, Any]] = [each.data for each in chosen if each.data]

@@ -25,6 +25,9 @@ DECLARABLE: Final = ("fresh", "at_place", "live", "not_duplicate", "quality", "r
 SIGNALS: Final = ("not_recaptured", "shows", "consistent")
 """Checks that never fail, because they can be wrong about honest evidence. A task that names one wants a human to look
 where it warns."""
+OPEN: Final = ("not_recaptured", "consistent")
+"""Those of them that most honest evidence leaves open: a far scene has no parallax, a browser's file no EXIF. Left open
+they are no ground to keep anybody waiting."""
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,14 +63,16 @@ def conclude(checks: list[Check], declared: list[str], min_score: float) -> Verd
     """Add the findings up.
 
     fail: a check failed that the task declared, or one of ALWAYS_DECLARED. An undeclared failure only lowers the score.
-    pass: score ≥ min_score, no declared check was left undecided, and no declared one of SIGNALS warns. review:
-    everything else, for a human to look at.
+    pass: score ≥ min_score, no declared check but those of OPEN was left undecided, and no declared one of SIGNALS
+    warns. review: everything else, for a human to look at.
     """
     binding = {*declared, *ALWAYS_DECLARED}
     score = 1 / (1 + math.exp(-(PRIOR.log_odds + sum(check.weight for check in checks))))
     undecided = any(
-        check.name in binding and (check.status == "inconclusive" or (check.status == "warn" and check.name in SIGNALS))
+        (check.status == "warn" and check.name in SIGNALS)
+        or (check.status == "inconclusive" and check.name not in OPEN)
         for check in checks
+        if check.name in binding
     )
     outcome: Outcome
     if any(check.status == "fail" and check.name in binding for check in checks):

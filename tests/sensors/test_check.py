@@ -220,6 +220,19 @@ def test_a_declared_signal_that_warns_goes_to_a_human_and_an_undeclared_one_only
     assert conclude([finding("fresh", "warn", "x")], ["fresh"], 0.1).outcome == "pass"  # no signal-only check
 
 
+def test_what_honest_evidence_leaves_open_keeps_nobody_waiting() -> None:
+    left_open = [finding(name, "inconclusive", "x") for name in ("not_recaptured", "consistent", "shows")]
+    assert conclude(left_open, ["not_recaptured", "consistent"], 0.1).outcome == "pass"
+    assert conclude(left_open, ["shows"], 0.1).outcome == "review"  # whoever was asked has not answered
+
+
+def test_a_photo_that_tells_nothing_hides_no_other_that_is_in_doubt() -> None:
+    doubtful, bland = photo(1, seen(1, moire=50.0)), photo(2, seen(2, moire=1.0))
+    assert found(judge(evidence(doubtful, bland)), "not_recaptured").status == "warn"
+    verdict = judge(evidence(doubtful, bland), asked(checks=["not_recaptured"]))
+    assert verdict.outcome == "review"
+
+
 def test_everything_survives_the_wire() -> None:
     sent = evidence(photo(), readings=[{"n": "x", "v": 1}], answers={"open": "open"})
     near = Duplicate(photo=1, kind="near", distance=40, used_at=NOON)

@@ -113,3 +113,21 @@ def test_the_edges_of_a_day_are_no_contradiction() -> None:
         dusk += timedelta(minutes=5)
     shot = photo(1, msgspec.structs.replace(seen(), exif=ExifSummary(exposure_ev=12.5)), taken_at=dusk)
     assert [each.status for each in consistent(BAKERY, [shot], window())] == ["pass"]
+
+
+def test_who_photographs_by_day_may_send_at_night() -> None:
+    evening = window(claimed_at=NOON, received_at=NOON.replace(hour=23))
+    shot = photo(1, seen(exif=ExifSummary(exposure_ev=14.0)), taken_at=None)
+    assert [each.status for each in consistent(BAKERY, [shot], evening)] == ["pass"]
+    night = window(claimed_at=NOON.replace(hour=22), received_at=NOON.replace(hour=23))
+    assert [each.status for each in consistent(BAKERY, [shot], night)] == ["warn"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "claimed", "status"), [("DE", "FR", "warn"), ("DE", "DE", "inconclusive"), (None, "DE", "inconclusive")]
+)
+def test_a_photo_from_another_country_than_its_claim_is_a_signal(
+    sent: str | None, claimed: str | None, status: str
+) -> None:
+    shot = msgspec.structs.replace(photo(), country=sent)
+    assert [each.status for each in consistent(BAKERY, [shot], window(country=claimed))] == [status]
