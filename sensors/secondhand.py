@@ -44,12 +44,11 @@ def strips(luma: NDArray[np.uint8]) -> float:
     height = len(luma)
     total = 0
     for rows in (luma[: height // 2], luma[::-1][: height // 2]):
-        if not len(rows):
-            continue
-        wide = rows.astype(np.int16)
-        colour = np.median(wide[0])
-        alike = (np.abs(wide - colour) <= 1).mean(axis=1) >= _ALIKE
-        total += len(rows) if alike.all() else int(np.argmin(alike))
+        colour = float(np.median(rows[0])) if len(rows) else 0.0
+        for row in rows:
+            if float(np.mean(np.abs(row - colour) <= 1)) < _ALIKE:
+                break
+            total += 1
     return round(total / max(1, height), 4)
 
 
