@@ -7,7 +7,7 @@ from typing import Final
 from sensors.evidence import Photo
 from sensors.verdict import Check, finding
 
-MOIRE: Final = 5.5
+MOIRE: Final = 7.5
 """From here on a picture is said to look like one of a screen; docs/evidence.md has the measured rates."""
 
 

@@ -16,6 +16,10 @@ class Weight(NamedTuple):
 
 
 ASSUMED: Final = "assumed"
+MODELLED: Final = (
+    "python -m tests.bench evidence: none of 4,440 honest captures, all of 300 of each lie (-8 by these figures; held "
+    "back, since both are modelled)"
+)
 
 PRIOR: Final = Weight(1.4, ASSUMED)
 """Before any check: four of five submissions of signed-in people are genuine."""
@@ -23,9 +27,9 @@ PRIOR: Final = Weight(1.4, ASSUMED)
 WEIGHTS: Final[dict[str, dict[str, Weight]]] = {
     "complete": {"pass": Weight(0.0, "says nothing about truth"), "fail": Weight(-1.0, ASSUMED)},
     "decodes": {"pass": Weight(0.0, ASSUMED), "warn": Weight(-0.1, ASSUMED), "fail": Weight(-3.0, ASSUMED)},
-    "fresh": {"pass": Weight(0.6, ASSUMED), "warn": Weight(-0.4, ASSUMED), "fail": Weight(-3.0, ASSUMED)},
-    "at_place": {"pass": Weight(0.7, ASSUMED), "warn": Weight(-0.5, ASSUMED), "fail": Weight(-3.0, ASSUMED)},
-    "live": {"pass": Weight(0.9, ASSUMED), "warn": Weight(-0.5, ASSUMED), "fail": Weight(-3.0, ASSUMED)},
+    "fresh": {"pass": Weight(0.6, ASSUMED), "warn": Weight(-0.4, ASSUMED), "fail": Weight(-5.0, MODELLED)},
+    "at_place": {"pass": Weight(0.7, ASSUMED), "warn": Weight(-0.5, ASSUMED), "fail": Weight(-5.0, MODELLED)},
+    "live": {"pass": Weight(0.9, ASSUMED), "warn": Weight(-0.5, ASSUMED), "fail": Weight(-5.0, MODELLED)},
     "not_duplicate": {
         "pass": Weight(0.4, ASSUMED),
         "warn": Weight(-1.0, ASSUMED),

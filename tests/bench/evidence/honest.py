@@ -14,12 +14,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+import numpy as np
+
 from sensors.decode import inspect
-from sensors.evidence import Asked, Capture, Evidence, Fix, Photo, PhotosAsked, Place, Window
+from sensors.evidence import Asked, Capture, Enrolled, Evidence, Fix, Photo, PhotosAsked, Place, Window
 from sensors.inspection import Inspection, Undecodable
+from sensors.statement import spelled
+from tests.hands import hand
+from tests.keys import Key, sha256
 
 DATA = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 METRES_A_DEGREE = 111_195.0
+PHONE = Key()
+SIGNED = 0.8  # assumed: the share of captures in the app that a device signs
 # Assumed: open sky, street, among houses, indoors; share, median accuracy in metres, spread of its logarithm.
 RECEPTION = ((0.35, 5.0, 0.3), (0.35, 10.0, 0.4), (0.2, 25.0, 0.5), (0.1, 60.0, 0.5))
 
@@ -100,19 +108,39 @@ def capture(sample: Sample, rng: random.Random, *, live: bool) -> Case:
     positioned = live or rng.random() < 0.9
     taken_at = taken + timedelta(seconds=clock) if live or rng.random() < 0.7 else None
     given = Capture(
-        taken_at=taken_at, lat=fix[0] if positioned else None, lon=fix[1] if positioned else None,
+        claim="claim_1", n=1, taken_at=taken_at, lat=fix[0] if positioned else None, lon=fix[1] if positioned else None,
         accuracy_m=round(accuracy, 3) if positioned else None, nonce="nonce" if live else None,
-        heading=rng.uniform(0, 360),
+        heading=round(rng.uniform(0, 360), 1),
     )  # fmt: skip
+    signed = live and rng.random() < SIGNED
+    motion = hand(np.random.default_rng(rng.randrange(2**32))) if signed else None
+    given = (
+        _signed(given, sample, motion) if signed and motion is not None else msgspec.structs.replace(given, claim=None)
+    )
     window = Window(
         claimed_at=claimed, expires_at=claimed + timedelta(hours=1), received_at=received, nonce="nonce",
         claim_fix=Fix(lat=fix[0], lon=fix[1], accuracy_m=accuracy),
-        last_fix=_last_fix(lat, lon, claimed, rng),
+        last_fix=_last_fix(lat, lon, claimed, rng), claim="claim_1",
+        devices=[Enrolled(id="dev_1", public_key=PHONE.point, own=True)],
     )  # fmt: skip
     checks = ["fresh", "at_place", "not_duplicate"] + ["live"] * live
     asked = Asked(place=Place(lat=lat, lon=lon, radius_m=radius), photos=PhotosAsked(live_capture=live), checks=checks)
-    photo = Photo(n=1, inspection=sample.inspection, capture=given)
+    photo = Photo(n=1, inspection=sample.inspection, capture=given, motion=motion)
     return Case(Evidence(submitted_at=received, photos=[photo]), asked, window)
+
+
+def _signed(given: Capture, sample: Sample, motion: bytes) -> Capture:
+    """The capture as a phone of today sends it: every word of it signed, with the motion of the hand."""
+    stated = {
+        "v": 1, "claim": given.claim, "n": 1, "nonce": given.nonce, "photo_sha256": sha256(sample.data),
+        "taken_at": None if given.taken_at is None else spelled(given.taken_at), "lat": given.lat, "lon": given.lon,
+        "accuracy_m": given.accuracy_m, "heading": given.heading, "motion_sha256": sha256(motion), "frames_sha256": [],
+        "device": "dev_1",
+    }  # fmt: skip
+    return msgspec.structs.replace(
+        given, photo_sha256=stated["photo_sha256"], motion_sha256=stated["motion_sha256"], device="dev_1",
+        signature=PHONE.sign_capture(stated),
+    )  # fmt: skip
 
 
 def _last_fix(lat: float, lon: float, at: datetime, rng: random.Random) -> Fix | None:
