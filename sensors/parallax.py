@@ -36,16 +36,18 @@ LENSES: Final = (0.5, 0.65, 0.8, 0.95, 1.15, 1.4, 1.7)
 LENS: Final = 0.9
 LEAST_SHIFT_PX: Final = 1.5
 """Median way of the points below which the camera stood still, and what moves is something else."""
+FARTHEST: Final = 0.6
+"""Pictures whose points went so much of the longest way count; the others are too near the first to show much."""
 OFF_PX: Final = 1.0
 OFF_SHARE: Final = 0.04
-COHERENT, NOISE = 0.7, 0.5
+COHERENT, NOISE = 0.7, 0.45
 """Cosines between the offsets of neighbours, weighed by length: of layers of a scene nearly 1, of noise nearly 0, and
 of a plane as a lens bends it up to a half; what lies between them is left open."""
 DEPTH_PX, DEPTH_SHARE = 0.35, 0.02
 """What neighbours are off the plane alike, in pixels and of the way they went: more than a lens bends."""
 TRAVELLED: Final = 0.025
 """Distance moved over distance from the plane: how far a homography must be from any rotation."""
-FLAT_PX, FLAT_SHARE = 0.2, 0.02
+FLAT_PX, FLAT_SHARE = 0.18, 0.02
 """What a plane may be off itself, in pixels and of what moving along would do to things twice as near."""
 FEW_OFF: Final = 0.08
 NEIGHBOURS: Final = 4
@@ -183,15 +185,17 @@ def parallax(frames: list[Grey]) -> Parallax:
 def _told(pairs: list[_Pair]) -> Parallax:
     spans = [(round(each.turn, 3), round(each.pan, 3)) for each in pairs]
     most = max(pairs, key=lambda each: each.travelled)
-    deep = [each for each in pairs if each.deep]
+    farthest = max(each.way for each in pairs)
+    far = [each for each in pairs if each.way >= FARTHEST * farthest]
+    deep = [each for each in far if each.deep]
     apart = [each for each in pairs if each.travelled >= TRAVELLED]
     if deep:
         # One picture in which something passes by is not yet a scene with depth.
         shown = max(deep, key=lambda each: each.alike)
-        enough = 2 * len(deep) >= len(pairs)
+        enough = 2 * len(deep) >= len(far)
         state = "depth" if enough else "inconclusive"
         reason = "Nearer things moved otherwise than farther ones." if enough else "Only some of the pictures differ."
-    elif 2 * sum(each.flat for each in apart) > len(apart):
+    elif not any(each.deep for each in pairs) and 3 * sum(each.flat for each in apart) > 2 * len(apart):
         shown, state = most, "plane"
         reason = "The camera moved along, and everything moved as one plane."
     else:
