@@ -42,7 +42,7 @@ async def checks(owner: Caller, claimed: Json) -> dict[str, Json]:
 
 async def test_a_burst_off_a_screen_is_a_signal_and_one_off_a_room_speaks_for_it(ada: Caller, bo: Caller) -> None:
     pixel = await phone(bo)
-    screen, bakery, kitchen = off_a_screen(0), off_a_room(6), off_a_room(7)
+    screen, bakery, kitchen = off_a_screen(1), off_a_room(6), off_a_room(7)
     said = []
     for photo, frames in ((screen, screen), (bakery, bakery), (bakery, bakery[:2]), (bakery, kitchen)):
         claimed = await claim(bo, await post_task(ada))
