@@ -70,10 +70,7 @@ def promises(offer: Offer) -> list[Promise]:
 
 
 def _takes(name: str, offer: Offer) -> str:
-    photos, place = offer.evidence.photos, offer.place
-    size = ""
-    if photos is not None and (photos.min_width or photos.min_height):
-        size = f" At least {photos.min_width or '?'} × {photos.min_height or '?'} pixels."
+    place = offer.place
     at = (
         "This task can be done anywhere."
         if place is None
@@ -87,7 +84,7 @@ def _takes(name: str, offer: Offer) -> str:
         "at_place": at,
         "live": "Each photo is taken with the camera on our page. Photos picked from your files do not pass.",
         "not_duplicate": "No photo has been sent before, by you or by anyone else.",
-        "quality": f"Each photo is sharp and bright enough to see something.{size}",
+        "quality": f"Each photo is sharp and bright enough to see something.{_minima(offer)}",
         "shows": _shown(offer),
         "unedited": "No photo was changed after it was taken. A broken content credential fails; other signs of "
         "editing go to the buyer.",
@@ -97,6 +94,23 @@ def _takes(name: str, offer: Offer) -> str:
         "buyer looks.",
         "readings": "Each reading is physically possible, in the unit asked, and measured during your claim.",
     }[name]
+
+
+def _minima(offer: Offer) -> str:
+    """The least that a photo must have, as the task declares it."""
+    photos = offer.evidence.photos
+    if photos is None:
+        return ""
+    said = ""
+    if photos.min_width or photos.min_height:
+        said += f" At least {photos.min_width or '?'} × {photos.min_height or '?'} pixels."
+    if photos.min_sharpness is not None:
+        said += f" A sharpness of {photos.min_sharpness:g} or more: hold still, and let the camera focus."
+    if photos.min_brightness is not None:
+        said += f" Not darker than {photos.min_brightness:.0%} of white on the whole."
+    if photos.max_brightness is not None:
+        said += f" Not brighter than {photos.max_brightness:.0%} of white on the whole."
+    return said
 
 
 def _shown(offer: Offer) -> str:
