@@ -17,10 +17,10 @@ from app.media import Media
 from market import ids
 from market.claims import MOST_TRIES
 from market.terms import MOST_PHOTOS
-from sensors.duplicates import SURELY_TURNED, matchable
+from sensors.duplicates import SURELY_TURNED, matchable, searchable
 from sensors.evidence import Duplicate
 from sensors.inspection import COPY, Inspection
-from sensors.pdq import MATCH_RADIUS, MIN_QUALITY, NEAR_RADIUS
+from sensors.pdq import LEAST_QUALITY, MATCH_RADIUS, MIN_QUALITY, NEAR_RADIUS
 from sensors.pdq_index import PdqIndex
 
 _ONE_AT_A_TIME = 0x7064715F  # an advisory lock; any number that nobody else takes
@@ -151,23 +151,31 @@ class PhotoIndex:
             if each.inspection is None:
                 continue
             before = numbers[each.n]
-            hits += [(each.n, *hit) for hit in self._near(each.inspection, before)]
+            # In a thread: eight searches among ten million take longer than this process may be silent.
+            hits += [(each.n, *hit) for hit in await asyncio.to_thread(self._near, each.inspection, before)]
             for words in (each.inspection.words, each.inspection.mirrored_words):
                 hits += [(each.n, "part", 0, seq) for seq, _ in await sharing(connection, words, before)]
         if not hits:
             return []
         rows = await connection.fetch(
-            """SELECT seq, submission_id, task_id, person_id, submitted_at, sha256 FROM photo_hash
+            """SELECT seq, submission_id, task_id, person_id, submitted_at, sha256, quality FROM photo_hash
                WHERE seq = ANY ($1::bigint[]) AND (task_id = $2 AND person_id = $3) IS NOT TRUE""",
             list({key for *_, key in hits}),
             *own,
         )
         by_number = {row["seq"]: row for row in rows}
-        return [Candidate(n, kind, distance, by_number[key]) for n, kind, distance, key in hits if key in by_number]
+        faint = {each.n for each in seen if each.inspection is not None and not matchable(each.inspection)}
+        candidates = []
+        for n, kind, distance, key in hits:
+            if key in by_number and (n in faint or by_number[key]["quality"] < MIN_QUALITY):
+                candidates.append(Candidate(n, "part", 0, by_number[key]))  # for its pixels to settle
+            elif key in by_number:
+                candidates.append(Candidate(n, kind, distance, by_number[key]))
+        return candidates
 
     def _near(self, inspection: Inspection, before: int) -> list[tuple[str, int, int]]:
         """(kind, distance, number) of what resembles the whole frame as it stands or turned, entered before."""
-        if inspection.pdq is None or not matchable(inspection):
+        if inspection.pdq is None or not searchable(inspection):
             return []
         searches = [("near", inspection.pdq, NEAR_RADIUS)]
         searches += [("turned", turned, MATCH_RADIUS) for turned in inspection.turned]
@@ -222,7 +230,7 @@ class PhotoIndex:
                          WHERE seq > $1 ORDER BY seq LIMIT $2) AS next""",
                 self._read_up_to,
                 BATCH,
-                MIN_QUALITY,
+                LEAST_QUALITY,
             )
         if row["rows"]:
             self._index.extend(np.frombuffer(row["keys"], dtype=">i8").astype(np.int64), row["hashes"])

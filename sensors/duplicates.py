@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sensors.evidence import Duplicate, Photo
 from sensors.inspection import ALIKE, COPY, Inspection
-from sensors.pdq import MATCH_RADIUS, MIN_QUALITY, NEAR_RADIUS
+from sensors.pdq import LEAST_QUALITY, MATCH_RADIUS, MIN_QUALITY, NEAR_RADIUS
 from sensors.verdict import Check, finding
 
 SURELY_TURNED: Final = 20
@@ -16,6 +16,11 @@ SURELY_TURNED: Final = 20
 def matchable(inspection: Inspection) -> bool:
     """Whether a photo's PDQ hash says enough to be searched; flat pictures resemble each other by accident."""
     return inspection.pdq is not None and inspection.pdq_quality >= MIN_QUALITY
+
+
+def searchable(inspection: Inspection) -> bool:
+    """Whether a photo's PDQ hash may lead to candidates at all, if not settle anything."""
+    return inspection.pdq is not None and inspection.pdq_quality >= LEAST_QUALITY
 
 
 def _same_picture(duplicate: Duplicate) -> bool:

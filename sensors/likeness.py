@@ -44,6 +44,8 @@ STEP: Final = 8
 LEAST_CONTRAST: Final = 9.0
 """Variance in a box below which there is nothing to compare there."""
 LEAST_BOXES: Final = 8
+SAME_ASPECT: Final = 0.05
+"""By how much two frames' ratios of width to height may differ where the one is laid over all of the other."""
 
 
 Grey = NDArray[np.uint8]
@@ -160,17 +162,36 @@ def _agreement(one: Grey, other: Grey, matrix: NDArray[np.float64]) -> tuple[flo
     return float(covered.mean()), float(np.median(local))
 
 
+def _frame_on_frame(luma: Grey, second: Grey) -> Comparison:
+    """Two pictures with too few spots, laid over each other edge on edge in each of the eight positions."""
+    best, wanted = Comparison(), second.shape[1] / second.shape[0]
+    for turns in range(4):
+        for mirrored in (False, True):
+            turned = np.rot90(luma[:, ::-1] if mirrored else luma, turns)
+            if abs(turned.shape[1] / turned.shape[0] / wanted - 1) > SAME_ASPECT:
+                continue
+            size = second.shape[1], second.shape[0]
+            how = cv2.INTER_AREA if turned.shape[1] > size[0] else cv2.INTER_CUBIC
+            first = np.asarray(cv2.resize(np.ascontiguousarray(turned), size, interpolation=how), dtype=np.uint8)
+            overlap, agreement = _agreement(first, second, np.eye(2, 3))
+            if agreement > best.agreement:
+                best = Comparison(overlap=round(overlap, 3), agreement=round(agreement, 4), mirrored=mirrored)
+    return best
+
+
 def compare(luma: Grey, other: Grey) -> Comparison:
     """Lay the first picture over the second, as it is or mirrored, whichever agrees better. Both (height, width)."""
     best = Comparison()
     if min(*luma.shape, *other.shape) < 8:
         return best
+    featureless = True
     second = _small(other)
     for mirrored in (False, True):
         first = _small(np.ascontiguousarray(luma[:, ::-1]) if mirrored else luma)
         laid = _laid_over(first, second)
         if laid is None or laid[1] < LEAST_SPOTS:
             continue
+        featureless = False
         overlap, agreement = _agreement(first, second, laid[0])
         if agreement > best.agreement:
             best = Comparison(
@@ -178,4 +199,4 @@ def compare(luma: Grey, other: Grey) -> Comparison:
             )
         if best.agreement >= ALIKE:
             break
-    return best
+    return _frame_on_frame(luma, second) if featureless else best

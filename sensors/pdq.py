@@ -18,6 +18,9 @@ MIN_SIDE: Final = 5
 """Below this the reference refuses to hash."""
 MIN_QUALITY: Final = 50
 """Hashes of flatter pictures match by accident; the reference advises to discard them. They match nothing here."""
+LEAST_QUALITY: Final = 10
+"""From here up to MIN_QUALITY a match is a candidate, to be looked at pixel by pixel; below it there is nothing to see.
+"""
 MATCH_RADIUS: Final = 31
 """Distances up to here mean the same picture (the reference's recommended threshold)."""
 NEAR_RADIUS: Final = 48
