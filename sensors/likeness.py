@@ -9,7 +9,7 @@ finds some dozens of spots in a small grey copy, whatever is cut away around the
   by pixel. A copy agrees nearly everywhere to the noise of its compression; a photograph taken anew of the same scene
   does not, which is what tells a cheat from two honest people before one shop front.
 
-Figures behind the limits: docs/evidence.md, `python -m tests.bench duplicates`.
+Figures behind the limits: docs/evidence.md, `python -m tests.bench likeness`.
 """
 
 from __future__ import annotations
