@@ -19,7 +19,7 @@ from market.claims import MOST_TRIES
 from market.terms import MOST_PHOTOS
 from sensors.duplicates import SURELY_TURNED, matchable, searchable
 from sensors.evidence import Duplicate
-from sensors.inspection import COPY, Inspection
+from sensors.inspection import Comparison, Inspection
 from sensors.pdq import LEAST_QUALITY, MATCH_RADIUS, MIN_QUALITY, NEAR_RADIUS
 from sensors.pdq_index import PdqIndex
 
@@ -49,13 +49,14 @@ def _certainty(each: Candidate) -> tuple[int, int]:
     return {"turned": 1, "part": 2, "near": 3}[each.kind], each.distance
 
 
-def _shown(each: Candidate, agreement: float | None, task: UUID, person: UUID) -> Duplicate:
+def _shown(each: Candidate, compared: Comparison | None, task: UUID, person: UUID) -> Duplicate:
     submission = each.row["submission_id"]
     return Duplicate(
         photo=each.n,
         kind=each.kind,  # type: ignore[arg-type]
         distance=each.distance,
-        agreement=agreement,
+        agreement=None if compared is None else compared.agreement,
+        same=compared is not None and compared.same,
         same_person=each.row["person_id"] == person,
         same_task=each.row["task_id"] == task,
         of="" if submission is None else ids.show("submission", submission),
@@ -122,7 +123,7 @@ class PhotoIndex:
         duplicates = []
         for each in seen:
             own = sorted((one for one in found if one.n == each.n), key=_certainty)
-            duplicates += [_shown(one, agreement, task, person) for one, agreement in await self._compared(each, own)]
+            duplicates += [_shown(one, compared, task, person) for one, compared in await self._compared(each, own)]
         return duplicates
 
     async def _exact(
@@ -185,10 +186,10 @@ class PhotoIndex:
             found += [hit for hit in hits if hit[2] < before][: MOST_SHOWN + MOST_OWN]
         return found
 
-    async def _compared(self, photo: Seen, candidates: list[Candidate]) -> list[tuple[Candidate, float | None]]:
+    async def _compared(self, photo: Seen, candidates: list[Candidate]) -> list[tuple[Candidate, Comparison | None]]:
         """The candidates for one photo, one of a submission, the surest first; those that the hashes do not settle are
         laid over it, until one is the same picture."""
-        kept: list[tuple[Candidate, float | None]] = []
+        kept: list[tuple[Candidate, Comparison | None]] = []
         known: set[int] = set()
         settled = any(_certainty(each)[0] == 0 for each in candidates)
         left = MOST_COMPARED
@@ -196,15 +197,14 @@ class PhotoIndex:
             if each.row["seq"] in known or len(kept) == MOST_SHOWN:
                 continue
             known.add(each.row["seq"])
-            agreement = None
+            compared = None
             if not settled and left:
                 left -= 1
                 compared = await laid_over(self._media, self._decode_pool, photo.sha256, each.row["sha256"])
-                agreement = None if compared is None else compared.agreement
-                settled = agreement is not None and agreement >= COPY
+                settled = compared is not None and compared.same
             elif _certainty(each)[0] != 0 and each.kind == "part":
                 continue  # never looked at: sharing some features says nothing by itself
-            kept.append((each, agreement))
+            kept.append((each, compared))
         return kept
 
     async def warm(self) -> None:

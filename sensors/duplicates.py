@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from sensors.evidence import Duplicate, Photo
-from sensors.inspection import ALIKE, COPY, Inspection
+from sensors.inspection import ALIKE, Inspection
 from sensors.pdq import LEAST_QUALITY, MATCH_RADIUS, MIN_QUALITY, NEAR_RADIUS
 from sensors.verdict import Check, finding
 
@@ -29,7 +29,7 @@ def _same_picture(duplicate: Duplicate) -> bool:
         return True
     if duplicate.kind == "turned" and duplicate.distance <= SURELY_TURNED:
         return True
-    return duplicate.agreement is not None and duplicate.agreement >= COPY
+    return duplicate.same
 
 
 def _resembles(duplicate: Duplicate) -> bool:

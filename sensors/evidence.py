@@ -273,14 +273,16 @@ class Duplicate(msgspec.Struct, frozen=True, kw_only=True):
     kind: exact (same bytes), near (PDQ within NEAR_RADIUS bits, both of quality ≥ MIN_QUALITY), turned (the same once
     one of them is mirrored or turned by right angles) or part (shares local features: cropped, turned by some degrees,
     written over). agreement: how well the two agree where one is laid over the other, −1 to 1, see sensors/likeness.py;
-    None where they were not compared, because the earlier one's bytes are gone or the hashes suffice. of: the market's
-    own id of the earlier one; it appears in no verdict unless the earlier one is the same person's. used_at: when.
+    None where they were not compared, because the earlier one's bytes are gone or the hashes suffice. same: compared
+    so, they are one photograph. of: the market's own id of the earlier one; it appears in no verdict unless the earlier
+    one is the same person's. used_at: when.
     """
 
     photo: int
     kind: Literal["exact", "near", "turned", "part"]
     distance: int = 0
     agreement: float | None = None
+    same: bool = False
     same_person: bool = False
     same_task: bool = False
     of: str = ""

@@ -93,6 +93,9 @@ ALIKE: Final = 0.9
 """From this agreement on two photos show one scene in one way: copies, or a second shot a moment later."""
 COPY: Final = 0.98
 """From this agreement on they are one photograph; docs/evidence.md has what lies on either side."""
+COPY_CLOSELY: Final = 0.993
+"""The same where both have pixels enough to be laid over each other in twice the size: there a copy still agrees to the
+noise of its compression, and a second shot from half a step aside no longer does."""
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,13 +103,14 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     spots: how many spots agree on how · overlap: the part of the second picture that the first covers, 0–1 ·
     agreement: the median over boxes of the local normalised correlation, −1 to 1; the median, because a logo covers
-    less than half · mirrored: whether one of them had to be mirrored.
+    less than half · mirrored: whether one of them had to be mirrored · same: they are one photograph.
     """
 
     spots: int = 0
     overlap: float = 0.0
     agreement: float = 0.0
     mirrored: bool = False
+    same: bool = False
 
 
 class Parallax(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,10 +22,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sensors.inspection import ALIKE, Comparison
+from sensors.inspection import ALIKE, COPY, COPY_CLOSELY, Comparison
 
 SIDE: Final = 192
 """The longest side in pixels on which spots are looked for."""
+CLOSELY: Final = 448
+"""The longest side on which two photos that resemble each other are compared once more, if both have as many pixels."""
 SMALLEST: Final = 192
 SPOTS: Final = 48
 TABLES: Final = 4
@@ -76,10 +78,10 @@ def enlarged(luma: Grey) -> Grey:
     return np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
 
 
-def _small(luma: Grey) -> Grey:
-    """A copy whose longest side is SIDE; small pictures are enlarged, so that their spots have neighbours."""
+def _small(luma: Grey, side: int = SIDE) -> Grey:
+    """A copy whose longest side is `side`; small pictures are enlarged, so that their spots have neighbours."""
     height, width = luma.shape
-    scale = SIDE / max(height, width)
+    scale = side / max(height, width)
     size = max(8, round(width * scale)), max(8, round(height * scale))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(luma, size, interpolation=how), dtype=np.uint8)
@@ -175,28 +177,40 @@ def _frame_on_frame(luma: Grey, second: Grey) -> Comparison:
             first = np.asarray(cv2.resize(np.ascontiguousarray(turned), size, interpolation=how), dtype=np.uint8)
             overlap, agreement = _agreement(first, second, np.eye(2, 3))
             if agreement > best.agreement:
-                best = Comparison(overlap=round(overlap, 3), agreement=round(agreement, 4), mirrored=mirrored)
+                best = Comparison(
+                    overlap=round(overlap, 3), agreement=round(agreement, 4), mirrored=mirrored, same=agreement >= COPY
+                )
     return best
+
+
+def _by_spots(luma: Grey, other: Grey, mirrored: bool, side: int) -> Comparison | None:
+    """How two pictures agree at this size by the similarity of their spots; None when they have none in common."""
+    first = _small(np.ascontiguousarray(luma[:, ::-1]) if mirrored else luma, side)
+    second = _small(other, side)
+    laid = _laid_over(first, second)
+    if laid is None or laid[1] < LEAST_SPOTS:
+        return None
+    overlap, agreement = _agreement(first, second, laid[0])
+    limit = COPY if side == SIDE else COPY_CLOSELY
+    return Comparison(
+        spots=laid[1],
+        overlap=round(overlap, 3),
+        agreement=round(agreement, 4),
+        mirrored=mirrored,
+        same=agreement >= limit,
+    )
 
 
 def compare(luma: Grey, other: Grey) -> Comparison:
     """Lay the first picture over the second, as it is or mirrored, whichever agrees better. Both (height, width)."""
-    best = Comparison()
     if min(*luma.shape, *other.shape) < 8:
-        return best
-    featureless = True
-    second = _small(other)
-    for mirrored in (False, True):
-        first = _small(np.ascontiguousarray(luma[:, ::-1]) if mirrored else luma)
-        laid = _laid_over(first, second)
-        if laid is None or laid[1] < LEAST_SPOTS:
-            continue
-        featureless = False
-        overlap, agreement = _agreement(first, second, laid[0])
-        if agreement > best.agreement:
-            best = Comparison(
-                spots=laid[1], overlap=round(overlap, 3), agreement=round(agreement, 4), mirrored=mirrored
-            )
-        if best.agreement >= ALIKE:
-            break
-    return _frame_on_frame(luma, second) if featureless else best
+        return Comparison()
+    found = _by_spots(luma, other, False, SIDE)
+    if found is None or found.agreement < ALIKE:
+        flipped = _by_spots(luma, other, True, SIDE)
+        found = max((each for each in (found, flipped) if each), key=lambda each: each.agreement, default=None)
+    if found is None:
+        return _frame_on_frame(luma, _small(other))
+    if found.agreement >= ALIKE and min(max(luma.shape), max(other.shape)) >= CLOSELY:
+        return _by_spots(luma, other, found.mirrored, CLOSELY) or found
+    return found

@@ -25,7 +25,7 @@ from PIL import Image, ImageDraw, ImageEnhance
 from app.likenesses import LEAST_HISTORY, LEAST_WEIGHT, MOST_PARTS, MOST_SHARERS
 from sensors.decode import alike, inspect
 from sensors.duplicates import SURELY_TURNED, matchable, searchable
-from sensors.inspection import ALIKE, COPY
+from sensors.inspection import ALIKE, Comparison
 from sensors.pdq import MATCH_RADIUS, NEAR_RADIUS, distance
 from tests.bench.evidence.honest import DATA
 
@@ -175,23 +175,24 @@ def _attack(at: int) -> list[tuple[str, str]]:
         if _history.digests.get(own.sha256) == at or at in settled:
             found.append((name, "found"))
             continue
-        best = max((alike(changed, _history.paths[each].read_bytes()).agreement for each in compared[:4]), default=0.0)
+        laid = [alike(changed, _history.paths[each].read_bytes()) for each in compared[:4]]
+        best = max(laid, key=lambda each: (each.same, each.agreement), default=Comparison())
         # Another photo of the same history may be the nearest (the sets hold doubles): caught is caught.
-        caught = "found" if best >= COPY or settled else "noticed" if best >= ALIKE else "lost"
+        caught = "found" if best.same or settled else "noticed" if best.agreement >= ALIKE else "lost"
         found.append((name, caught))
     return found
 
 
-def _false(at: int) -> list[tuple[int, int, float]]:
-    """(photo, earlier one, agreement; 2 where the hashes settle it) for all that resemble one photo of the sets."""
+def _false(at: int) -> list[tuple[int, int, float, bool]]:
+    """(photo, earlier one, agreement; 2 where the hashes settle it, whether it fails) for all that resemble a photo."""
     assert _history is not None
     settled, compared = _history.candidates(_history.kept[at], at)
     data = _history.paths[at].read_bytes()
-    found = [(at, other, 2.0) for other in settled if other < at]
+    found = [(at, other, 2.0, True) for other in settled if other < at]
     for other in (each for each in compared[:4] if each < at):
-        agreement = alike(data, _history.paths[other].read_bytes()).agreement
-        if agreement >= ALIKE:
-            found.append((at, other, agreement))
+        laid = alike(data, _history.paths[other].read_bytes())
+        if laid.same or laid.agreement >= ALIKE:
+            found.append((at, other, laid.agreement, laid.same))
     return found
 
 
@@ -223,11 +224,11 @@ def _report_false(paths: list[Path]) -> None:
     with ProcessPoolExecutor(2) as pool:
         pairs = [each for found in pool.map(_false, range(len(paths)), chunksize=20) for each in found]
     all_pairs = len(paths) * (len(paths) - 1) // 2
-    failed = sorted((each for each in pairs if each[2] >= COPY), key=lambda each: -each[2])
+    failed = sorted((each for each in pairs if each[3]), key=lambda each: -each[2])
     by_hash = sum(each[2] == 2.0 for each in failed)
     print(f"of {all_pairs / 1e6:.1f} million pairs {len(failed)} fail ({by_hash} by their hashes), "
           f"{1e5 * len(failed) / all_pairs:.2f} in 100,000; {len(pairs) - len(failed)} more warn")  # fmt: skip
-    for one, other, agreement in failed:
+    for one, other, agreement, _ in failed:
         bits = distance(_history.kept[one].pdq or b"", _history.kept[other].pdq or b"") if _history else 0
         print(f"  {paths[one].name} {paths[other].name} agreement {agreement:.3f}, {bits} bits")
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sensors.decode import alike
-from sensors.inspection import ALIKE, COPY, Comparison, Undecodable
+from sensors.inspection import ALIKE, COPY, COPY_CLOSELY, Comparison, Undecodable
 from sensors.likeness import BITS, SPOTS, TABLES, compare, words
 from tests.sensors.pictures import encoded
 
@@ -87,7 +87,7 @@ def parallax(luma: Grey, pixels: float) -> Grey:
 
 def test_the_same_place_photographed_from_a_step_aside_is_no_copy() -> None:
     again = parallax(street(1), 12)
-    assert compare(again, street(1)).agreement < COPY
+    assert not compare(again, street(1)).same
 
 
 def faint(seed: int, size: tuple[int, int] = (160, 120)) -> Grey:
@@ -131,3 +131,22 @@ def test_comparing_files_refuses_what_is_no_photo() -> None:
     for one, other in ((fine, b"nothing"), (b"nothing", fine), (fine, fine[:200])):
         with pytest.raises(Undecodable):
             alike(one, other)
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_with_pixels_enough_a_copy_is_still_told(how: str) -> None:
+    large = street(1, (900, 675))
+    assert compare(changed(large, how), large).same
+
+
+def small(luma: Grey) -> Grey:
+    """Of 300 by 225 pixels."""
+    return np.asarray(Image.fromarray(luma).resize((300, 225), Image.Resampling.LANCZOS), dtype=np.uint8)
+
+
+def test_with_pixels_enough_half_a_step_aside_is_no_copy() -> None:
+    large = street(1, (900, 675))
+    aside = parallax(large, 8)
+    assert compare(small(aside), small(large)).same, "too small to be told from a copy"
+    found = compare(aside, large)
+    assert ALIKE <= found.agreement < COPY_CLOSELY and not found.same
