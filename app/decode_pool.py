@@ -187,9 +187,9 @@ class DecodePool:
         """Where faces and number plates may be; raises Undecodable(reason)."""
         return (await self._run(Job(operation="suggest"), data))[0].found
 
-    async def alike(self, data: bytes, other: bytes) -> Comparison:
+    async def alike(self, data: bytes, other: bytes, *, whole: bool) -> Comparison:
         """Lay one photo over another, see sensors/likeness.py; raises Undecodable when either is refused."""
-        reply, _ = await self._run(Job(operation="alike", first_bytes=len(data)), data + other)
+        reply, _ = await self._run(Job(operation="alike", first_bytes=len(data), whole=whole), data + other)
         if reply.comparison is None:
             raise DecodeError("the decode worker answered without a comparison")
         return reply.comparison

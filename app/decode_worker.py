@@ -37,6 +37,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     hidden: list[Region] = []
     first_bytes: int = 0
     """Of two photos in the frame, how long the first is."""
+    whole: bool = False
     lengths: list[int] = []
     """Of a photo and the pictures of its burst in the frame, how long each is."""
 
@@ -114,7 +115,9 @@ def perform(job: Job, data: bytes) -> tuple[Reply, bytes]:
         if job.operation == "render":
             return Reply(), decode.render(data, job.max_side, job.hidden)
         if job.operation == "alike":
-            return Reply(comparison=decode.alike(data[: job.first_bytes], data[job.first_bytes :])), b""
+            return Reply(
+                comparison=decode.alike(data[: job.first_bytes], data[job.first_bytes :], whole=job.whole)
+            ), b""
         if job.operation == "burst":
             ends = list(itertools.accumulate(job.lengths))
             pictures = [data[end - length : end] for end, length in zip(ends, job.lengths, strict=True)]

@@ -166,12 +166,15 @@ class PhotoIndex:
         )
         by_number = {row["seq"]: row for row in rows}
         faint = {each.n for each in seen if each.inspection is not None and not matchable(each.inspection)}
+        frames = {(n, key) for n, kind, _, key in hits if kind != "part"}
         candidates = []
         for n, kind, distance, key in hits:
-            if key in by_number and (n in faint or by_number[key]["quality"] < MIN_QUALITY):
-                candidates.append(Candidate(n, "part", 0, by_number[key]))  # for its pixels to settle
-            elif key in by_number:
-                candidates.append(Candidate(n, kind, distance, by_number[key]))
+            row = by_number.get(key)
+            if row is None:
+                continue
+            if n in faint or row["quality"] < MIN_QUALITY:
+                kind, distance = "part", 0  # for its pixels to settle
+            candidates.append(Candidate(n, kind, distance, row, (n, key) in frames))
         return candidates
 
     def _near(self, inspection: Inspection, before: int) -> list[tuple[str, int, int]]:
@@ -200,7 +203,7 @@ class PhotoIndex:
             compared = None
             if not settled and left:
                 left -= 1
-                compared = await laid_over(self._media, self._decode_pool, photo.sha256, each.row["sha256"])
+                compared = await laid_over(self._media, self._decode_pool, photo.sha256, each)
                 settled = compared is not None and compared.same
             elif _certainty(each)[0] != 0 and each.kind == "part":
                 continue  # never looked at: sharing some features says nothing by itself

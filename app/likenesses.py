@@ -25,12 +25,16 @@ MOST_PARTS = 3  # candidates of one photo; the true one is among the first three
 
 
 class Candidate(NamedTuple):
-    """An earlier photo that photo n may be: how it was found, the bits by which the hashes differ, its row."""
+    """An earlier photo that photo n may be: how it was found, the bits by which the hashes differ, its row.
+
+    whole: the hashes of the whole frames are near, whatever else led to it.
+    """
 
     n: int
     kind: str
     distance: int
     row: Row
+    whole: bool = True
 
 
 async def sharing(connection: Connection, words: Sequence[int], before: int) -> list[tuple[int, float]]:
@@ -56,12 +60,12 @@ async def sharing(connection: Connection, words: Sequence[int], before: int) -> 
     return [(seq, weight) for seq, weight in best if weight >= LEAST_WEIGHT]
 
 
-async def laid_over(media: Media, pool: DecodePool, sha256: bytes, earlier: bytes) -> Comparison | None:
-    """How two photos agree, by the digests of their bytes; None when either's are gone or cannot be read."""
-    one, other = await media.get(original_path(sha256)), await media.get(original_path(earlier))
+async def laid_over(media: Media, pool: DecodePool, sha256: bytes, earlier: Candidate) -> Comparison | None:
+    """How a photo agrees with an earlier one, by its digest; None when either's bytes are gone or cannot be read."""
+    one, other = await media.get(original_path(sha256)), await media.get(original_path(earlier.row["sha256"]))
     if one is None or other is None:
         return None
     try:
-        return await pool.alike(one, other)
+        return await pool.alike(one, other, whole=earlier.whole)
     except Undecodable:
         return None

@@ -267,7 +267,7 @@ def inspect(data: bytes) -> Inspection:
     return _guarded(study, data)
 
 
-def alike(data: bytes, other: bytes) -> Comparison:
+def alike(data: bytes, other: bytes, *, whole: bool = False) -> Comparison:
     """Lay one photo over another, see sensors/likeness.py; raises Undecodable when either is refused."""
 
     def grey(photo: _Opened) -> NDArray[np.uint8]:
@@ -275,7 +275,7 @@ def alike(data: bytes, other: bytes) -> Comparison:
         image.thumbnail((_STUDY_SIDE, _STUDY_SIDE), Image.Resampling.BOX)
         return np.asarray(image)
 
-    return compare(_guarded(grey, data), _guarded(grey, other))
+    return compare(_guarded(grey, data), _guarded(grey, other), whole=whole)
 
 
 def burst(photo: bytes, frames: Sequence[bytes]) -> Parallax:

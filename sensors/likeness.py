@@ -15,8 +15,9 @@ Figures behind the limits: docs/evidence.md, `python -m tests.bench likeness`.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -115,18 +116,33 @@ def words(luma: Grey) -> tuple[list[int], list[int]]:
     return _numbers(descriptors[:SPOTS]), _numbers(_mirrored(descriptors[:SPOTS]))
 
 
-def _laid_over(one: Grey, other: Grey) -> tuple[NDArray[np.float64], int] | None:
-    """The similarity (2, 3) that takes the first picture's spots to the second's, and how many agree on it."""
-    detector = _detector(COMPARED_SPOTS)
-    (spots, found), (other_spots, other_found) = (detector.detectAndCompute(each, None) for each in (one, other))
-    if found is None or other_found is None or min(len(found), len(other_found)) < LEAST_SPOTS:
+class _Spots(NamedTuple):
+    """A picture's spots: places (n, 2) in pixels, descriptors (n, 128)."""
+
+    places: NDArray[np.float32]
+    descriptors: NDArray[np.float32]
+
+
+def _spots(picture: Grey) -> _Spots | None:
+    spots, descriptors = _detector(COMPARED_SPOTS).detectAndCompute(picture, None)
+    if descriptors is None or len(descriptors) < LEAST_SPOTS:
         return None
-    pairs = cv2.BFMatcher(cv2.NORM_L2).knnMatch(found, other_found, k=2)
+    return _Spots(np.array([each.pt for each in spots], dtype=np.float32), descriptors)
+
+
+def _flipped(spots: _Spots, width: int) -> _Spots:
+    """The spots that the mirrored picture would have."""
+    return _Spots(np.array([width - 1, 0], np.float32) + spots.places * (-1, 1), _mirrored(spots.descriptors))
+
+
+def _laid_over(one: _Spots, other: _Spots) -> tuple[NDArray[np.float64], int] | None:
+    """The similarity (2, 3) that takes the first picture's spots to the second's, and how many agree on it."""
+    pairs = cv2.BFMatcher(cv2.NORM_L2).knnMatch(one.descriptors, other.descriptors, k=2)
     good = [pair[0] for pair in pairs if len(pair) == 2 and pair[0].distance < RATIO * pair[1].distance]
     if len(good) < LEAST_SPOTS:
         return None
-    here = np.array([spots[each.queryIdx].pt for each in good], dtype=np.float32)
-    there = np.array([other_spots[each.trainIdx].pt for each in good], dtype=np.float32)
+    here = one.places[[each.queryIdx for each in good]].astype(np.float32)
+    there = other.places[[each.trainIdx for each in good]].astype(np.float32)
     cv2.setRNGSeed(1)  # the same two photos compare alike whenever they are compared
     matrix, agreeing = cv2.estimateAffinePartial2D(
         here, there, method=cv2.RANSAC, ransacReprojThreshold=REPROJECTION_PX
@@ -183,34 +199,44 @@ def _frame_on_frame(luma: Grey, second: Grey) -> Comparison:
     return best
 
 
-def _by_spots(luma: Grey, other: Grey, mirrored: bool, side: int) -> Comparison | None:
-    """How two pictures agree at this size by the similarity of their spots; None when they have none in common."""
-    first = _small(np.ascontiguousarray(luma[:, ::-1]) if mirrored else luma, side)
-    second = _small(other, side)
-    laid = _laid_over(first, second)
-    if laid is None or laid[1] < LEAST_SPOTS:
+def _by_spots(luma: Grey, other: Grey, side: int, mirrorings: Sequence[bool]) -> Comparison | None:
+    """How two pictures agree at this size by the similarity of their spots, in the first position in which they are
+    alike, else in the better one; None when one of them has too few, and no agreement when they have none in common."""
+    first, second = _small(luma, side), _small(other, side)
+    spots, other_spots = _spots(first), _spots(second)
+    if spots is None or other_spots is None:
         return None
-    overlap, agreement = _agreement(first, second, laid[0])
-    limit = COPY if side == SIDE else COPY_CLOSELY
-    return Comparison(
-        spots=laid[1],
-        overlap=round(overlap, 3),
-        agreement=round(agreement, 4),
-        mirrored=mirrored,
-        same=agreement >= limit,
-    )
+    best = Comparison()
+    for mirrored in mirrorings:
+        laid = _laid_over(_flipped(spots, first.shape[1]) if mirrored else spots, other_spots)
+        if laid is None or laid[1] < LEAST_SPOTS:
+            continue
+        picture = np.ascontiguousarray(first[:, ::-1]) if mirrored else first
+        overlap, agreement = _agreement(picture, second, laid[0])
+        if agreement > best.agreement:
+            best = Comparison(
+                spots=laid[1],
+                overlap=round(overlap, 3),
+                agreement=round(agreement, 4),
+                mirrored=mirrored,
+                same=agreement >= (COPY if side == SIDE else COPY_CLOSELY),
+            )
+        if best.agreement >= ALIKE:
+            break
+    return best
 
 
-def compare(luma: Grey, other: Grey) -> Comparison:
-    """Lay the first picture over the second, as it is or mirrored, whichever agrees better. Both (height, width)."""
+def compare(luma: Grey, other: Grey, *, whole: bool = False) -> Comparison:
+    """Lay the first picture over the second, as it is or mirrored, whichever agrees better. Both (height, width).
+
+    Where one of them has too few spots, edge is laid on edge; also where those of both do not fit although the frames
+    resemble each other by their hashes (whole). Else spots that do not fit say that it is another picture.
+    """
     if min(*luma.shape, *other.shape) < 8:
         return Comparison()
-    found = _by_spots(luma, other, False, SIDE)
-    if found is None or found.agreement < ALIKE:
-        flipped = _by_spots(luma, other, True, SIDE)
-        found = max((each for each in (found, flipped) if each), key=lambda each: each.agreement, default=None)
-    if found is None:
+    found = _by_spots(luma, other, SIDE, (False, True))
+    if found is None or (whole and not found.spots):
         return _frame_on_frame(luma, _small(other))
     if found.agreement >= ALIKE and min(max(luma.shape), max(other.shape)) >= CLOSELY:
-        return _by_spots(luma, other, found.mirrored, CLOSELY) or found
+        return _by_spots(luma, other, CLOSELY, (found.mirrored,)) or found
     return found

@@ -16,12 +16,14 @@ from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance
 
+from app.duplicates import MOST_COMPARED
 from app.likenesses import LEAST_HISTORY, LEAST_WEIGHT, MOST_PARTS, MOST_SHARERS
 from sensors.decode import alike, inspect
 from sensors.duplicates import SURELY_TURNED, matchable, searchable
@@ -145,8 +147,9 @@ class History:
         best = sorted(weights.items(), key=lambda each: (-each[1], each[0]))[:MOST_PARTS]
         return [at for at, weight in best if weight >= LEAST_WEIGHT]
 
-    def candidates(self, own: Marks, without: int | None) -> tuple[list[int], list[int]]:
-        """Photos that the hashes settle, and those to lay over it, in the service's order."""
+    def candidates(self, own: Marks, without: int | None) -> tuple[list[int], dict[int, bool]]:
+        """Photos that the hashes settle; those to lay over it, in the service's order, with whether the frames' hashes
+        are near."""
         all_near = [] if own.pdq is None else [e for e in self.within(own.pdq, NEAR_RADIUS) if e[1] != without]
         all_turned = [hit for each in own.turned for hit in self.within(each, MATCH_RADIUS) if hit[1] != without]
         near = [hit for hit in all_near if own.plain and self.plain[hit[1]]]
@@ -158,7 +161,8 @@ class History:
         turned = [at for _, at in turned_near]
         parts = faint + self.sharing(own.words, without) + self.sharing(own.mirrored, without)
         rest = [at for bits, at in near if bits > MATCH_RADIUS]
-        return settled, list(dict.fromkeys(at for at in (*turned, *parts, *rest) if at not in settled))
+        frames = {at for _, at in (*all_near, *all_turned)}
+        return settled, {at: at in frames for at in (*turned, *parts, *rest) if at not in settled}
 
 
 _history: History | None = None
@@ -175,7 +179,10 @@ def _attack(at: int) -> list[tuple[str, str]]:
         if _history.digests.get(own.sha256) == at or at in settled:
             found.append((name, "found"))
             continue
-        laid = [alike(changed, _history.paths[each].read_bytes()) for each in compared[:4]]
+        laid = [
+            alike(changed, _history.paths[each].read_bytes(), whole=whole)
+            for each, whole in islice(compared.items(), MOST_COMPARED)
+        ]
         best = max(laid, key=lambda each: (each.same, each.agreement), default=Comparison())
         # Another photo of the same history may be the nearest (the sets hold doubles): caught is caught.
         caught = "found" if best.same or settled else "noticed" if best.agreement >= ALIKE else "lost"
@@ -189,8 +196,10 @@ def _false(at: int) -> list[tuple[int, int, float, bool]]:
     settled, compared = _history.candidates(_history.kept[at], at)
     data = _history.paths[at].read_bytes()
     found = [(at, other, 2.0, True) for other in settled if other < at]
-    for other in (each for each in compared[:4] if each < at):
-        laid = alike(data, _history.paths[other].read_bytes())
+    for other, whole in islice(compared.items(), MOST_COMPARED):
+        if other > at:
+            continue  # met from its side
+        laid = alike(data, _history.paths[other].read_bytes(), whole=whole)
         if laid.same or laid.agreement >= ALIKE:
             found.append((at, other, laid.agreement, laid.same))
     return found

@@ -150,3 +150,9 @@ def test_with_pixels_enough_half_a_step_aside_is_no_copy() -> None:
     assert compare(small(aside), small(large)).same, "too small to be told from a copy"
     found = compare(aside, large)
     assert ALIKE <= found.agreement < COPY_CLOSELY and not found.same
+
+
+def test_pictures_full_of_spots_that_do_not_fit_are_laid_edge_on_edge_only_where_their_hashes_are_near() -> None:
+    assert compare(street(2), street(1)) == Comparison()
+    laid = compare(street(2), street(1), whole=True)
+    assert laid.overlap > 0.99 and laid.spots == 0 and laid.agreement < ALIKE
