@@ -18,7 +18,6 @@ from sensors.pdq import HASH_BYTES, MATCH_RADIUS
 
 CHUNKS: Final = 16
 VALUES: Final = 1 << 16
-EXACT_UP_TO: Final = 31
 LONGEST_TAIL: Final = 65_536
 """Fresh hashes are compared one by one until there are so many, or an eighth of the sorted ones; then all are sorted.
 """

@@ -58,7 +58,7 @@ def gather(asked: list[ReadingAsked], pack: list[dict[str, Any]] | None, now: da
     except BadReadings as error:
         return Gathered(asked, by_name, True, error)
     for sample in samples:
-        last = _last_segment(sample.name)
+        last = last_segment(sample.name)
         if sample.name in by_name:
             by_name[sample.name].append(sample)
         if last != sample.name and last in by_name:
@@ -66,7 +66,7 @@ def gather(asked: list[ReadingAsked], pack: list[dict[str, Any]] | None, now: da
     return Gathered(asked, by_name, True)
 
 
-def _last_segment(name: str) -> str:
+def last_segment(name: str) -> str:
     """The part of a SenML name behind its last ":" or "/"."""
     return name[max(name.rfind(":"), name.rfind("/")) + 1 :]
 

@@ -3,6 +3,7 @@ each, big-endian)."""
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
@@ -21,6 +22,11 @@ def is_key(public_key: bytes) -> bool:
     except ValueError:
         return False
     return len(public_key) == KEY_BYTES
+
+
+def spoken_for(purpose: str, whose: str, body: bytes) -> bytes:
+    """What a device signs of a request: the purpose, whose it is, the body's SHA-256 in hexadecimal, a line each."""
+    return f"{purpose}\n{whose}\n{hashlib.sha256(body).hexdigest()}".encode()
 
 
 def verify(public_key: bytes, message: bytes, signature: bytes) -> bool:

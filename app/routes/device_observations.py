@@ -1,7 +1,5 @@
 """What devices push: signed batches of readings, bought by the standing tasks that ask for them."""
 
-import hashlib
-from base64 import urlsafe_b64decode
 from datetime import datetime
 from typing import Any
 
@@ -13,12 +11,15 @@ from app.auth import PERSON
 from app.db import EVENTS, wake
 from app.edge import Call, endpoint
 from app.errors import FieldError, Problem
+from app.routes.devices import refused, signature_of
 from market import clock, devices, ids, standing
 from market.errors import Invalid, SlotTaken
 from market.submissions import Answering
-from sensors import readings, signatures
+from sensors import senml, signatures
+from sensors.readings import last_segment
 
 BATCH_LIMIT = 512_000
+VALUES = ("v", "vs", "vb")
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -44,11 +45,6 @@ class BatchTaken(msgspec.Struct, frozen=True):
     passed: list[Passed]
 
 
-def message(device: str, body: bytes) -> bytes:
-    """What a device signs of a batch: the purpose, its own id and the body's SHA-256 in hexadecimal, a line each."""
-    return b"\n".join((b"sensorium batch 1", device.encode(), hashlib.sha256(body).hexdigest().encode()))
-
-
 @endpoint(
     "POST", "/v1/devices/{device_id}/observations", by=PERSON, once=True, status=201, limit=BATCH_LIMIT,
     problems=("wrong-state", "validation", "not-found"),
@@ -67,16 +63,17 @@ async def push_observations(call: Call, device_id: str, data: standing.Batch) ->
     if device.revoked_at is not None:
         raise Invalid("This device's key was revoked.")
     body = await call.request.body()
-    signature = _signature(call)
-    if not signatures.verify(device.public_key, message(device_id, body), signature):
-        raise _refused("The signature is not this device's over this body.")
+    signature = signature_of(call)
+    said = signatures.spoken_for("sensorium batch 1", device_id, body)
+    if not signatures.verify(device.public_key, said, signature):
+        raise refused("The signature is not this device's over this body.")
     now = await clock.now(call.connection)
-    samples = _samples(data, now)
+    pack = _resolved(data, now)
     await standing.count(call.connection, device.id, data.sequence)
     found = await standing.wanted(
-        call.connection, call.actor.owner, device.id, device.place, sorted({_quantity(each.name) for each in samples})
+        call.connection, call.actor.owner, device.id, device.place, sorted({last_segment(each["n"]) for each in pack})
     )
-    taken, passed = await _hand_in(call, device, data, samples, found, now, body, signature)
+    taken, passed = await _hand_in(call, device, data.sequence, pack, found, now, body, signature)
     wake(EVENTS)
     return BatchTaken(device_id, data.sequence, taken, passed)
 
@@ -84,8 +81,8 @@ async def push_observations(call: Call, device_id: str, data: standing.Batch) ->
 async def _hand_in(
     call: Call,
     device: devices.Device,
-    batch: standing.Batch,
-    samples: list[readings.Sample],
+    sequence: int,
+    pack: list[dict[str, Any]],
     found: list[standing.Wanted],
     now: datetime,
     body: bytes,
@@ -97,16 +94,15 @@ async def _hand_in(
     # In the order of their ids, as everywhere: two batches at once never wait for each other in a ring.
     for task in sorted(found, key=lambda each: each.id):
         public = ids.show("task", task.id)
-        fresh = [each for each in samples if each.at > task.since]
-        pack = _pack(fresh, {each.name for each in task.evidence.readings})
+        # Whoever pays for one quantity gets no other, and nothing twice.
+        asked = {each.name for each in task.evidence.readings}
+        own = [each for each in pack if each["t"] > task.since.timestamp() and last_segment(each["n"]) in asked]
         try:
-            judging.require_fitting(Answering(readings=pack), task.evidence, now)
+            judging.require_fitting(Answering(readings=own), task.evidence, now)
             async with call.connection.transaction():
                 if not taken:
-                    await standing.keep(call.connection, device.id, batch.sequence, body, signature)
-                submission = await standing.answer(
-                    call.connection, call.actor.owner, device.id, batch.sequence, task, pack
-                )
+                    await standing.keep(call.connection, device.id, sequence, body, signature)
+                submission = await standing.answer(call.connection, call.actor.owner, device.id, sequence, task, own)
         except Problem as problem:
             passed.append(Passed(public, (problem.errors or [FieldError("", problem.detail)])[0].detail))
             continue
@@ -118,46 +114,15 @@ async def _hand_in(
     return taken, passed
 
 
-def _samples(batch: standing.Batch, now: datetime) -> list[readings.Sample]:
+def _resolved(batch: standing.Batch, now: datetime) -> list[dict[str, Any]]:
+    """The batch in SenML's normalised form, what holds no value left out."""
     try:
-        return readings.resolve(batch.readings, now)
-    except readings.BadReadings as error:
+        return [each for each in senml.resolved(batch.readings, now) if not each.keys().isdisjoint(VALUES)]
+    except senml.BadReadings as error:
         where = "/readings" if error.record is None else f"/readings/{error.record}"
         raise Problem(
             "validation", "The readings are no SenML pack.", errors=[FieldError(where, f"{error}.")]
         ) from None
-
-
-def _quantity(name: str) -> str:
-    """What a SenML name measures: the part behind its last ":" or "/"."""
-    return name[max(name.rfind(":"), name.rfind("/")) + 1 :]
-
-
-def _pack(samples: list[readings.Sample], asked: set[str]) -> list[dict[str, Any]]:
-    """The samples of what is asked as a resolved SenML pack: whoever pays for one quantity gets no other."""
-    pack = []
-    for each in samples:
-        if _quantity(each.name) not in asked:
-            continue
-        kind = "vb" if isinstance(each.value, bool) else "vs" if isinstance(each.value, str) else "v"
-        record: dict[str, Any] = {"n": each.name, "t": each.at.timestamp(), kind: each.value}
-        pack.append(record if each.unit is None else record | {"u": each.unit})
-    return pack
-
-
-def _signature(call: Call) -> bytes:
-    text = call.request.headers.get("device-signature", "")
-    try:
-        raw = urlsafe_b64decode(text + "=" * (-len(text) % 4)) if len(text) <= 100 else b""
-    except ValueError:
-        raw = b""
-    if len(raw) != 64:
-        raise _refused("Send Device-Signature: the 64 bytes r and s of the signature in base64url.")
-    return raw
-
-
-def _refused(detail: str) -> Problem:
-    return Problem("validation", detail, errors=[FieldError("/device-signature", detail)])
 
 
 ROUTES: list[HTTPRouteHandler] = [push_observations]

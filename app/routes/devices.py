@@ -1,6 +1,5 @@
 """A person's devices: the keys that sign captures and batches of readings."""
 
-import hashlib
 from base64 import urlsafe_b64decode
 from typing import Annotated, Literal
 
@@ -54,11 +53,6 @@ class DeviceDraft(Strict, frozen=True, kw_only=True):
     sensors: Annotated[list[devices.Sensor], msgspec.Meta(max_length=MOST_SENSORS)] = []
 
 
-def message(person: str, body: bytes) -> bytes:
-    """What shows that the key is held: the purpose, its owner's id, the body's SHA-256 in hexadecimal, a line each."""
-    return b"\n".join((b"sensorium device 1", person.encode(), hashlib.sha256(body).hexdigest().encode()))
-
-
 @endpoint(
     "POST", "/v1/devices", by=PERSON, once=True, status=201, limit=50_000, problems=("wrong-state", "validation"),
     example={
@@ -77,7 +71,7 @@ async def enrol_device(call: Call, data: DeviceDraft) -> devices.DeviceView:
     key = _key(data.public_key)
     body = await call.request.body()
     owner = ids.show("person", call.actor.owner)
-    if not signatures.verify(key, message(owner, body), signature_of(call)):
+    if not signatures.verify(key, signatures.spoken_for("sensorium device 1", owner, body), signature_of(call)):
         raise refused("The signature is not this key's over this body and your id.")
     wrong = instruments.mistakes([(each.quantity, each.unit) for each in data.sensors])
     if wrong:

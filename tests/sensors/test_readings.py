@@ -211,12 +211,12 @@ def test_the_largest_pack_costs_one_look_at_each_record(monkeypatch: pytest.Monk
 
         monkeypatch.setattr(sensed, name, count)
 
-    for name in ("resolve", "_last_segment", "_judge_unit"):
+    for name in ("resolve", "last_segment", "_judge_unit"):
         counting(name)
     asked = [ReadingAsked(name=f"q{index}", unit="Cel", min_samples=10_000) for index in range(20)]
     pack: list[dict[str, Any]] = [{"bn": ("a:" * 100)[:198], "n": "1", "v": 1}] + [{"n": "q3", "v": 1}] * 9_999
     gathered = gather(asked, pack, NOW)
-    assert counted == {"resolve": 1, "_last_segment": 10_000}
+    assert counted == {"resolve": 1, "last_segment": 10_000}
     assert len(missing_samples(gathered)) == 20 and len(list(misreadings(gathered))) == 9_999
     readings(gathered, WINDOW)
     # No more than each sample that has an asked name, once for each of the three, whatever else is asked.
