@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 import stripe
 
 from app.gateways.stripe import StripeGateway
+from app.sandbox.stripe.delivery import deliver_forever
+from app.sandbox.stripe.store import Store
 from tests.app.stripe_api import Caller
 from tests.app.stripe_sandbox import SECRET, Receiver, Sandbox, running_sandbox, sandbox, webhook_receiver
 
@@ -155,3 +158,15 @@ def test_events_are_filtered_by_time_and_type(caller: Caller) -> None:
     caller.charge()
     found = caller.list(f"/v1/events?created[gte]={now}&types[]=charge.succeeded&types[]=charge.failed")
     assert [event["type"] for event in found] == ["charge.succeeded"]
+
+
+async def test_sending_ends_when_told_to_in_the_very_moment_of_a_commit(tmp_path: Path) -> None:
+    store = Store(tmp_path / "stripe.sqlite")
+    sending = asyncio.create_task(deliver_forever(store, "http://127.0.0.1:9", SECRET))
+    await asyncio.sleep(0.3)  # it waits for the next commit
+    store.committed.set()
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        async with asyncio.timeout(5):
+            await sending
+    await store.close()
