@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from litestar import Litestar
+from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.types import ASGIApp
@@ -81,19 +82,16 @@ def all_routes(config: Config) -> list[HTTPRouteHandler]:
 
 
 def create_app(config: Config) -> Litestar:
-    """The service for `config`; opens its database and storage when it starts and closes them when it stops."""
+    """The service for `config`; opens its database and storage when it starts and closes them when it stops.
 
-    @asynccontextmanager
-    async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        async with open_services(config, name="sensorium-http") as services:
-            app.state.services = services
-            yield
-
+    Started again after a stop, it opens those of the `config` that its state holds by then.
+    """
     routes = all_routes(config)
     no_openapi: OpenAPIConfig | None = None  # ours is made from the routes' own declarations: app/openapi.py
     return Litestar(
         [*_told_methods(routes), *routes],
-        lifespan=[lifespan],
+        state=State({"config": config}),
+        lifespan=[_open],
         exception_handlers={Exception: refuse_anywhere},
         openapi_config=no_openapi,
         logging_config=None,
@@ -101,6 +99,13 @@ def create_app(config: Config) -> Litestar:
         pdb_on_exception=False,
         include_in_schema=False,
     )
+
+
+@asynccontextmanager
+async def _open(app: Litestar) -> AsyncIterator[None]:
+    async with open_services(app.state.config, name="sensorium-http") as services:
+        app.state.services = services
+        yield
 
 
 def _told_methods(routes: list[HTTPRouteHandler]) -> list[HTTPRouteHandler]:

@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import json
 from base64 import b64encode
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ Json = dict[str, Any]
 logs.configure("error")
 
 _keys = itertools.count(1)
+_idle_apps: defaultdict[bool, list[Litestar]] = defaultdict(list)
 
 
 @dataclass
@@ -121,7 +123,11 @@ def config(database_url: str, tmp_path: Path) -> Config:
 @asynccontextmanager
 async def running(config: Config) -> AsyncIterator[World]:
     """The application between its start and its stop, both in one task, as its task groups want it."""
-    app = create_app(config)
+    # Nearly half a second goes into registering the routes, which are the same for every test: what a test has ended
+    # with is started again by the next, on its own database.
+    idle = _idle_apps[config.sandbox]
+    app = idle.pop() if idle else create_app(config)
+    app.state.config = config
     started, stop = asyncio.Event(), asyncio.Event()
 
     async def live() -> None:
@@ -142,6 +148,7 @@ async def running(config: Config) -> AsyncIterator[World]:
     finally:
         stop.set()
         await living
+        idle.append(app)
 
 
 @pytest.fixture
