@@ -17,10 +17,10 @@ from app.media import Media
 from market import ids
 from market.claims import MOST_TRIES
 from market.terms import MOST_PHOTOS
-from sensors.duplicates import SURELY_TURNED, matchable, searchable
+from sensors.duplicates import SURELY_TURNED, searchable, settles
 from sensors.evidence import Duplicate
 from sensors.inspection import Comparison, Inspection
-from sensors.pdq import LEAST_QUALITY, MATCH_RADIUS, MIN_QUALITY, NEAR_RADIUS
+from sensors.pdq import LEAST_QUALITY, MATCH_RADIUS, NEAR_RADIUS
 from sensors.pdq_index import PdqIndex
 
 _ONE_AT_A_TIME = 0x7064715F  # an advisory lock; any number that nobody else takes
@@ -165,14 +165,14 @@ class PhotoIndex:
             *own,
         )
         by_number = {row["seq"]: row for row in rows}
-        faint = {each.n for each in seen if each.inspection is not None and not matchable(each.inspection)}
+        qualities = {each.n: each.inspection.pdq_quality for each in seen if each.inspection is not None}
         frames = {(n, key) for n, kind, _, key in hits if kind != "part"}
         candidates = []
         for n, kind, distance, key in hits:
             row = by_number.get(key)
             if row is None:
                 continue
-            if n in faint or row["quality"] < MIN_QUALITY:
+            if not settles(qualities[n], row["quality"]):
                 kind, distance = "part", 0  # for its pixels to settle
             candidates.append(Candidate(n, kind, distance, row, (n, key) in frames))
         return candidates

@@ -6,16 +6,19 @@ from typing import Any, Final
 
 from sensors.evidence import Duplicate, Photo
 from sensors.inspection import ALIKE, Inspection
-from sensors.pdq import LEAST_QUALITY, MATCH_RADIUS, MIN_QUALITY, NEAR_RADIUS
+from sensors.pdq import HALF_QUALITY, LEAST_QUALITY, MATCH_RADIUS, MIN_QUALITY, NEAR_RADIUS
 from sensors.verdict import Check, finding
 
 SURELY_TURNED: Final = 20
 """Bits up to which a turned picture's hash suffices, seven of which are compared; farther ones are laid over it."""
 
 
-def matchable(inspection: Inspection) -> bool:
-    """Whether a photo's PDQ hash says enough to be searched; flat pictures resemble each other by accident."""
-    return inspection.pdq is not None and inspection.pdq_quality >= MIN_QUALITY
+def settles(quality: int, earlier: int) -> bool:
+    """Whether the PDQ hashes of two photos, of these qualities, settle anything by themselves.
+
+    Flat pictures resemble each other by accident, a flat and a rich one do not; much reduced copies are flatter.
+    """
+    return max(quality, earlier) >= MIN_QUALITY and min(quality, earlier) >= HALF_QUALITY
 
 
 def searchable(inspection: Inspection) -> bool:

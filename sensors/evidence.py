@@ -270,7 +270,7 @@ class Camera(msgspec.Struct, frozen=True, kw_only=True):
 class Duplicate(msgspec.Struct, frozen=True, kw_only=True):
     """An earlier photo like this submission's photo n, found by the market.
 
-    kind: exact (same bytes), near (PDQ within NEAR_RADIUS bits, both of quality ≥ MIN_QUALITY), turned (the same once
+    kind: exact (same bytes), near (PDQ within NEAR_RADIUS bits, of qualities that settle it), turned (the same once
     one of them is mirrored or turned by right angles) or part (shares local features: cropped, turned by some degrees,
     written over). agreement: how well the two agree where one is laid over the other, −1 to 1, see sensors/likeness.py;
     None where they were not compared, because the earlier one's bytes are gone or the hashes suffice. same: compared

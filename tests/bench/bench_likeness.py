@@ -26,7 +26,7 @@ from PIL import Image, ImageDraw, ImageEnhance
 from app.duplicates import MOST_COMPARED
 from app.likenesses import LEAST_HISTORY, LEAST_WEIGHT, MOST_PARTS, MOST_SHARERS
 from sensors.decode import alike, inspect
-from sensors.duplicates import SURELY_TURNED, matchable, searchable
+from sensors.duplicates import SURELY_TURNED, searchable, settles
 from sensors.inspection import ALIKE, Comparison
 from sensors.pdq import MATCH_RADIUS, NEAR_RADIUS, distance
 from tests.bench.evidence.honest import DATA
@@ -35,12 +35,12 @@ Change = Callable[[Image.Image], Image.Image]
 
 
 class Marks(NamedTuple):
-    """What the market keeps of a photo: sha256, hash (None where it says nothing), whether it settles anything by
-    itself, the seven turned, its numbers."""
+    """What the market keeps of a photo: sha256, hash (None where it says nothing), its quality, the seven turned, its
+    numbers."""
 
     sha256: bytes
     pdq: bytes | None
-    plain: bool
+    quality: int
     turned: list[bytes]
     words: list[int]
     mirrored: list[int]
@@ -49,7 +49,7 @@ class Marks(NamedTuple):
 def marks(data: bytes) -> Marks:
     seen = inspect(data)
     pdq = seen.pdq if searchable(seen) else None
-    return Marks(seen.sha256, pdq, matchable(seen), seen.turned if pdq else [], seen.words, seen.mirrored_words)
+    return Marks(seen.sha256, pdq, seen.pdq_quality, seen.turned if pdq else [], seen.words, seen.mirrored_words)
 
 
 def _marks_of(path: Path) -> Marks:
@@ -128,7 +128,6 @@ class History:
                 self.sharers[word].append(at)
         self.hashes = np.frombuffer(b"".join(each.pdq or bytes(32) for each in kept), np.uint64).reshape(-1, 4)
         self.usable = np.array([each.pdq is not None for each in kept])
-        self.plain = np.array([each.plain for each in kept])
 
     def within(self, pdq: bytes, radius: int) -> list[tuple[int, int]]:
         """(bits, which) of every photo that near."""
@@ -152,8 +151,8 @@ class History:
         are near."""
         all_near = [] if own.pdq is None else [e for e in self.within(own.pdq, NEAR_RADIUS) if e[1] != without]
         all_turned = [hit for each in own.turned for hit in self.within(each, MATCH_RADIUS) if hit[1] != without]
-        near = [hit for hit in all_near if own.plain and self.plain[hit[1]]]
-        turned_near = [hit for hit in all_turned if own.plain and self.plain[hit[1]]]
+        near = [hit for hit in all_near if settles(own.quality, self.kept[hit[1]].quality)]
+        turned_near = [hit for hit in all_turned if settles(own.quality, self.kept[hit[1]].quality)]
         faint = [at for hits, sure in ((all_near, near), (all_turned, turned_near)) for _, at in hits
                  if at not in {hit[1] for hit in sure}]  # fmt: skip
         settled = [at for bits, at in near if bits <= MATCH_RADIUS]

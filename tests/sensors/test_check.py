@@ -12,7 +12,7 @@ import pytest
 from sensors import weights
 from sensors.asked import refuse_asked
 from sensors.check import check
-from sensors.duplicates import matchable
+from sensors.duplicates import searchable, settles
 from sensors.evidence import Asked, Duplicate, Evidence, Photo, PhotosAsked, Question, ReadingAsked, Window
 from sensors.verdict import ALWAYS_DECLARED, DECLARABLE, SENSORS_VERSION, Check, Verdict, conclude, finding
 from tests.sensors.cast import NOON, asked, evidence, photo, seen, window
@@ -158,9 +158,16 @@ def test_the_same_file_twice_in_one_submission_fails() -> None:
     assert found(judge(twice), "not_duplicate").detail == "Photo 2 is the same file as photo 1. Take a new one."
 
 
-def test_flat_pictures_are_not_searched_for() -> None:
-    assert matchable(seen(pdq_quality=50))
-    assert not matchable(seen(pdq_quality=49)) and not matchable(seen(pdq=None))
+@pytest.mark.parametrize(
+    ("one", "other", "settled"), [(50, 50, True), (49, 49, False), (25, 50, True), (24, 90, False)]
+)
+def test_hashes_of_flat_pictures_settle_nothing(one: int, other: int, settled: bool) -> None:
+    assert settles(one, other) == settles(other, one) == settled
+
+
+def test_pictures_without_anything_in_them_are_not_searched_for() -> None:
+    assert searchable(seen(pdq_quality=10))
+    assert not searchable(seen(pdq_quality=9)) and not searchable(seen(pdq=None))
 
 
 # Live, quality
