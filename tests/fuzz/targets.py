@@ -8,8 +8,25 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sensors import container, decode, exif, jpeg, motion, provenance, readings, senml, signatures, statement, thumbnail
+from market import standing
+from sensors import (
+    canonical,
+    container,
+    decode,
+    exif,
+    jpeg,
+    motion,
+    provenance,
+    readings,
+    receipt,
+    senml,
+    signatures,
+    statement,
+    tables,
+    thumbnail,
+)
 from sensors.evidence import Capture, ReadingAsked
 from sensors.inspection import Undecodable
 from tests.bench.hostile import corpus
@@ -21,6 +38,7 @@ from tests.sensors.pictures import encoded, pattern, photo, scene
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 SMALL = 4_000
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 GREY = pattern(96, 128, 3)
 
 
@@ -107,6 +125,29 @@ def _provenance(data: bytes) -> None:
     provenance.read_provenance(data, kind, jpeg.read_header(data))
 
 
+def _csv(data: bytes) -> None:
+    found = tables.convert_table(data, offset_min=60)
+    assert len(found.problems) <= tables.MAX_PROBLEMS
+    if found.records:
+        senml.resolved(found.records, NOW)
+
+
+def _receipt(data: bytes) -> None:
+    found = receipt.verify(data, [data[:64]], KEY.public_key().public_bytes_raw())
+    assert found and all(each.detail for each in found)
+
+
+def _canonical(data: bytes) -> None:
+    said = canonical.canonical(msgspec.json.decode(data))
+    assert canonical.canonical(msgspec.json.decode(said)) == said
+
+
+def _batch(data: bytes) -> None:
+    batch = msgspec.json.decode(data, type=standing.Batch)
+    senml.resolved(batch.readings, NOW)
+    signatures.spoken_for("sensorium batch 1", "dev_1", data)
+
+
 def _of(suffix: str, *modules: str) -> Callable[[], Iterator[bytes]]:
     def seeds() -> Iterator[bytes]:
         for each in corpus(modules):
@@ -120,6 +161,42 @@ def _packs() -> Iterator[bytes]:
     for each in corpus(("texts",)):
         if each.way == "readings" and len(each.content) < SMALL:
             yield each.content[each.content.find(b"[") : -1]
+
+
+def _batches() -> Iterator[bytes]:
+    for each in _packs():
+        yield b'{"sequence": 17, "readings": ' + each + b"}"
+
+
+def _tables() -> Iterator[bytes]:
+    yield b"time,pm25 (ug/m3),air_temperature (Cel)\n2026-11-25T11:59:00Z,12.5,7.1\n2026-11-25T11:58:00Z,-,6\n"
+    yield b"time;name;value;unit\r\n2026-11-25 11:59:00;pm25;12,5;ug/m3\r\n1764071940;pm25;=1+1;ug/m3\r\n"
+    yield "timestamp\thumidity [%RH]\n25.11.2026 11:59\t55\n".encode("utf-16")
+
+
+def _receipts() -> Iterator[bytes]:
+    point = {"lat": 52.5, "lon": 13.4, "accuracy_m": 8, "nonce": "abc"}
+    signed = {"statement": point, "signature": "A" * 86, "public_key": "B" * 87}
+    moments = {"claimed_at": "2026-11-25T11:00:00Z", "expires_at": "2026-11-25T12:00:00Z"}
+    content = {
+        "v": 1, "observation": "obs_1", "submission": "sub_1", "task": "task_1", "kind": "photo", "outcome": "answered",
+        "claim": {"id": "claim_1", "nonce": "abc", **moments}, "submitted_at": "2026-11-25T11:30:00Z",
+        "accepted_at": "2026-11-25T11:31:00Z", "accepted_by": "checks",
+        "photos": [{"n": 1, "sha256": "00" * 32, "capture": signed}], "readings_sha256": None,
+        "answers_sha256": "00" * 32,
+        "verdict": {"outcome": "pass", "score": 0.97, "version": "sensors-2.0", "sha256": "00" * 32},
+    }  # fmt: skip
+    seal = KEY.sign(receipt.PURPOSE + canonical.canonical(content)).hex()
+    key = KEY.public_key().public_bytes_raw().hex()
+    whole = {"content": content, "signature": seal, "public_key": key, "algorithm": "Ed25519"}
+    assert receipt.verify(json.dumps(whole).encode(), [], bytes.fromhex(key))[0].ok
+    yield json.dumps(whole).encode()
+    yield json.dumps({**whole, "content": {**content, "photos": []}}).encode()
+
+
+def _values() -> Iterator[bytes]:
+    yield b'{"b": [1, -0.0, 1e21, 1e-7, true, null], "a": "\\u00e9\\ud83d\\ude00", "\\u20ac": 9007199254740993}'
+    yield from _captures()
 
 
 def _captures() -> Iterator[bytes]:
@@ -169,5 +246,9 @@ TARGETS = {
     "motion": Target(_motion, (motion.BadMotion,), _motions),
     "thumbnail": Target(_thumbnail, (), _small_copies),
     "signature": Target(_signature, (), _captures),
+    "csv": Target(_csv, (tables.BadTable,), _tables),
+    "receipt": Target(_receipt, (), _receipts),
+    "canonical": Target(_canonical, (ValueError, *PACKED[1:]), _values),
+    "batch": Target(_batch, PACKED, _batches),
     "provenance": Target(_provenance, (), _manifests),
 }
