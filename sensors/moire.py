@@ -47,6 +47,14 @@ def _window() -> NDArray[np.float32]:
     return np.outer(one, one)
 
 
+def centre(width: int, height: int) -> tuple[int, int, int, int]:
+    """The part (left, upper, right, lower) of a picture that is looked at; all of a small one."""
+    if min(height, width) < 2 * TILE:
+        return 0, 0, width, height
+    left, upper = width // 2 - TILE, height // 2 - TILE
+    return left, upper, left + 2 * TILE, upper + 2 * TILE
+
+
 def moire(luma: NDArray[np.uint8]) -> float | None:
     """How far the strongest narrow peak stands above others of its frequency, in robust standard deviations.
 

@@ -23,7 +23,8 @@ docs/evidence.md says how often honest photos fall outside them."""
 
 def exposure(luma: NDArray[np.uint8]) -> tuple[float, float]:
     """Mean and standard deviation of brightness, each as a share of full white. luma (height, width)."""
-    return round(float(luma.mean()) / 255, 4), round(float(luma.std()) / 255, 4)
+    mean, spread = cv2.meanStdDev(luma)
+    return round(float(mean[0, 0]) / 255, 4), round(float(spread[0, 0]) / 255, 4)
 
 
 def sharpness(luma: NDArray[np.uint8]) -> float:
