@@ -212,6 +212,7 @@ def _photo(
         parallax=parallax,
     )
 
+        uploaded_at=stored.uploaded_at,
 
 def _capture(given: dict[str, Any] | None) -> Capture | None:
     return None if given is None else msgspec.convert(given, Capture)
@@ -278,7 +279,7 @@ def _window(todo: submissions.ToJudge) -> Window:
         received_at=todo.submitted_at,
         nonce=todo.nonce,
         claim_fix=fix,
-        last_fix=None if todo.last_fix is None else Fix(**todo.last_fix),
+        earlier=[Fix(lat=each.lat, lon=each.lon, accuracy_m=each.accuracy_m, at=each.at) for each in todo.earlier],
         others=todo.others,
         claim=ids.show("claim", todo.claim_id),
         devices=[

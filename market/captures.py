@@ -12,6 +12,7 @@ from market.errors import ClaimOver
 MOST_FRAMES = 8
 RECENT = 12  # captures of a person that are looked back on
 RECENT_DAYS = 30
+EARLIER = 1000  # positions of the day before that a journey is measured from
 
 # SQL: the claim that may still be added to, locked.
 HELD = """SELECT id FROM claim
@@ -99,6 +100,38 @@ async def recent(conn: asyncpg.Connection, person: UUID, claim: UUID, before: da
     )  # fmt: skip
     found = [Seen(*_fix(row["capture"]), row["uploaded_at"]) for row in rows]
     return sorted(found, key=lambda each: each.at, reverse=True)
+
+
+async def earlier(conn: asyncpg.Connection, claim: UUID) -> list[Seen]:
+    """Where the claim's person said to be, for claims whose first photo came before this one's, in the day before it.
+
+    What became of those claims does not matter, unless they were given back or ran out: a position that was refused was
+    stated all the same. A claim without photos counts with its own position, once it is handed in. A time is the
+    phone's, but neither before the claim nor after it reached us. Photos are on record before they are handed in, so
+    of two claims the later one is compared whichever is judged first.
+    """
+    rows = await conn.fetch(
+        """WITH own AS (
+             SELECT c.id, c.person_id, coalesce(min(p.uploaded_at), c.created_at) AS began
+             FROM claim c LEFT JOIN photo p ON p.claim_id = c.id WHERE c.id = $1 GROUP BY c.id),
+           other AS (
+             SELECT c.*, f.first, coalesce(f.first, c.created_at) AS began, own.began AS until
+             FROM own JOIN claim c ON c.person_id = own.person_id AND c.id <> own.id AND c.device_id IS NULL
+               AND c.status IN ('active', 'submitted', 'rejected')
+               AND coalesce(c.ended_at > own.began - interval '1 day', true)
+             CROSS JOIN LATERAL (SELECT min(p.uploaded_at) AS first FROM photo p WHERE p.claim_id = c.id) f
+             WHERE (coalesce(f.first, c.created_at), c.id) < (own.began, own.id))
+           SELECT capture, at FROM (
+             SELECT p.capture, o.until, least(p.uploaded_at, greatest(o.created_at,
+                 coalesce((p.capture->>'taken_at')::timestamptz, p.uploaded_at))) AS at
+               FROM other o JOIN photo p ON p.claim_id = o.id WHERE p.capture ? 'lat' AND p.capture ? 'lon'
+             UNION ALL
+             SELECT jsonb_build_object('lat', o.lat, 'lon', o.lon, 'accuracy_m', o.accuracy_m), o.until, o.created_at
+               FROM other o WHERE o.first IS NULL AND o.status <> 'active' AND o.lat IS NOT NULL) AS stated
+           WHERE at > until - interval '1 day' ORDER BY at DESC LIMIT $2""",
+        claim, EARLIER,
+    )  # fmt: skip
+    return [Seen(*_fix(row["capture"]), row["at"]) for row in rows]
 
 
 def _fix(capture: dict[str, Any]) -> tuple[float, float, float | None]:

@@ -68,6 +68,7 @@ class Photo(msgspec.Struct, frozen=True):
     capture: dict[str, Any] | None
     hidden: list[dict[str, float]] = []
     country: str | None = None
+    uploaded_at: datetime | None = None
 
 
 class Chance(NamedTuple):
@@ -326,7 +327,14 @@ async def photos(conn: asyncpg.Connection, claim: UUID) -> list[Photo]:
     rows = await conn.fetch("SELECT * FROM photo WHERE claim_id = $1 ORDER BY n", claim)
     return [
         Photo(
-            row["n"], row["sha256"], row["bytes"], row["media_type"], row["capture"], row["blur"] or [], row["country"]
+            row["n"],
+            row["sha256"],
+            row["bytes"],
+            row["media_type"],
+            row["capture"],
+            row["blur"] or [],
+            row["country"],
+            row["uploaded_at"],
         )
         for row in rows
     ]

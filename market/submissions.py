@@ -68,11 +68,11 @@ class Submission(msgspec.Struct, frozen=True):
 
 
 class ToJudge(msgspec.Struct, frozen=True):
-    """All that judging needs, in plain values. `last_fix`: where this person was last accepted, and when.
+    """All that judging needs, in plain values.
 
     around: what came with each photo; signers: the devices that its captures name; recent: where the person's captures
-    for other claims were. instrument: the device that measured; beside: what others measured at the same place.
-    country: of the address that claimed, where that is known.
+    for other claims were; earlier: where they said to be in the day before. instrument: the device that measured;
+    beside: what others measured at the same place. country: of the address that claimed, where that is known.
     """
 
     id: UUID
@@ -90,13 +90,13 @@ class ToJudge(msgspec.Struct, frozen=True):
     expires_at: datetime
     nonce: str
     claim_fix: dict[str, float] | None
-    last_fix: dict[str, Any] | None
     others: list[dict[str, Any]]
     photos: list[claims.Photo]
     claim_id: UUID
     around: dict[int, captures.Around]
     signers: list[devices.Device]
     recent: list[captures.Seen]
+    earlier: list[captures.Seen]
     instrument: instruments.Instrument | None
     beside: list[instruments.Pack]
     country: str | None
@@ -163,16 +163,12 @@ async def to_judge(conn: asyncpg.Connection, submission: UUID, *, again: bool = 
         """SELECT s.*, t.evidence, t.acceptance, t.lat AS t_lat, t.lon AS t_lon, t.radius_m,
                   coalesce(c.since, c.created_at) AS claimed_at, c.expires_at, c.device_id,
                   c.nonce, c.lat, c.lon, c.accuracy_m, c.country,
-                  o.lat AS o_lat, o.lon AS o_lon, o.captured_at,
                   (SELECT coalesce(json_agg(answers), '[]')::text FROM (SELECT a.answers FROM submission a
                      WHERE a.task_id = s.task_id AND a.person_id <> s.person_id AND a.status = 'accepted'
                        AND a.outcome = 'done' AND a.submitted_at BETWEEN s.submitted_at - interval '1 day'
                          AND s.submitted_at AND t.evidence->'questions' <> '[]'
                      ORDER BY a.id DESC LIMIT 50) AS of_late) AS others
            FROM submission s JOIN task t ON t.id = s.task_id JOIN claim c ON c.id = s.claim_id
-             LEFT JOIN LATERAL (SELECT b.lat, b.lon, b.captured_at FROM submission a JOIN observation b
-               ON b.submission_id = a.id WHERE a.person_id = s.person_id AND a.id < s.id AND b.lat IS NOT NULL
-               ORDER BY a.id DESC LIMIT 1) o ON true
            WHERE s.id = $1 AND (s.status = 'checking' OR $2)""",
         submission, again,
     )  # fmt: skip
@@ -187,10 +183,10 @@ async def to_judge(conn: asyncpg.Connection, submission: UUID, *, again: bool = 
         msgspec.convert(row["evidence"], Evidence), msgspec.convert(row["acceptance"], Acceptance),
         row["claimed_at"], row["expires_at"], row["nonce"],
         None if row["lat"] is None else {"lat": row["lat"], "lon": row["lon"], "accuracy_m": row["accuracy_m"]},
-        None if row["o_lat"] is None else {"lat": row["o_lat"], "lon": row["o_lon"], "at": row["captured_at"]},
         msgspec.json.decode(row["others"], type=list[dict[str, Any]]), taken, row["claim_id"],
         await captures.around(conn, row["claim_id"]), await devices.named(conn, sorted(signers)),
         await captures.recent(conn, row["person_id"], row["claim_id"], row["submitted_at"]) if taken else [],
+        await captures.earlier(conn, row["claim_id"]) if row["device_id"] is None else [],
         await instruments.of_device(conn, row["device_id"]), await instruments.beside(conn, row["id"]),
         row["country"],
     )  # fmt: skip

@@ -136,7 +136,7 @@ class Photo(msgspec.Struct, frozen=True, kw_only=True):
     before. frames: the burst as uploaded, by k; their bytes lie in the object storage at their SHA-256. What counts of
     both is what the capture names by hash: `live` fails where something else lies there. parallax: what the frames say
     of the scene's depth; None where fewer than three came, or they were not looked at. country: of the address that
-    uploaded it (ISO 3166-1, two capital letters), where that is known.
+    uploaded it (ISO 3166-1, two capital letters), where that is known. uploaded_at: by the market's clock.
     """
 
     n: int
@@ -148,6 +148,7 @@ class Photo(msgspec.Struct, frozen=True, kw_only=True):
     frames: list[Frame] = []
     parallax: Parallax | None = None
     country: str | None = None
+    uploaded_at: Moment | None = None
 
 
 class Opinion(msgspec.Struct, frozen=True, kw_only=True):
@@ -229,7 +230,8 @@ class Pack(NamedTuple):
 class Window(msgspec.Struct, frozen=True, kw_only=True):
     """What the market knows about the claim, by its own clock.
 
-    claim_fix: where the person claimed from; last_fix: where their last accepted observation was, with its time.
+    claim_fix: where the person claimed from; earlier: where they said to be for other claims, each with its time, in
+    the day before.
     others: the accepted answers of other people to the same task of the last day. claim: its public id.
     devices: those that captures name and that exist. recent: the fixes of the person's captures for other claims of the
     last 30 days, each with the time when it arrived. instrument: the device that measured, where a registered one did.
@@ -242,7 +244,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     received_at: Moment
     nonce: str
     claim_fix: Fix | None = None
-    last_fix: Fix | None = None
+    earlier: list[Fix] = []
     others: list[dict[str, Any]] = []
     claim: str = ""
     devices: list[Enrolled] = []

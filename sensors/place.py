@@ -8,7 +8,7 @@ from typing import Final
 
 from sensors import fixes
 from sensors.evidence import Capture, Fix, Photo, Place, Window
-from sensors.verdict import Check, finding
+from sensors.verdict import Check, Status, finding
 
 EARTH_RADIUS_M: Final = 6_371_008.8
 """Mean radius (IUGG); the sphere is off by at most 0.6 %."""
@@ -82,17 +82,28 @@ def _judge_fix(place: Place, fix: Fix, what: str) -> Check:
     return finding("at_place", "pass", f"{what} was taken at the place.", **data)
 
 
-def _judge_speed(fix: Fix, window: Window, what: str, received_at: datetime) -> Check | None:
-    """A failure when the last accepted position is too far away for the time between."""
-    if window.last_fix is None:
-        return None
-    timed = fix if fix.at is not None else Fix(lat=fix.lat, lon=fix.lon, accuracy_m=fix.accuracy_m, at=received_at)
-    speed = speed_between(window.last_fix, timed)
+def believable(at: datetime | None, earliest: datetime, latest: datetime) -> datetime:
+    """The time of a position: as the phone says it, but not before its claim and not after it reached us.
+
+    A clock that is wrong, or that is said to be, cannot make a journey longer than it may have been.
+    """
+    return latest if at is None else min(max(at, earliest), latest)
+
+
+def _judge_speed(fix: Fix, window: Window, what: str, received_at: datetime, status: Status = "fail") -> Check | None:
+    """A finding when any of the positions before is too far away for the time between."""
+    at = believable(fix.at, window.claimed_at, received_at)
+    timed = Fix(lat=fix.lat, lon=fix.lon, accuracy_m=fix.accuracy_m, at=at)
+    speed, before = max(((speed_between(each, timed), each) for each in window.earlier), key=_fast, default=(0.0, fix))
     if speed <= MAX_SPEED_M_S:
         return None
-    away = haversine(window.last_fix.lat, window.last_fix.lon, fix.lat, fix.lon)
+    away = haversine(before.lat, before.lon, fix.lat, fix.lon)
     detail = f"{what} is {_metres(away)} from where you were shortly before; nobody travels that fast."
-    return finding("at_place", "fail", detail, speed_m_s=round(speed), distance_m=round(away))
+    return finding("at_place", status, detail, speed_m_s=round(speed), distance_m=round(away))
+
+
+def _fast(journey: tuple[float, Fix]) -> float:
+    return journey[0]
 
 
 def _judge_photo(place: Place, photo: Photo, window: Window) -> Check:
@@ -102,7 +113,8 @@ def _judge_photo(place: Place, photo: Photo, window: Window) -> Check:
         if window.claim_fix is not None and _judge_fix(place, window.claim_fix, what).status in ("pass", "warn"):
             return finding("at_place", "warn", f"{what} came without a position; you claimed the task at the place.")
         return finding("at_place", "fail", f"{what} came without a position. Allow your position and take a new one.")
-    return _judge_speed(fix, window, what, window.received_at) or _judge_fix(place, fix, what)
+    reached_us = photo.uploaded_at or window.received_at
+    return _judge_speed(fix, window, what, reached_us) or _judge_fix(place, fix, what)
 
 
 def _judge_exif(place: Place, photo: Photo) -> Check | None:
@@ -130,6 +142,9 @@ def at_place(place: Place | None, photos: list[Photo], window: Window) -> list[C
         return judged + [finding("at_place", "warn", doubt) for doubt in doubts]
     if window.claim_fix is None:
         return [finding("at_place", "inconclusive", "No position came with this submission.")]
+    jumped = _judge_speed(window.claim_fix, window, "The position of your claim", window.claimed_at, "inconclusive")
+    if jumped is not None:
+        return [jumped]
     check = _judge_fix(place, window.claim_fix, "Your claim")
     if check.status == "fail":
         away = "You claimed the task away from the place, and nothing shows that you went there."

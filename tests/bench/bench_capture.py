@@ -149,7 +149,7 @@ def another_key(shot: Shot) -> None:
 
 def teleported(shot: Shot) -> None:
     far = Fix(lat=40.7, lon=-74.0, accuracy_m=8.0, at=NOON - timedelta(minutes=float(shot.random.uniform(1, 240))))
-    shot.known = {"last_fix": far}
+    shot.known = {"earlier": [far]}
 
 
 def elsewhere(shot: Shot) -> None:

@@ -87,17 +87,17 @@ def test_no_position_fails_unless_the_claim_was_made_at_the_place(missing: dict[
 
 def test_travelling_faster_than_an_airliner_fails() -> None:
     paris = Fix(lat=48.8566, lon=2.3522, accuracy_m=20, at=NOON + timedelta(minutes=0))
-    (check,) = at_place(BAKERY, [photo()], window(last_fix=paris))
+    (check,) = at_place(BAKERY, [photo()], window(earlier=[paris]))
     assert check.status == "fail" and "877 km" in check.detail and check.data["speed_m_s"] > 1000
     yesterday = Fix(lat=48.8566, lon=2.3522, accuracy_m=20, at=NOON - timedelta(days=1))
-    assert statuses(photo(), last_fix=yesterday) == ["pass"]
+    assert statuses(photo(), earlier=[yesterday]) == ["pass"]
     # Without a time of its own the photo counts as taken when it arrived.
-    assert statuses(photo(taken_at=None), last_fix=paris) == ["fail"]
+    assert statuses(photo(taken_at=None), earlier=[paris]) == ["fail"]
 
 
 def test_a_fix_that_jumps_across_town_is_no_teleport() -> None:
     a_moment_ago = Fix(lat=BAKERY.lat + 900 / DEGREE_M, lon=BAKERY.lon, accuracy_m=50, at=NOON + timedelta(minutes=10))
-    assert statuses(photo(), last_fix=a_moment_ago) == ["pass"]
+    assert statuses(photo(), earlier=[a_moment_ago]) == ["pass"]
 
 
 @given(LAT, LON, LAT, LON, st.integers(0, 100_000))

@@ -55,7 +55,7 @@ def teleported(case: Case, rng: random.Random) -> tuple[Case, list[Duplicate]]:
         at=case.window.claimed_at - timedelta(minutes=rng.uniform(1, 30)),
     )  # fmt: skip
     moved = _captured(case, lat=place.lat, lon=place.lon, accuracy_m=5.0)
-    return _plain(moved._replace(window=msgspec.structs.replace(moved.window, last_fix=far)))
+    return _plain(moved._replace(window=msgspec.structs.replace(moved.window, earlier=[far])))
 
 
 def other_nonce(case: Case, rng: random.Random) -> tuple[Case, list[Duplicate]]:

@@ -120,7 +120,7 @@ def capture(sample: Sample, rng: random.Random, *, live: bool) -> Case:
     window = Window(
         claimed_at=claimed, expires_at=claimed + timedelta(hours=1), received_at=received, nonce="nonce",
         claim_fix=Fix(lat=fix[0], lon=fix[1], accuracy_m=accuracy),
-        last_fix=_last_fix(lat, lon, claimed, rng), claim="claim_1",
+        earlier=_earlier(lat, lon, claimed, rng), claim="claim_1",
         devices=[Enrolled(id="dev_1", public_key=PHONE.point, own=True)],
     )  # fmt: skip
     checks = ["fresh", "at_place", "not_duplicate"] + ["live"] * live
@@ -143,13 +143,13 @@ def _signed(given: Capture, sample: Sample, motion: bytes) -> Capture:
     )  # fmt: skip
 
 
-def _last_fix(lat: float, lon: float, at: datetime, rng: random.Random) -> Fix | None:
-    """Where the person was last accepted: near by some hours ago, or never."""
+def _earlier(lat: float, lon: float, at: datetime, rng: random.Random) -> list[Fix]:
+    """Where the person was before: near by some hours ago, or nowhere."""
     if rng.random() < 0.3:
-        return None
+        return []
     hours = rng.uniform(0.2, 48)
     where = shifted(lat, lon, min(30_000.0 * hours, 200_000.0) * rng.random(), rng)
-    return Fix(lat=where[0], lon=where[1], at=at - timedelta(hours=hours))
+    return [Fix(lat=where[0], lon=where[1], at=at - timedelta(hours=hours))]
 
 
 def captures(samples: list[Sample], rounds: int, seed: int) -> Iterator[tuple[Sample, Case]]:
