@@ -12,24 +12,24 @@ import numpy as np
 
 from app.db import Connection, Database
 from app.decode_pool import DecodePool
-from app.likenesses import Candidate, laid_over, sharing
+from app.likenesses import MOST_LOOKED_UP, MOST_PARTS, Candidate, Row, laid_over, sharing
 from app.media import Media
 from market import ids
-from market.claims import MOST_TRIES
-from market.terms import MOST_PHOTOS
 from sensors.duplicates import SURELY_TURNED, searchable, settles
 from sensors.evidence import Duplicate
-from sensors.inspection import Comparison, Inspection
+from sensors.inspection import Comparison, Inspection, Undecodable
 from sensors.pdq import LEAST_QUALITY, MATCH_RADIUS, NEAR_RADIUS
 from sensors.pdq_index import PdqIndex
 
 _ONE_AT_A_TIME = 0x7064715F  # an advisory lock; any number that nobody else takes
 BATCH = 100_000
-# What a person may show of one task, all tries together. A second attempt may look like the first, so these are passed
-# over; they must not stand in front of another's photo that is a little less alike.
-MOST_OWN = MOST_TRIES * MOST_PHOTOS
 MOST_COMPARED = 4  # earlier photos that one is laid over, some 30 to 70 ms of a child's time each
+MOST_OWN_COMPARED = 3  # the same for those of the same person and task
 MOST_SHOWN = 5  # likenesses of one photo that a verdict is made from; the nearest come first
+
+
+_Hit = tuple[str, int, int]
+"""Kind of likeness, bits by which hashes differ, number in the table."""
 
 
 class Seen(NamedTuple):
@@ -41,7 +41,10 @@ class Seen(NamedTuple):
 
 
 def _certainty(each: Candidate) -> tuple[int, int]:
-    """Sorts candidates: what the hashes settle, then the turned, then those that share features, then the rest."""
+    """Sorts candidates: what the hashes settle, then the turned, then those that share features, then the rest, then
+    those that must not stand in front of anybody else's."""
+    if each.own and each.kind != "exact":
+        return 4, MATCH_RADIUS + 1 if each.kind == "part" else each.distance
     if each.kind == "exact" or (each.kind == "near" and each.distance <= MATCH_RADIUS):
         return 0, each.distance
     if each.kind == "turned" and each.distance <= SURELY_TURNED:
@@ -49,7 +52,19 @@ def _certainty(each: Candidate) -> tuple[int, int]:
     return {"turned": 1, "part": 2, "near": 3}[each.kind], each.distance
 
 
-def _shown(each: Candidate, compared: Comparison | None, task: UUID, person: UUID) -> Duplicate:
+class _Laid(NamedTuple):
+    """A candidate, and how the photo agrees with it; None where they were not compared.
+
+    undecided: they should have been, and could not.
+    """
+
+    candidate: Candidate
+    compared: Comparison | None = None
+    undecided: bool = False
+
+
+def _shown(laid: _Laid, submitted: UUID, task: UUID, person: UUID) -> Duplicate:
+    each, compared = laid.candidate, laid.compared
     submission = each.row["submission_id"]
     return Duplicate(
         photo=each.n,
@@ -59,9 +74,30 @@ def _shown(each: Candidate, compared: Comparison | None, task: UUID, person: UUI
         same=compared is not None and compared.same,
         same_person=each.row["person_id"] == person,
         same_task=each.row["task_id"] == task,
+        undecided=laid.undecided,
+        within=each.row["n"] if submission == submitted else 0,
         of="" if submission is None else ids.show("submission", submission),
         used_at=each.row["submitted_at"],
     )
+
+
+def _candidates(
+    photo: Seen, hits: list[_Hit], by_number: dict[int, Row], frames: set[tuple[int, int]]
+) -> list[Candidate]:
+    """The first of one list of hits that may matter: so many of others, and so many of the same person and task."""
+    found: list[Candidate] = []
+    most = MOST_PARTS if hits and hits[0][0] == "part" else MOST_SHOWN
+    left = {False: most, True: MOST_OWN_COMPARED}
+    quality = photo.inspection.pdq_quality if photo.inspection is not None else 0
+    for kind, distance, key in hits:
+        row = by_number.get(key)
+        if row is None or not left[row["own"]] or (row["own"] and row["sha256"] == photo.sha256):
+            continue
+        left[row["own"]] -= 1
+        if not settles(quality, row["quality"]):
+            kind, distance = "part", 0  # for its pixels to settle
+        found.append(Candidate(photo.n, kind, distance, row, (photo.n, key) in frames, row["own"]))
+    return found
 
 
 class PhotoIndex:
@@ -119,11 +155,11 @@ class PhotoIndex:
         await self._catch_up()
         async with self._database.read() as connection:
             found = await self._exact(connection, submission, seen, numbers)
-            found += await self._alike(connection, (task, person), seen, numbers)
+            found += await self._alike(connection, task, person, seen, numbers)
         duplicates = []
         for each in seen:
             own = sorted((one for one in found if one.n == each.n), key=_certainty)
-            duplicates += [_shown(one, compared, task, person) for one, compared in await self._compared(each, own)]
+            duplicates += [_shown(laid, submission, task, person) for laid in await self._compared(each, own)]
         return duplicates
 
     async def _exact(
@@ -144,41 +180,37 @@ class PhotoIndex:
         return [Candidate(row["n"], "exact", 0, row) for row in rows]
 
     async def _alike(
-        self, connection: Connection, own: tuple[UUID, UUID], seen: list[Seen], numbers: dict[int, int]
+        self, connection: Connection, task: UUID, person: UUID, seen: list[Seen], numbers: dict[int, int]
     ) -> list[Candidate]:
-        """The most alike, but none of the same person's for the same task (`own`)."""
-        hits: list[tuple[int, str, int, int]] = []
+        """The most alike, but none of what the same person tried in vain for the same task."""
+        lists: list[tuple[Seen, list[_Hit]]] = []
         for each in seen:
             if each.inspection is None:
                 continue
             before = numbers[each.n]
             # In a thread: eight searches among ten million take longer than this process may be silent.
-            hits += [(each.n, *hit) for hit in await asyncio.to_thread(self._near, each.inspection, before)]
+            lists += [(each, hits) for hits in await asyncio.to_thread(self._near, each.inspection, before)]
             for words in (each.inspection.words, each.inspection.mirrored_words):
-                hits += [(each.n, "part", 0, seq) for seq, _ in await sharing(connection, words, before)]
-        if not hits:
+                shared = await sharing(connection, words, before)
+                lists.append((each, [("part", 0, seq) for seq, _ in shared]))
+        wanted = list({key for _, hits in lists for _, _, key in hits})
+        if not wanted:
             return []
         rows = await connection.fetch(
-            """SELECT seq, submission_id, task_id, person_id, submitted_at, sha256, quality FROM photo_hash
-               WHERE seq = ANY ($1::bigint[]) AND (task_id = $2 AND person_id = $3) IS NOT TRUE""",
-            list({key for *_, key in hits}),
-            *own,
+            """SELECT seq, submission_id, task_id, person_id, submitted_at, n, sha256, quality,
+                 (task_id = $2 AND person_id = $3) IS TRUE AS own FROM photo_hash h
+               WHERE seq = ANY ($1::bigint[]) AND ((task_id = $2 AND person_id = $3) IS NOT TRUE
+                 OR NOT EXISTS (SELECT FROM submission s WHERE s.id = h.submission_id AND s.status = 'rejected'))""",
+            wanted,
+            task,
+            person,
         )
         by_number = {row["seq"]: row for row in rows}
-        qualities = {each.n: each.inspection.pdq_quality for each in seen if each.inspection is not None}
-        frames = {(n, key) for n, kind, _, key in hits if kind != "part"}
-        candidates = []
-        for n, kind, distance, key in hits:
-            row = by_number.get(key)
-            if row is None:
-                continue
-            if not settles(qualities[n], row["quality"]):
-                kind, distance = "part", 0  # for its pixels to settle
-            candidates.append(Candidate(n, kind, distance, row, (n, key) in frames))
-        return candidates
+        frames = {(each.n, key) for each, hits in lists for kind, _, key in hits if kind != "part"}
+        return [one for each, hits in lists for one in _candidates(each, hits, by_number, frames)]
 
-    def _near(self, inspection: Inspection, before: int) -> list[tuple[str, int, int]]:
-        """(kind, distance, number) of what resembles the whole frame as it stands or turned, entered before."""
+    def _near(self, inspection: Inspection, before: int) -> list[list[_Hit]]:
+        """What resembles the whole frame as it stands, and in each of seven turns, entered before, nearest first."""
         if inspection.pdq is None or not searchable(inspection):
             return []
         searches = [("near", inspection.pdq, NEAR_RADIUS)]
@@ -186,29 +218,46 @@ class PhotoIndex:
         found = []
         for kind, wanted, radius in searches:
             hits = [(kind, distance, int(key)) for key, distance in self._index.search(wanted, radius)]
-            found += [hit for hit in hits if hit[2] < before][: MOST_SHOWN + MOST_OWN]
+            found.append([hit for hit in hits if hit[2] < before][:MOST_LOOKED_UP])
         return found
 
-    async def _compared(self, photo: Seen, candidates: list[Candidate]) -> list[tuple[Candidate, Comparison | None]]:
+    async def _compared(self, photo: Seen, candidates: list[Candidate]) -> list[_Laid]:
         """The candidates for one photo, one of a submission, the surest first; those that the hashes do not settle are
         laid over it, until one is the same picture."""
-        kept: list[tuple[Candidate, Comparison | None]] = []
+        kept: list[_Laid] = []
         known: set[int] = set()
         settled = any(_certainty(each)[0] == 0 for each in candidates)
-        left = MOST_COMPARED
+        left = {False: MOST_COMPARED, True: MOST_OWN_COMPARED}
         for each in candidates:
             if each.row["seq"] in known or len(kept) == MOST_SHOWN:
                 continue
             known.add(each.row["seq"])
-            compared = None
-            if not settled and left:
-                left -= 1
-                compared = await laid_over(self._media, self._decode_pool, photo.sha256, each)
-                settled = compared is not None and compared.same
-            elif _certainty(each)[0] != 0 and each.kind == "part":
+            laid = _Laid(each)
+            if not settled and left[each.own]:
+                left[each.own] -= 1
+                laid = await self._lay(photo, each)
+                settled = laid.compared is not None and laid.compared.same
+            elif _certainty(each)[0] != 0 and (each.own or each.kind == "part"):
                 continue  # never looked at: sharing some features says nothing by itself
-            kept.append((each, compared))
+            kept.append(laid)
         return kept
+
+    async def _lay(self, photo: Seen, candidate: Candidate) -> _Laid:
+        try:
+            return _Laid(candidate, await laid_over(self._media, self._decode_pool, photo.sha256, candidate))
+        except Undecodable:
+            return _Laid(candidate, undecided=True)
+
+    async def forget_parts(self, seen: list[Seen], numbers: dict[int, int]) -> None:
+        """Take the features of photos out of the table that turned out to be copies: their originals are known by the
+        same, and features that many photos share are passed over."""
+        words = list({word for each in seen if each.inspection for word in each.inspection.words})
+        async with self._database.statement() as connection:
+            await connection.execute(
+                "DELETE FROM photo_word WHERE word = ANY ($1::int[]) AND seq = ANY ($2::bigint[])",
+                words,
+                [numbers[each.n] for each in seen],
+            )
 
     async def warm(self) -> None:
         """Read the table from its beginning, beside whatever else this process does; who searches meanwhile waits for

@@ -103,7 +103,7 @@ async def verdict_on(services: Services, todo: submissions.ToJudge, *, again: bo
     opinions = await shows.opinions(services, todo, photos, again=again)
     known = await cameras.learned(services, todo, photos, again=again)
     # In a thread: ten thousand readings take a while, and this process must show meanwhile that it lives.
-    return await asyncio.to_thread(
+    verdict = await asyncio.to_thread(
         checking.check,
         _evidence(todo, photos, opinions),
         asked(todo.evidence, todo.acceptance, todo.place),
@@ -111,6 +111,9 @@ async def verdict_on(services: Services, todo: submissions.ToJudge, *, again: bo
         duplicates,
         known,
     )
+    if not again and any(each.name == "not_duplicate" and each.status == "fail" for each in verdict.checks):
+        await index.forget_parts(seen, numbers)
+    return verdict
 
 
 async def _apply(services: Services, submission: UUID, verdict: Verdict, reason: str | None) -> None:
@@ -209,10 +212,10 @@ def _photo(
         motion_repeated=around.repeated,
         frames=[Frame(k=k, sha256=sha256) for k, sha256 in around.frames],
         country=stored.country,
+        uploaded_at=stored.uploaded_at,
         parallax=parallax,
     )
 
-        uploaded_at=stored.uploaded_at,
 
 def _capture(given: dict[str, Any] | None) -> Capture | None:
     return None if given is None else msgspec.convert(given, Capture)

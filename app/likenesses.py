@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from app.db import Connection
 from app.decode_pool import DecodePool
 from app.media import Media, original_path
-from sensors.inspection import Comparison, Undecodable
+from sensors.inspection import Comparison
 
 Row = Mapping[str, Any]
 
@@ -22,12 +22,16 @@ MOST_SHARERS = 300  # a number that more photos share than this is passed over
 LEAST_WEIGHT = 36.0  # nats; of what a copy shares with its original, less is by accident
 LEAST_HISTORY = 10_000  # photos that a shared number is taken to be rare among, however few there are yet
 MOST_PARTS = 3  # candidates of one photo; the true one is among the first three in 99 of 100 cases
+# A second try may look like the first, so a person's own refused tries are left out, however many; they must not stand
+# in front of another's photo that is a little less alike. Of more photos than this none is looked up.
+MOST_LOOKED_UP = 5_000
 
 
 class Candidate(NamedTuple):
     """An earlier photo that photo n may be: how it was found, the bits by which the hashes differ, its row.
 
-    whole: the hashes of the whole frames are near, whatever else led to it.
+    whole: the hashes of the whole frames are near, whatever else led to it. own: it is the same person's for the same
+    task, of this submission or one that was not refused; what looks alike may be honest there: only pixels settle it.
     """
 
     n: int
@@ -35,10 +39,13 @@ class Candidate(NamedTuple):
     distance: int
     row: Row
     whole: bool = True
+    own: bool = False
 
 
 async def sharing(connection: Connection, words: Sequence[int], before: int) -> list[tuple[int, float]]:
     """(number in the table, weight) of the photos entered before `before` that share most with `words`, best first.
+
+    They are more than MOST_PARTS: the asker's own refused tries are among them, for the caller to leave out.
 
     A shared number weighs the logarithm of how rare it is among all photos (Sparck Jones 1972).
     """
@@ -56,16 +63,16 @@ async def sharing(connection: Connection, words: Sequence[int], before: int) -> 
     for row in rows:
         if sharers[row["word"]] <= MOST_SHARERS:
             weights[row["seq"]] += math.log(max(before, LEAST_HISTORY) / sharers[row["word"]])
-    best = sorted(weights.items(), key=lambda each: (-each[1], each[0]))[:MOST_PARTS]
+    best = sorted(weights.items(), key=lambda each: (-each[1], each[0]))[:MOST_LOOKED_UP]
     return [(seq, weight) for seq, weight in best if weight >= LEAST_WEIGHT]
 
 
 async def laid_over(media: Media, pool: DecodePool, sha256: bytes, earlier: Candidate) -> Comparison | None:
-    """How a photo agrees with an earlier one, by its digest; None when either's bytes are gone or cannot be read."""
+    """How a photo agrees with an earlier one, by its digest; None when either's bytes are gone.
+
+    Raises Undecodable where the two cannot be compared, as when that takes too long.
+    """
     one, other = await media.get(original_path(sha256)), await media.get(original_path(earlier.row["sha256"]))
     if one is None or other is None:
         return None
-    try:
-        return await pool.alike(one, other, whole=earlier.whole)
-    except Undecodable:
-        return None
+    return await pool.alike(one, other, whole=earlier.whole)

@@ -43,7 +43,7 @@ def _resembles(duplicate: Duplicate) -> bool:
 
 
 def _judge_earlier(duplicate: Duplicate) -> Check | None:
-    """One earlier photo, None when it does not matter: a second attempt at the same task may look like the first."""
+    """One earlier photo, None when it does not matter: of one's own for the same task only the same picture does."""
     what = f"Photo {duplicate.photo}"
     when = "" if duplicate.used_at is None else f" on {duplicate.used_at.day} {duplicate.used_at:%B}"
     data: dict[str, Any] = {"photo": duplicate.photo, "kind": duplicate.kind, "distance": duplicate.distance}
@@ -53,7 +53,13 @@ def _judge_earlier(duplicate: Duplicate) -> Check | None:
         data["of"] = duplicate.of
     if duplicate.kind == "exact":
         return finding("not_duplicate", "fail", f"{what} was already used{when}. Take a new one.", **data)
-    if duplicate.same_person and duplicate.same_task:
+    if duplicate.undecided:
+        unknown = f"{what} could not be compared with one that shares much with it."
+        return finding("not_duplicate", "inconclusive", unknown, **data)
+    if duplicate.within and duplicate.same:
+        shown = f"{what} is the same picture as photo {duplicate.within}. Take a new one."
+        return finding("not_duplicate", "fail", shown, **data)
+    if duplicate.same_person and duplicate.same_task and not duplicate.same:
         return None
     if _same_picture(duplicate):
         how = "shows the same picture as" if duplicate.kind == "near" else "is cropped, turned or changed from"

@@ -276,7 +276,9 @@ class Duplicate(msgspec.Struct, frozen=True, kw_only=True):
     one of them is mirrored or turned by right angles) or part (shares local features: cropped, turned by some degrees,
     written over). agreement: how well the two agree where one is laid over the other, −1 to 1, see sensors/likeness.py;
     None where they were not compared, because the earlier one's bytes are gone or the hashes suffice. same: compared
-    so, they are one photograph. of: the market's own id of the earlier one; it appears in no verdict unless the earlier
+    so, they are one photograph. undecided: they should have been compared, and could not. same_person and same_task: it
+    is of this submission, as photo number `within`, or of an earlier answer to the task that was not refused; a refused
+    one is none. of: the market's own id of the earlier one; it appears in no verdict unless the earlier
     one is the same person's. used_at: when.
     """
 
@@ -287,5 +289,7 @@ class Duplicate(msgspec.Struct, frozen=True, kw_only=True):
     same: bool = False
     same_person: bool = False
     same_task: bool = False
+    undecided: bool = False
+    within: int = 0
     of: str = ""
     used_at: Moment | None = None
