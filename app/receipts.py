@@ -13,7 +13,7 @@ from app import signing
 from app.db import Connection
 from app.jobs import sweep
 from app.services import Services
-from market import evidence_receipts, ids
+from market import evidence_receipts, ids, verdicts
 from market.devices import Device
 from market.evidence_receipts import Observed, Sealed
 from sensors.canonical import canonical
@@ -49,7 +49,8 @@ def sealed(content: dict[str, Any], secret: str) -> Sealed:
 
 def content(found: Observed) -> dict[str, Any]:
     """All that the market signs of an observation; the shape is sensors.receipt.Content."""
-    verdict = found.verdict
+    # As the buyer reads it: the hash of more would let them find out the rest by trying.
+    verdict = None if found.verdict is None else verdicts.for_buyer(found.verdict)
     return {
         **found.content,
         "photos": [

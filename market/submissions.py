@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import captures, claims, decisions, devices, events, ids, instruments, keys, ledger, photos, tasks
+from market import captures, claims, decisions, devices, events, ids, instruments, keys, ledger, photos, tasks, verdicts
 from market.errors import ClaimOver, EvidenceMissing, Invalid, NotFound, ReasonRequired, WrongState
 from market.money import Money
 from market.terms import Acceptance, Evidence, Strict
@@ -47,7 +47,7 @@ class PhotoView(msgspec.Struct, frozen=True):
 
 
 class Submission(msgspec.Struct, frozen=True):
-    """Evidence and what became of it; the same for buyer and person."""
+    """Evidence and what became of it. A buyer reads of the verdict what market/verdicts.py passes on."""
 
     id: str
     task_id: str
@@ -293,7 +293,7 @@ async def get(
     )  # fmt: skip
     if not found or (account is None and person is None):
         raise NotFound("There is no such submission.")
-    return found[0] if person is not None else _for_buyer(found[0])
+    return _show(found[0]) if person is not None else _for_buyer(found[0])
 
 
 async def of_task(
@@ -308,28 +308,32 @@ async def of_task(
     return [_for_buyer(each) for each in found]
 
 
-def _for_buyer(seen: Submission) -> Submission:
+def _for_buyer(row: asyncpg.Record) -> Submission:
     """What was refused is not paid for, so the buyer reads why, and nothing of what was found."""
-    hidden = msgspec.structs.replace(seen, answers={}, readings=None, notes="", photos=[])
-    return hidden if seen.status == "rejected" else seen
+    seen, refused = _show(row), row["status"] == "rejected"
+    verdict = None if seen.verdict is None else verdicts.for_buyer(seen.verdict, refused=refused)
+    told = None if seen.rejection is None else verdicts.rejection_for_buyer(seen.rejection, row["decided_by"])
+    seen = msgspec.structs.replace(seen, verdict=verdict, rejection=told)
+    return msgspec.structs.replace(seen, answers={}, readings=None, notes="", photos=[]) if refused else seen
 
 
 async def of_person(conn: asyncpg.Connection, person: UUID, *, before: str | None, limit: int) -> list[Submission]:
     """What a person has handed in, newest first."""
-    return await _fetch(
+    found = await _fetch(
         conn, "s.person_id = $1 AND ($2::uuid IS NULL OR s.id < $2) ORDER BY s.id DESC LIMIT $3",
         person, before and ids.read("submission", before), limit,
     )  # fmt: skip
+    return [_show(each) for each in found]
 
 
-async def _fetch(conn: asyncpg.Connection, where: str, *given: Any) -> list[Submission]:
-    rows = await conn.fetch(
+async def _fetch(conn: asyncpg.Connection, where: str, *given: Any) -> list[asyncpg.Record]:
+    rows: list[asyncpg.Record] = await conn.fetch(
         f"""SELECT s.*, t.currency, (SELECT json_agg(json_build_object('n', p.n, 'sha256', encode(p.sha256, 'hex'))
               ORDER BY p.n)::text FROM photo p WHERE p.claim_id = s.claim_id) AS photos
             FROM submission s JOIN task t ON t.id = s.task_id WHERE {where}""",
         *given,
     )
-    return [_show(row) for row in rows]
+    return rows
 
 
 def _show(row: asyncpg.Record) -> Submission:

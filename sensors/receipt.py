@@ -52,7 +52,7 @@ class ReceiptClaim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReceiptVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the checks found, and the SHA-256 of the canonical form of all of it."""
+    """What the checks found, and the SHA-256 of the canonical form of the verdict as its buyer reads it."""
 
     outcome: str
     score: float
