@@ -36,6 +36,7 @@ from sensors.evidence import (
 )
 from sensors.inspection import Inspection, Parallax, Undecodable
 from sensors.parallax import FEWEST
+from sensors.senml import resolved
 from sensors.verdict import ALWAYS_DECLARED, Verdict, conclude, finding
 
 log = structlog.get_logger()
@@ -250,6 +251,13 @@ def require_checkable(draft: terms.TaskDraft) -> None:
         raise Problem("validation", "What the task asks for cannot be checked.", errors=errors)
 
 
+def fitting(given: submissions.Answering, evidence: terms.Evidence, at: datetime) -> submissions.Answering:
+    """What is kept of what fits: of readings the normalised form, so that nothing comes in that was not looked at."""
+    require_fitting(given, evidence, at)
+    kept = resolved(given.readings, at) if given.readings else None
+    return msgspec.structs.replace(given, readings=kept or None)
+
+
 def require_fitting(given: submissions.Answering, evidence: terms.Evidence, at: datetime) -> None:
     """Refuse at the door what the checks could only reject: answers that do not fit, readings that cannot serve, gaps.
 
@@ -259,6 +267,8 @@ def require_fitting(given: submissions.Answering, evidence: terms.Evidence, at: 
     wrong = [
         FieldError(f"/answers/{escape(name)}", why) for name, why in answers.misfits(wanted.questions, given.answers)
     ]
+    if given.readings and not wanted.readings:
+        wrong.append(FieldError("/readings", "This task asks for no readings. Leave them out."))
     gathered = readings.gather(wanted.readings, given.readings, at)
     for record, why in islice(readings.misreadings(gathered), MOST_ERRORS):
         wrong.append(FieldError("/readings" if record is None else f"/readings/{record}", why))

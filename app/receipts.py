@@ -8,9 +8,10 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+import structlog
 
 from app import signing
-from app.db import Connection
+from app.db import Connection, Unavailable
 from app.jobs import sweep
 from app.services import Services
 from market import evidence_receipts, ids, verdicts
@@ -21,23 +22,40 @@ from sensors.evidence import Capture
 from sensors.receipt import PURPOSE
 from sensors.statement import is_signed, statement
 
+log = structlog.get_logger()
 
-async def issue(connection: Connection, secret: str, submission: UUID | None = None) -> int:
-    """Make the receipts that are due (that of one submission); how many."""
-    due = await evidence_receipts.pending(connection, submission=submission)
+
+async def issue(
+    connection: Connection, secret: str, submission: UUID | None = None, *, after: UUID | None = None
+) -> UUID | None:
+    """Make some of the receipts that are due: that of one submission, or of observations with higher ids than `after`.
+
+    One that cannot be made is logged, stays due, and stops neither the others nor what it is made with. Returns the
+    last observation that was looked at, None where none was due.
+    """
+    due = await evidence_receipts.pending(connection, submission=submission, after=after)
     for observation in due:
-        found = await evidence_receipts.observed(connection, observation)
-        await evidence_receipts.seal(connection, observation, sealed(content(found), secret))
-    return len(due)
+        try:
+            async with connection.transaction():
+                found = await evidence_receipts.observed(connection, observation)
+                await evidence_receipts.seal(connection, observation, sealed(content(found), secret))
+        except Unavailable:
+            raise
+        except Exception as error:
+            told = ids.show("observation", observation)
+            log.error("receipt not made", observation=told, error=f"{type(error).__name__}: {error}")
+    return due[-1] if due else None
 
 
 @sweep("receipts", every_s=5)
 async def issue_due(services: Services) -> None:
     """Make the receipts of what was accepted by nobody's request, such as by the deadline."""
-    issued = 1
-    while issued:
+    last: UUID | None = None
+    while True:
         async with services.database.transaction() as connection:
-            issued = await issue(connection, services.config.secret_key)
+            last = await issue(connection, services.config.secret_key, after=last)
+        if last is None:
+            return
 
 
 def sealed(content: dict[str, Any], secret: str) -> Sealed:

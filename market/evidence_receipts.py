@@ -36,13 +36,19 @@ class Sealed(NamedTuple):
     public_key: bytes
 
 
-async def pending(conn: asyncpg.Connection, *, submission: UUID | None = None, limit: int = 50) -> list[UUID]:
-    """Observations whose receipt is still to be made (of one submission), locked; those that others are at left out."""
+async def pending(
+    conn: asyncpg.Connection, *, submission: UUID | None = None, after: UUID | None = None, limit: int = 50
+) -> list[UUID]:
+    """Observations whose receipt is still to be made (of one submission; with ids above `after`), locked, in order.
+
+    Those that others are at are left out.
+    """
     rows = await conn.fetch(
         """SELECT r.observation_id FROM receipt r JOIN observation o ON o.id = r.observation_id
            WHERE r.content IS NULL AND ($1::uuid IS NULL OR o.submission_id = $1)
-           ORDER BY r.observation_id LIMIT $2 FOR UPDATE OF r SKIP LOCKED""",
-        submission, limit,
+             AND ($2::uuid IS NULL OR r.observation_id > $2)
+           ORDER BY r.observation_id LIMIT $3 FOR UPDATE OF r SKIP LOCKED""",
+        submission, after, limit,
     )  # fmt: skip
     return [row["observation_id"] for row in rows]
 

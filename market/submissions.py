@@ -26,8 +26,8 @@ class Answering(Strict, frozen=True, kw_only=True):
     outcome: Literal["done", "honest_negative"] = "done"
 
 
-# Raises for answers and readings that could only be rejected, given what is asked and when they came.
-Fitting = Callable[[Answering, Evidence, datetime], None]
+# What is kept of answers and readings, given what is asked and when they came. Raises for what could only be rejected.
+Fitting = Callable[[Answering, Evidence, datetime], Answering]
 
 
 class Rejecting(Strict, frozen=True, kw_only=True):
@@ -111,7 +111,7 @@ async def submit(
     written and not yet committed. What is asked never changes, and photos only become more, so it holds for the write.
     """
     claim_id = ids.read("claim", claim)
-    await _require_fitting(conn, person, claim_id, given, fitting)
+    given = await _require_fitting(conn, person, claim_id, given, fitting)
     submission: UUID | None = await conn.fetchval(
         """WITH over AS (
              UPDATE claim SET status = 'submitted', ended_at = market_now()
@@ -134,8 +134,8 @@ async def submit(
 
 async def _require_fitting(
     conn: asyncpg.Connection, person: UUID, claim: UUID, given: Answering, fitting: Fitting | None
-) -> None:
-    """Refuse what could only be rejected; only reads."""
+) -> Answering:
+    """What is to be kept of it; refuses what could only be rejected. Only reads."""
     row = await conn.fetchrow(
         """SELECT c.status = 'active' AND c.expires_at > market_now() AS active, t.evidence, t.acceptance,
              market_now() AS now, (SELECT count(*) FROM photo p WHERE p.claim_id = c.id) AS photos
@@ -153,8 +153,7 @@ async def _require_fitting(
         raise EvidenceMissing(f"The task asks for {evidence.photos.min} photo(s); {row['photos']} were uploaded.")
     if evidence.readings and given.outcome == "done" and not given.readings:
         raise EvidenceMissing("The task asks for readings.")
-    if fitting is not None:
-        fitting(given, evidence, row["now"])
+    return given if fitting is None else fitting(given, evidence, row["now"])
 
 
 async def to_judge(conn: asyncpg.Connection, submission: UUID, *, again: bool = False) -> ToJudge | None:

@@ -20,6 +20,8 @@ VERSION: Final = 10
 LONGEST_UNIT: Final = 100
 RELATIVE_BELOW: Final = 2**28
 """Times below are seconds from now, at or above seconds since 1970 (RFC 8428, section 4.5.3)."""
+EARLIEST: Final = datetime.fromtimestamp(RELATIVE_BELOW, UTC)
+"""July 1978. What is older can be said with a relative time only, and in no normalised form."""
 LARGEST: Final = 1e300  # integers in JSON may be longer than any float; NaN is refused by the comparison as well
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-:./_]{0,199}")
 _BASES: Final = frozenset(("bn", "bt", "bu", "bv", "bs", "bver"))
@@ -111,11 +113,13 @@ class _Base:
 
 def _moment(seconds: float, now: datetime, index: int) -> datetime:
     try:
-        if seconds < RELATIVE_BELOW:
-            return now + timedelta(seconds=seconds)
-        return datetime.fromtimestamp(seconds, UTC)
+        relative = seconds < RELATIVE_BELOW
+        at = now + timedelta(seconds=seconds) if relative else datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError, OSError) as error:
         raise BadReadings(f"record {index}: the time {seconds} is out of range", index) from error
+    if at < EARLIEST:
+        raise BadReadings(f"record {index}: the time {seconds} lies before July 1978", index)
+    return at
 
 
 def _value(record: dict[str, Any], base: _Base, index: int) -> tuple[str, float | str | bool] | None:

@@ -246,11 +246,10 @@ async def submit(call: Call, claim_id: str, data: submissions.Answering) -> subm
 
     It is checked at once, in the background; the submission then has a verdict. `outcome: honest_negative` says that
     what was asked for is not there, with a photo that shows it. Answers that do not fit their questions, readings in no
-    usable unit, and gaps are refused at once: the claim then stays as it is.
+    usable unit or of a task that asks for none, and gaps are refused at once: the claim then stays as it is. Readings
+    are kept in SenML's normalised form.
     """
-    submission = await submissions.submit(
-        call.connection, call.actor.owner, claim_id, data, fitting=judging.require_fitting
-    )
+    submission = await submissions.submit(call.connection, call.actor.owner, claim_id, data, fitting=judging.fitting)
     await judging.ask_for(call.connection, submission)
     wake(EVENTS)
     return await submissions.get(call.connection, ids.show("submission", submission), person=call.actor.owner)

@@ -1,5 +1,6 @@
 """What could only be rejected is refused at the door, field by field, and the claim is worth as much as before."""
 
+import hashlib
 import threading
 from collections import Counter
 from datetime import datetime
@@ -13,6 +14,7 @@ from market import ids, submissions, terms
 from market.errors import ClaimOver, NotFound
 from sensors import check as checking
 from sensors import readings
+from sensors.canonical import canonical
 from tests.app.conftest import Caller, Json, World, claim, is_problem, ok, photo, post_task, submit
 
 EVIDENCE: Json = {
@@ -26,6 +28,7 @@ EVIDENCE: Json = {
     ],
 }
 PM: Json = {"n": "pm25", "u": "ug/m3", "v": 12.5}
+JSON = {"content-type": "application/json"}
 GOOD: Json = {"answers": {"open": True}, "readings": [PM, PM]}
 
 
@@ -51,6 +54,7 @@ GOOD: Json = {"answers": {"open": True}, "readings": [PM, PM]}
         ({"readings": [PM, {**PM, "u": "furlong"}, {**PM, "u": "Cel"}]}, "validation", ["/readings/1", "/readings/2"]),
         ({"readings": [PM, {"n": "pm25", "v": 3}, PM]}, "validation", ["/readings/1"]),
         ({"readings": [PM, {**PM, "t": 1e300}]}, "validation", ["/readings/1"]),
+        ({"readings": [PM, {**PM, "t": -1_700_000_000}]}, "validation", ["/readings/1"]),
         ({"outcome": "honest_negative", "answers": {"open": "no"}}, "validation", ["/answers/open"]),
     ],
 )
@@ -73,6 +77,41 @@ async def test_a_slip_is_named_and_the_claim_goes_on(
     submitted = await submit(bo, claimed, **GOOD)
     await world.jobs()
     assert ok(await bo.get(f"/v1/people/submissions/{submitted['id']}"))["status"] == "accepted"
+
+
+@pytest.mark.parametrize(
+    "hostile", ["1" + "0" * 400, "18446744073709551615", "[" * 480 + "]" * 480, '{"a":' * 480 + "1" + "}" * 480]
+)
+async def test_readings_that_nobody_asked_for_do_not_come_in(ada: Caller, bo: Caller, hostile: str) -> None:
+    claimed = await claim(bo, await post_task(ada))
+    ok(await photo(bo, claimed))
+    path = f"/v1/people/claims/{claimed['id']}/submission"
+    for outcome in ("done", "honest_negative"):
+        body = f'{{"answers":{{"open":"open"}},"outcome":"{outcome}","readings":[{{"x":{hostile}}}]}}'
+        told = is_problem(await bo.post(path, content=body.encode(), headers=JSON), 422, "validation")
+        assert [each["pointer"] for each in told["errors"]] == ["/readings"]
+    assert (await submit(bo, claimed, readings=[]))["readings"] is None
+
+
+@pytest.mark.parametrize("hostile", ["1" + "0" * 400, "1e300", "[" * 480 + "]" * 480, "[" * 2_000 + "]" * 2_000])
+async def test_of_readings_their_normalised_form_is_kept_and_its_receipt_made(
+    world: World, ada: Caller, bo: Caller, hostile: str
+) -> None:
+    asked = {"readings": EVIDENCE["readings"]}
+    claimed = await claim(bo, await post_task(ada, kind="reading", evidence=asked, acceptance={"checks": ["readings"]}))
+    path = f"/v1/people/claims/{claimed['id']}/submission"
+    records = f'{{"bn":"a:","bu":"ug/m3","n":"pm25","v":12.5,"x":{hostile}}},{{"n":"pm25","v":13}}'
+    answered = await bo.post(path, content=f'{{"readings":[{records}]}}'.encode(), headers=JSON)
+    if len(hostile) == 4_000:
+        is_problem(answered, 400, "malformed")
+        return
+    submitted = ok(answered, 201)
+    assert [each.keys() for each in submitted["readings"]] == [{"n", "t", "u", "v"}] * 2
+    assert [(each["n"], each["v"]) for each in submitted["readings"]] == [("a:pm25", 12.5), ("a:pm25", 13)]
+    await world.jobs()
+    observed = ok(await ada.get("/v1/observations"))["items"][0]
+    receipt = ok(await ada.get(f"/v1/observations/{observed['id']}/receipt"))
+    assert receipt["content"]["readings_sha256"] == hashlib.sha256(canonical(submitted["readings"])).hexdigest()
 
 
 async def test_the_same_key_serves_for_the_corrected_answer(ada: Caller, bo: Caller) -> None:
@@ -101,7 +140,7 @@ async def test_what_does_not_fit_is_refused_before_anything_is_written(world: Wo
     person = ids.read("person", bo.id)
     given = submissions.Answering(answers={"open": "open"})
 
-    def refuse(given: submissions.Answering, evidence: terms.Evidence, at: datetime) -> None:
+    def refuse(given: submissions.Answering, evidence: terms.Evidence, at: datetime) -> submissions.Answering:
         raise Refused
 
     async with world.services.database.transaction() as connection:

@@ -11,9 +11,24 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli import commands
-from app.receipts import sealed
+from app.receipts import issue_due, sealed
+from market import ids
 from sensors.receipt import Finding, genuine, verify
-from tests.app.conftest import Caller, Json, World, a_task, agent, claim, is_problem, ok, picture, post_task, submit
+from tests.app.conftest import (
+    Caller,
+    Json,
+    World,
+    a_task,
+    agent,
+    claim,
+    is_problem,
+    ok,
+    person,
+    photo,
+    picture,
+    post_task,
+    submit,
+)
 from tests.app.phone import phone
 from tests.keys import Key, base64url
 
@@ -83,6 +98,33 @@ async def test_an_observation_without_photos_has_a_receipt(world: World, ada: Ca
     receipt = (await ada.get(f"/v1/observations/{observation}/receipt")).content
     key = bytes.fromhex(ok(await world.client.get("/v1/keys/receipts"))["public_key"])
     assert [(each.what, each.ok) for each in verify(receipt, [], key)] == [("market", True)]
+
+
+async def test_a_receipt_that_cannot_be_made_stops_neither_its_sale_nor_the_others(
+    world: World, ada: Caller, bo: Caller
+) -> None:
+    """What no canonical form has came in before the door looked at it; the buyer accepts it all the same."""
+    cleo = await person(world, "Cleo")
+    manual = {"mode": "manual", "checks": ["fresh"], "review_deadline_s": 3600}
+    submitted = []
+    for who in (bo, bo, cleo):
+        claimed = await claim(who, await post_task(ada, acceptance=manual, place=None))
+        ok(await photo(who, claimed))
+        submitted.append((await submit(who, claimed))["id"])
+    await world.jobs()
+    async with world.services.database.transaction() as connection:
+        for each in submitted[:2]:
+            await connection.execute(
+                "UPDATE submission SET readings = ('[{\"x\": 1' || repeat('0', 400) || '}]')::jsonb WHERE id = $1",
+                ids.read("submission", each),
+            )  # fmt: skip
+    ok(await ada.post(f"/v1/submissions/{submitted[0]}/accept", {}))
+    await world.later(3700)  # the deadline accepts the others, and the sweep makes their receipts
+    await issue_due(world.services)
+    for observed in ok(await ada.get("/v1/observations"))["items"]:
+        answered = await ada.get(f"/v1/observations/{observed['id']}/receipt")
+        assert answered.status_code == (200 if observed["submission_id"] == submitted[2] else 409), answered.text
+    assert len(ok(await ada.get("/v1/observations"))["items"]) == 3
 
 
 def wrong(found: list[Finding]) -> set[str]:
