@@ -81,6 +81,12 @@ class PhotosAsked(Strict, frozen=True, kw_only=True):
     shows: Shown | None = None
     originals: bool = False
 
+    @property
+    def has_minima(self) -> bool:
+        """Whether a photo may be too small, too blurred, too dark or too bright."""
+        bounds = (self.min_width, self.min_height, self.min_sharpness, self.min_brightness, self.max_brightness)
+        return any(each is not None for each in bounds)
+
 
 class ReadingAsked(Strict, frozen=True, kw_only=True):
     """A quantity to be measured, in a unit of the allow-list."""
@@ -114,8 +120,9 @@ class Evidence(Strict, frozen=True, kw_only=True):
 class Acceptance(Strict, frozen=True, kw_only=True):
     """How an answer is judged. auto: accepted when its score reaches min_score; manual: the buyer decides in time.
 
-    checks: those whose failure rejects; left out: fresh, not_duplicate, at_place for a task with a place, and shows for
-    one that says what a picture should show.
+    checks: those whose failure rejects. Left out, they follow from what is asked: fresh and not_duplicate for photos,
+    at_place for a place, live for live_capture, quality for a declared minimum (or max_brightness), readings for
+    readings, shows for what a picture should show. Given, they are all there is.
     """
 
     mode: Literal["auto", "manual"] = "auto"
@@ -170,12 +177,23 @@ class TaskDraft(Strict, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Fill in the checks that were left out: whoever names a place wants the photo from there."""
         if self.acceptance.checks is None:
-            checks: list[Check] = ["fresh", "not_duplicate"]
-            if self.place is not None:
-                checks.insert(1, "at_place")
-            if self.evidence.photos is not None and self.evidence.photos.shows is not None:
-                checks.append("shows")
+            checks = _implied(self.evidence, self.place)
             msgspec.structs.force_setattr(self, "acceptance", msgspec.structs.replace(self.acceptance, checks=checks))
+
+
+def _implied(evidence: Evidence, place: Place | None) -> list[Check]:
+    """The checks without which what is asked would be a wish."""
+    photos = evidence.photos
+    asked: dict[Check, bool] = {
+        "fresh": photos is not None,
+        "at_place": place is not None,
+        "not_duplicate": photos is not None,
+        "live": photos is not None and photos.live_capture,
+        "quality": photos is not None and photos.has_minima,
+        "readings": bool(evidence.readings),
+        "shows": photos is not None and photos.shows is not None,
+    }
+    return [name for name, wanted in asked.items() if wanted]
 
 
 class TaskChange(Strict, frozen=True, kw_only=True):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sensors.evidence import Asked, ReadingAsked
 from sensors.limits import find_named
 from sensors.units import UNITS, find_unit
 from sensors.verdict import ALWAYS_DECLARED, DECLARABLE
+
+OF_PHOTOS: Final = ("quality", "unedited", "not_recaptured", "consistent")
+"""Checks that look at photos alone. So do `fresh` and `not_duplicate`, which stand in lists that serve every task."""
 
 
 class Fault(NamedTuple):
@@ -55,7 +58,7 @@ def _refuse_photos(asked: Asked) -> list[Fault]:
 
 
 def refuse_asked(asked: Asked) -> list[Fault]:
-    """Everything in a task that the checks could not honour: unknown units and checks, `live` without live capture,
+    """Everything in a task that the checks could not honour: unknown units and checks, checks of what is not asked,
     minima above their maxima."""
     faults = []
     for index, reading in enumerate(asked.readings):
@@ -71,6 +74,12 @@ def refuse_asked(asked: Asked) -> list[Fault]:
             checks = ", ".join(DECLARABLE)
             faults.append(
                 Fault(f"/acceptance/checks/{index}", f"There is no check {name[:40]!r}. There are: {checks}.")
+            )
+        elif name in OF_PHOTOS and asked.photos is None:
+            faults.append(Fault(f"/acceptance/checks/{index}", f"The check {name} needs photos, and none are asked."))
+        elif name == "readings" and not asked.readings:
+            faults.append(
+                Fault(f"/acceptance/checks/{index}", "The check readings needs readings, and none are asked.")
             )
     faults += _refuse_shown(asked) + _refuse_photos(asked)
     if "live" in asked.checks and (asked.photos is None or not asked.photos.live_capture):

@@ -99,7 +99,7 @@ def check(
         worst(not_recaptured(photos)),
         worst(consistent(asked.place, photos, window)),
         shows(asked, evidence),
-        worst(readings(gathered, window)),
+        worst(readings(gathered, window, owed=evidence.outcome == "done")),
         answers(asked.questions, evidence.answers, window.others),
     ]
     return conclude(findings, asked.checks, asked.min_score)

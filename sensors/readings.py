@@ -199,10 +199,15 @@ def _measured(asked: ReadingAsked, samples: list[Sample], instrument: Instrument
     return measured(asked, samples, calibration)
 
 
-def readings(gathered: Gathered, window: Window) -> list[Check]:
-    """One finding for each asked quantity that came; how many had to come is judged by `complete`."""
+def readings(gathered: Gathered, window: Window, *, owed: bool = True) -> list[Check]:
+    """One finding for each asked quantity that came; how many had to come is judged by `complete`.
+
+    owed: something was there to be measured; whoever found nothing may leave readings out.
+    """
     if not gathered.asked:
         return [finding("readings", "not_applicable", "No readings were asked.")]
+    if not gathered.came and not owed:
+        return [finding("readings", "not_applicable", "Where nothing was found there was nothing to measure.")]
     if not gathered.came:
         return [finding("readings", "inconclusive", "No readings came.")]
     if gathered.bad is not None:

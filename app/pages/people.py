@@ -122,7 +122,7 @@ async def show_task(call: Call, connection: Connection, task_id: str, here: From
         chance = await claims.chance(connection, call.actor.owner, ids.read("task", task_id))
     return await show(
         call, connection, "task.html", offer=offer, here=here, mine=mine, chance=chance, promises=words.promises(offer),
-        asked_for=words.asked_for(offer), kinds=words.KINDS, spoken=words.spoken, claiming=claiming,
+        asked_for=words.asked_for(offer, minima=True), kinds=words.KINDS, spoken=words.spoken, claiming=claiming,
         hold_s=call.services.config.hold_window_s,
     )  # fmt: skip
 

@@ -84,7 +84,7 @@ def _takes(name: str, offer: Offer) -> str:
         "at_place": at,
         "live": "Each photo is taken with the camera on our page. Photos picked from your files do not pass.",
         "not_duplicate": "No photo has been sent before, by you or by anyone else.",
-        "quality": f"Each photo is sharp and bright enough to see something.{_minima(offer)}",
+        "quality": " ".join(["Each photo is sharp and bright enough to see something.", *_minima(offer)]),
         "shows": _shown(offer),
         "unedited": "No photo was changed after it was taken. A broken content credential fails; other signs of "
         "editing go to the buyer.",
@@ -96,20 +96,23 @@ def _takes(name: str, offer: Offer) -> str:
     }[name]
 
 
-def _minima(offer: Offer) -> str:
-    """The least that a photo must have, as the task declares it."""
+def _minima(offer: Offer) -> list[str]:
+    """The least that a photo must have, as the task declares it, whether or not it is rejected for that."""
     photos = offer.evidence.photos
     if photos is None:
-        return ""
-    said = ""
-    if photos.min_width or photos.min_height:
-        said += f" At least {photos.min_width or '?'} × {photos.min_height or '?'} pixels."
+        return []
+    said = []
+    sides = sorted(each for each in (photos.min_width, photos.min_height) if each)
+    if len(sides) == 2:
+        said.append(f"At least {sides[1]} × {sides[0]} pixels, held either way.")
+    elif sides:
+        said.append(f"At least {sides[0]} pixels on its longer side.")
     if photos.min_sharpness is not None:
-        said += f" A sharpness of {photos.min_sharpness:g} or more: hold still, and let the camera focus."
+        said.append(f"A sharpness of {photos.min_sharpness:g} or more: hold still, and let the camera focus.")
     if photos.min_brightness is not None:
-        said += f" Not darker than {photos.min_brightness:.0%} of white on the whole."
+        said.append(f"Not darker than {photos.min_brightness:.0%} of white on the whole.")
     if photos.max_brightness is not None:
-        said += f" Not brighter than {photos.max_brightness:.0%} of white on the whole."
+        said.append(f"Not brighter than {photos.max_brightness:.0%} of white on the whole.")
     return said
 
 
@@ -127,12 +130,14 @@ def _shown(offer: Offer) -> str:
     return f"At least one photo shows: {wanted.label}. A model of the buyer's looks at it here with us. {never}"
 
 
-def asked_for(offer: Offer) -> list[str]:
-    """The evidence that a task wants, one line a thing."""
+def asked_for(offer: Offer, *, minima: bool = False) -> list[str]:
+    """The evidence that a task wants, one line a thing, with how good each photo must be where `minima` are wanted."""
     evidence, found = offer.evidence, []
     if evidence.photos is not None:
         least, most = evidence.photos.min, evidence.photos.max
         found.append(f"{least} photo{'s' * (most > 1)}" if least == most else f"{least} to {most} photos")
+        if minima and (least_of_each := _minima(offer)):
+            found.append("Each photo: " + " ".join(least_of_each))
     for reading in evidence.readings:
         times = f", {reading.min_samples} times" if reading.min_samples > 1 else ""
         found.append(f"{spoken(reading.name)} in {reading.unit}{times}")

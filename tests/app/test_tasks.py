@@ -139,7 +139,8 @@ def a_reward(amount: int) -> dict[str, object]:
 
 
 async def test_a_place_means_that_photos_from_elsewhere_are_rejected(ada: Caller) -> None:
-    bare = {key: value for key, value in a_task().items() if key != "acceptance"}
+    plain = {"photos": {"min": 1}, "questions": [{"id": "open", "type": "boolean"}]}
+    bare = {key: value for key, value in a_task(evidence=plain).items() if key != "acceptance"}
     assert ok(await ada.post("/v1/tasks", bare), 201)["acceptance"]["checks"] == ["fresh", "at_place", "not_duplicate"]
     anywhere = {key: value for key, value in bare.items() if key != "place"}
     assert ok(await ada.post("/v1/tasks", anywhere), 201)["acceptance"]["checks"] == ["fresh", "not_duplicate"]
