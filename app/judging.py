@@ -36,6 +36,7 @@ from sensors.evidence import (
 )
 from sensors.inspection import Inspection, Parallax, Undecodable
 from sensors.parallax import FEWEST
+from sensors.moment import captured_at
 from sensors.senml import resolved
 from sensors.verdict import ALWAYS_DECLARED, Verdict, conclude, finding
 
@@ -85,7 +86,13 @@ async def _judge(services: Services, submission: UUID) -> None:
         todo = await submissions.to_judge(connection, submission)
     if todo is not None:
         verdict = await verdict_on(services, todo)
-        await _apply(services, todo.id, verdict, _reason(verdict, todo.acceptance.declared))
+        at = await asyncio.to_thread(_captured_at, todo, verdict)
+        await _apply(services, todo.id, verdict, _reason(verdict, todo.acceptance.declared), at)
+
+
+def _captured_at(todo: submissions.ToJudge, verdict: Verdict) -> datetime:
+    gathered = readings.gather(asked(todo.evidence, todo.acceptance, None).readings, todo.readings, todo.submitted_at)
+    return captured_at([_capture(each.capture) for each in todo.photos], gathered, verdict, todo.submitted_at)
 
 
 async def verdict_on(services: Services, todo: submissions.ToJudge, *, again: bool = False) -> Verdict:
@@ -117,7 +124,9 @@ async def verdict_on(services: Services, todo: submissions.ToJudge, *, again: bo
     return verdict
 
 
-async def _apply(services: Services, submission: UUID, verdict: Verdict, reason: str | None) -> None:
+async def _apply(
+    services: Services, submission: UUID, verdict: Verdict, reason: str | None, at: datetime | None = None
+) -> None:
     async with services.database.transaction() as connection:
         status = await submissions.judge(
             connection,
@@ -125,6 +134,7 @@ async def _apply(services: Services, submission: UUID, verdict: Verdict, reason:
             msgspec.to_builtins(verdict),
             failed_check=reason,
             hold_s=services.config.hold_window_s,
+            captured_at=at,
         )
         if status == "accepted":
             await receipts.issue(connection, services.config.secret_key, submission)

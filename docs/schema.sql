@@ -1393,10 +1393,12 @@ CREATE TABLE public.submission (
     rejection jsonb,
     bonus bigint DEFAULT 0 NOT NULL,
     rating smallint,
+    captured_at timestamp with time zone,
     CONSTRAINT submission_bonus_check CHECK ((bonus >= 0)),
     CONSTRAINT submission_check CHECK (((status = ANY (ARRAY['accepted'::public.submission_status, 'rejected'::public.submission_status])) = (decided_at IS NOT NULL))),
     CONSTRAINT submission_check1 CHECK (((status = 'rejected'::public.submission_status) = (rejection IS NOT NULL))),
     CONSTRAINT submission_check2 CHECK (((status <> 'needs_review'::public.submission_status) OR (review_by IS NOT NULL))),
+    CONSTRAINT submission_check3 CHECK ((captured_at <= submitted_at)),
     CONSTRAINT submission_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'honest_negative'::text]))),
     CONSTRAINT submission_rating_check CHECK (((rating >= 1) AND (rating <= 5)))
 );

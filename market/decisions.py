@@ -49,8 +49,9 @@ async def accept(
            o AS (
              INSERT INTO observation (id, submission_id, task_id, account_id, person_id, kind, outcome, captured_at,
                  lat, lon, loc, coarse_lat, coarse_lon, license, exclusive_until)
-               SELECT $5, s.id, s.task_id, s.account_id, s.person_id, t.kind, s.outcome, s.submitted_at, t.lat, t.lon,
-                 t.loc, $8, $9, CASE WHEN (t.license->>'resale')::boolean THEN 'resale' ELSE 'exclusive' END,
+               SELECT $5, s.id, s.task_id, s.account_id, s.person_id, t.kind, s.outcome,
+                 coalesce(s.captured_at, s.submitted_at), t.lat, t.lon, t.loc, $8, $9,
+                 CASE WHEN (t.license->>'resale')::boolean THEN 'resale' ELSE 'exclusive' END,
                  CASE WHEN (t.license->>'exclusive_s')::int > 0
                    THEN market_now() + make_interval(secs => (t.license->>'exclusive_s')::int) END
                FROM s JOIN t ON true RETURNING id),

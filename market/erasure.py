@@ -155,7 +155,7 @@ async def _evidence(conn: asyncpg.Connection, person: UUID) -> int:
         "UPDATE claim SET lat = NULL, lon = NULL, accuracy_m = NULL, country = NULL WHERE person_id = $1", person
     )
     await conn.execute(
-        """UPDATE submission SET notes = '', verdict = jsonb_set(verdict, '{checks}', (
+        """UPDATE submission SET notes = '', captured_at = NULL, verdict = jsonb_set(verdict, '{checks}', (
              SELECT coalesce(jsonb_agg(c || '{"detail": "", "data": {}}' ORDER BY i), '[]')
              FROM jsonb_array_elements(verdict->'checks') WITH ORDINALITY AS e (c, i)))
            WHERE person_id = $1 AND (notes <> '' OR verdict IS NOT NULL)""",
@@ -231,8 +231,8 @@ _EXPORT = {
         FROM photo_motion m JOIN claim c ON c.id = m.claim_id WHERE c.person_id = $1 ORDER BY m.claim_id, m.n""",
     "cameras": """SELECT make, model, encode(tables, 'hex') AS tables, photos, first_seen, last_seen
         FROM camera_trait WHERE person_id = $1 ORDER BY make, model, tables""",
-    "submissions": """SELECT id, claim_id, task_id, status, outcome, answers, readings, notes, submitted_at, decided_at,
-        verdict, rejection, rating FROM submission WHERE person_id = $1 ORDER BY id""",
+    "submissions": """SELECT id, claim_id, task_id, status, outcome, answers, readings, notes, submitted_at,
+        captured_at, decided_at, verdict, rejection, rating FROM submission WHERE person_id = $1 ORDER BY id""",
     "observations": """SELECT id, submission_id, kind, outcome, captured_at, license, created_at
         FROM observation WHERE person_id = $1 ORDER BY id""",
     "earnings": """SELECT submission_id, amount, currency, created_at, release_at, released_at

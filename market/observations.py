@@ -17,8 +17,9 @@ from market.terms import Place
 class Observation(msgspec.Struct, frozen=True):
     """What the buyer owns. `person` is a pseudonym: the same person is the same to one buyer, and unknown to others.
 
-    coarse_place: the middle of a cell of about 1 km that holds the place, chosen once: all that others than the owner
-    may know of it. erased_photos: how many there were until their person was erased.
+    captured_at: when the first photo was taken, or without photos the newest sample measured, where the checks believe
+    it; else when it was handed in. coarse_place: the middle of a cell of about 1 km that holds the place, chosen once:
+    all that others than the owner may know of it. erased_photos: how many there were until their person was erased.
     """
 
     id: str

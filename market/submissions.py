@@ -192,11 +192,18 @@ async def to_judge(conn: asyncpg.Connection, submission: UUID, *, again: bool = 
 
 
 async def judge(
-    conn: asyncpg.Connection, submission: UUID, verdict: dict[str, Any], *, failed_check: str | None, hold_s: int
+    conn: asyncpg.Connection,
+    submission: UUID,
+    verdict: dict[str, Any],
+    *,
+    failed_check: str | None,
+    hold_s: int,
+    captured_at: datetime | None = None,
 ) -> str | None:
     """Apply a verdict: pass accepts in auto mode, a failed declared check rejects, all else goes to the buyer.
 
-    verdict: {score, outcome, version, checks}. Returns the new status; None when somebody was first.
+    verdict: {score, outcome, version, checks}; captured_at: the evidence's own time, where it is believed. Returns the
+    new status; None when somebody was first.
     """
     row = await decisions.lock(conn, submission)
     if row is None or row["status"] != "checking":
@@ -211,11 +218,11 @@ async def judge(
         await decisions.reject(conn, row, why, "market", verdict=verdict)
         return "rejected"
     done = await conn.fetchval(
-        """UPDATE submission SET verdict = $2,
+        """UPDATE submission SET verdict = $2, captured_at = $5,
              status = CASE WHEN $3 THEN 'needs_review'::submission_status ELSE status END,
              review_by = CASE WHEN $3 THEN market_now() + make_interval(secs => $4) END
            WHERE id = $1 AND status = 'checking' RETURNING 1""",
-        submission, verdict, not passed, row["review_deadline_s"],
+        submission, verdict, not passed, row["review_deadline_s"], captured_at,
     )  # fmt: skip
     if done is None:
         return None

@@ -153,3 +153,6 @@ CREATE INDEX camera_trait_person ON camera_trait (person_id);
 -- The country of the address that claimed, and of the one that uploaded a photo, as a trusted proxy says.
 ALTER TABLE claim ADD country text CHECK (country ~ '^[A-Z]{2}$');
 ALTER TABLE photo ADD country text CHECK (country ~ '^[A-Z]{2}$');
+
+-- When it was: the evidence's own time, where the checks believe it. Its observation has it, else when it was handed in.
+ALTER TABLE submission ADD captured_at timestamptz CHECK (captured_at <= submitted_at);

@@ -1,3 +1,4 @@
+ALTER TABLE submission DROP captured_at;
 ALTER TABLE photo DROP country;
 ALTER TABLE claim DROP country;
 DROP TABLE camera_trait, photo_camera;
