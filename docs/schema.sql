@@ -567,6 +567,14 @@ CREATE TABLE public.device_batch (
     CONSTRAINT device_batch_signature_check CHECK ((length(signature) = 64))
 );
 
+CREATE TABLE public.device_sale (
+    claim_id uuid NOT NULL,
+    quantity text NOT NULL,
+    device_id uuid NOT NULL,
+    until timestamp with time zone NOT NULL,
+    alone boolean NOT NULL
+);
+
 CREATE TABLE public.dispute (
     id uuid NOT NULL,
     stripe_id text NOT NULL,
@@ -1437,12 +1445,13 @@ CREATE TABLE public.task (
     closed_at timestamp with time zone,
     every_s integer,
     per_round integer,
+    per_person integer,
     CONSTRAINT task_check CHECK ((closes_at > opens_at)),
     CONSTRAINT task_check1 CHECK (((claimed + done) <= quantity)),
     CONSTRAINT task_check2 CHECK ((((lat IS NULL) = (lon IS NULL)) AND ((lat IS NULL) = (loc IS NULL)) AND ((lat IS NULL) = (radius_m IS NULL)))),
     CONSTRAINT task_check3 CHECK (((status = 'open'::public.task_status) = (closed_at IS NULL))),
     CONSTRAINT task_check4 CHECK (((status = 'completed'::public.task_status) = (done = quantity))),
-    CONSTRAINT task_check5 CHECK (((every_s IS NULL) = (per_round IS NULL))),
+    CONSTRAINT task_check5 CHECK ((num_nulls(every_s, per_round, per_person) = ANY (ARRAY[0, 3]))),
     CONSTRAINT task_claim_ttl_s_check CHECK ((claim_ttl_s > 0)),
     CONSTRAINT task_claimed_check CHECK ((claimed >= 0)),
     CONSTRAINT task_done_check CHECK ((done >= 0)),
@@ -1452,6 +1461,7 @@ CREATE TABLE public.task (
     CONSTRAINT task_lat_check CHECK (((lat >= ('-90'::integer)::double precision) AND (lat <= (90)::double precision))),
     CONSTRAINT task_lon_check CHECK (((lon >= ('-180'::integer)::double precision) AND (lon <= (180)::double precision))),
     CONSTRAINT task_mode_check CHECK ((mode = ANY (ARRAY['auto'::text, 'manual'::text]))),
+    CONSTRAINT task_per_person_check CHECK ((per_person > 0)),
     CONSTRAINT task_per_round_check CHECK ((per_round > 0)),
     CONSTRAINT task_quantity_check CHECK ((quantity > 0)),
     CONSTRAINT task_radius_m_check CHECK ((radius_m > (0)::double precision)),
@@ -1527,6 +1537,9 @@ ALTER TABLE ONLY public.device_batch
 
 ALTER TABLE ONLY public.device
     ADD CONSTRAINT device_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.device_sale
+    ADD CONSTRAINT device_sale_pkey PRIMARY KEY (claim_id, quantity);
 
 ALTER TABLE ONLY public.dispute
     ADD CONSTRAINT dispute_pkey PRIMARY KEY (id);
@@ -1791,6 +1804,8 @@ CREATE INDEX dataset_item_observation ON public.dataset_item USING btree (observ
 CREATE INDEX device_person ON public.device USING btree (person_id, id);
 
 CREATE UNIQUE INDEX device_public_key ON public.device USING btree (public_key);
+
+CREATE INDEX device_sale_until ON public.device_sale USING btree (device_id, quantity, until);
 
 CREATE INDEX dispute_account ON public.dispute USING btree (account_id, id);
 
@@ -2066,6 +2081,12 @@ ALTER TABLE ONLY public.device_batch
 
 ALTER TABLE ONLY public.device
     ADD CONSTRAINT device_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
+
+ALTER TABLE ONLY public.device_sale
+    ADD CONSTRAINT device_sale_claim_id_fkey FOREIGN KEY (claim_id) REFERENCES public.claim(id);
+
+ALTER TABLE ONLY public.device_sale
+    ADD CONSTRAINT device_sale_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.device(id);
 
 ALTER TABLE ONLY public.dispute
     ADD CONSTRAINT dispute_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);

@@ -84,15 +84,33 @@ ROUND_OPEN = f"""(per_round IS NULL OR (SELECT count(*) FROM claim c WHERE c.tas
       AND c.status IN ('active', 'submitted')) < per_round)"""
 
 
-def unanswered_by(person: str, device: str = "NULL::uuid") -> str:
-    """SQL: who answers has no claim on the task nor an answer that counts in this round, and tries left.
+PER_PERSON = "coalesce(per_person, 1)"
+
+
+def _own(person: str, counted: str) -> str:
+    return f"FROM claim c WHERE c.task_id = task.id AND c.person_id = {person} AND c.round = {ROUND} AND {counted}"
+
+
+def answered_by(person: str, device: str = "NULL::uuid") -> str:
+    """SQL: who answers has a claim on the task, or an answer that counts in this round, and so has the person as often
+    as one person may.
 
     person, device: SQL expressions, the latter NULL for somebody who claims by hand. The row of `task` is at hand.
     """
-    own = f"""FROM claim c WHERE c.task_id = task.id AND c.person_id = {person} AND c.round = {ROUND}
-        AND c.device_id IS NOT DISTINCT FROM {device}"""
-    return f"""NOT EXISTS (SELECT {own} AND c.status IN ('active', 'submitted'))
-        AND (SELECT count(*) {own} AND c.status = 'rejected') < {MOST_TRIES}"""
+    own = _own(person, "c.status IN ('active', 'submitted')")
+    return f"""(EXISTS (SELECT {own} AND c.device_id IS NOT DISTINCT FROM {device})
+        OR (SELECT count(*) {own}) >= {PER_PERSON})"""
+
+
+def rejected_of(person: str) -> str:
+    """SQL: how many answers of the person in this round were not accepted. The row of `task` is at hand."""
+    own = _own(person, "c.status = 'rejected'")
+    return f"(SELECT count(*) {own})"
+
+
+def unanswered_by(person: str, device: str = "NULL::uuid") -> str:
+    """SQL: neither `answered_by`, nor out of tries."""
+    return f"NOT {answered_by(person, device)} AND {rejected_of(person)} < {MOST_TRIES} * {PER_PERSON}"
 
 
 async def claim(
@@ -130,7 +148,7 @@ async def _take(
                AND opens_at <= market_now() AND closes_at > market_now()
                AND {unanswered_by("$3")} AND {ROUND_OPEN}
                AND (SELECT count(*) FROM claim c WHERE c.person_id = $3 AND c.status = 'active') < $9
-             RETURNING id, account_id, claim_ttl_s, {ROUND} AS round, per_round),
+             RETURNING id, account_id, claim_ttl_s, {ROUND} AS round, per_round, per_person),
            new AS (
              INSERT INTO claim (id, task_id, person_id, nonce, code, lat, lon, accuracy_m, expires_at, round, country)
                SELECT $2, id, $3, $4, $5, $6, $7, $8, market_now() + make_interval(secs => claim_ttl_s), round, $10
@@ -139,7 +157,7 @@ async def _take(
            told AS (
              INSERT INTO event (type, account_id, person_id, subject_type, subject_id, actor, data)
                SELECT 'task.claimed', slot.account_id, $3, 'task', slot.id, 'person:' || $3::uuid, '{{}}' FROM slot)
-           SELECT new.*, slot.per_round FROM new, slot""",
+           SELECT new.*, slot.per_round, slot.per_person FROM new, slot""",
         task, ids.new(), person, secrets.token_urlsafe(16), "".join(secrets.choice(CODE_LETTERS) for _ in range(4)),
         position and position.lat, position and position.lon, position and position.accuracy_m, MOST_ACTIVE,
         country,
@@ -147,29 +165,29 @@ async def _take(
 
 
 async def require_room(conn: asyncpg.Connection, row: asyncpg.Record) -> None:
-    """Raise SlotTaken when a claim just made is one too many for its round.
+    """Raise SlotTaken when a claim just made is one too many for its round, AlreadyAnswered when it is for its person.
 
     The statement that made it may have counted before another's commit; since then it holds the task's row, so a
     statement that begins now sees all that were before it. Only standing tasks have rounds to fill.
     """
     if row["per_round"] is None:
         return
-    taken = await conn.fetchval(
-        "SELECT count(*) FROM claim WHERE task_id = $1 AND round = $2 AND status IN ('active', 'submitted')",
-        row["task_id"], row["round"],
+    taken = await conn.fetchrow(
+        """SELECT count(*) AS of_all, count(*) FILTER (WHERE person_id = $3) AS own
+           FROM claim WHERE task_id = $1 AND round = $2 AND status IN ('active', 'submitted')""",
+        row["task_id"], row["round"], row["person_id"],
     )  # fmt: skip
-    if taken > row["per_round"]:
+    if taken["of_all"] > row["per_round"]:
         raise SlotTaken("This round's answers are all taken; the next round begins soon.")
+    if taken["own"] > row["per_person"]:
+        raise AlreadyAnswered("You have answered this round already, as often as one person may.")
 
 
 async def chance(conn: asyncpg.Connection, person: UUID, task: UUID) -> Chance:
     """Whether a person may claim a task, and why not. Raises NotFound."""
     row = await conn.fetchrow(
         f"""SELECT status = 'open' AND opens_at <= market_now() AND closes_at > market_now() AS open,
-                  EXISTS (SELECT FROM claim c WHERE c.task_id = $1 AND c.person_id = $2 AND c.round = {ROUND}
-                            AND c.device_id IS NULL AND c.status IN ('active', 'submitted')) AS mine,
-                  (SELECT count(*) FROM claim c WHERE c.task_id = $1 AND c.person_id = $2 AND c.round = {ROUND}
-                     AND c.device_id IS NULL AND c.status = 'rejected') AS rejected,
+                  {answered_by("$2")} AS mine, {rejected_of("$2")} AS rejected, {PER_PERSON} * {MOST_TRIES} AS tries,
                   (SELECT count(*) FROM claim c WHERE c.person_id = $2 AND c.status = 'active') AS held,
                   claimed + done < quantity AND {ROUND_OPEN} AS free
            FROM task WHERE id = $1""",
@@ -177,15 +195,15 @@ async def chance(conn: asyncpg.Connection, person: UUID, task: UUID) -> Chance:
     )  # fmt: skip
     if row is None:
         raise NotFound("There is no such task.")
-    used_up = TriesUsed(f"{MOST_TRIES} of your answers to this task were not accepted; there is no further try.")
+    used_up = TriesUsed(f"{row['tries']} of your answers to this task were not accepted; there is no further try.")
     against: list[tuple[bool, Refusal]] = [
         (row["mine"], AlreadyAnswered()),
-        (row["rejected"] >= MOST_TRIES, used_up),
+        (row["rejected"] >= row["tries"], used_up),
         (not row["open"], TaskNotOpen()),
         (not row["free"], SlotTaken()),
         (row["held"] >= MOST_ACTIVE, TooManyClaims()),
     ]
-    return Chance(MOST_TRIES - row["rejected"], next((refusal for holds, refusal in against if holds), None))
+    return Chance(row["tries"] - row["rejected"], next((refusal for holds, refusal in against if holds), None))
 
 
 async def get(conn: asyncpg.Connection, person: UUID, claim: str) -> Claim:

@@ -183,6 +183,7 @@ async def _devices(conn: asyncpg.Connection, person: UUID) -> int:
              lon = NULL, altitude_m = NULL, sensors = '[]' WHERE person_id = $1 RETURNING id""",
         person,
     )
+    await conn.execute("DELETE FROM device_sale s USING device d WHERE d.id = s.device_id AND d.person_id = $1", person)
     await conn.execute(
         """UPDATE device_batch b SET body = '', signature = decode(repeat('00', 64), 'hex')
            FROM device d WHERE d.id = b.device_id AND d.person_id = $1""",
@@ -222,6 +223,8 @@ async def _self(conn: asyncpg.Connection, person: UUID, email: str) -> int:
 _EXPORT = {
     "devices": """SELECT id, kind, name, encode(public_key, 'hex') AS public_key, lat, lon, altitude_m, sensors,
         created_at, revoked_at FROM device WHERE person_id = $1 ORDER BY id""",
+    "device_sales": """SELECT s.device_id, s.claim_id, s.quantity, s.until, s.alone FROM device_sale s
+        JOIN device d ON d.id = s.device_id WHERE d.person_id = $1 ORDER BY s.claim_id, s.quantity""",
     "claims": """SELECT id, task_id, status, lat, lon, accuracy_m, country, created_at, expires_at, ended_at
         FROM claim WHERE person_id = $1 ORDER BY id""",
     "photos": """SELECT p.claim_id, p.n, encode(p.sha256, 'hex') AS sha256, p.bytes, p.media_type, p.capture, p.country,
@@ -247,7 +250,8 @@ _EXPORT = {
         ORDER BY seq""",
 }
 _TYPES = {
-    "devices": {"id": "device"}, "claims": {"id": "claim", "task_id": "task"}, "photos": {"claim_id": "claim"},
+    "devices": {"id": "device"}, "device_sales": {"device_id": "device", "claim_id": "claim"},
+    "claims": {"id": "claim", "task_id": "task"}, "photos": {"claim_id": "claim"},
     "motion": {"claim_id": "claim"},
     "submissions": {"id": "submission", "claim_id": "claim", "task_id": "task"},
     "observations": {"id": "observation", "submission_id": "submission"},

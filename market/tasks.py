@@ -115,9 +115,10 @@ async def post(conn: asyncpg.Connection, actor: keys.Actor, draft: TaskDraft, *,
            new AS (
              INSERT INTO task (id, account_id, key_id, kind, opens_at, closes_at, title, instructions, purpose,
                  lat, lon, radius_m, loc, evidence, acceptance, license, mode, reward, fee, currency, quantity,
-                 claim_ttl_s, review_deadline_s, external_id, metadata, created_at, every_s, per_round)
+                 claim_ttl_s, review_deadline_s, external_id, metadata, created_at, every_s, per_round,
+                 per_person)
                SELECT $1, $2, $3, $4, opens, closes, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-                      $21, $22, $23, $26, $27, now, $29, $30
+                      $21, $22, $23, $26, $27, now, $29, $30, $31
                FROM times WHERE closes > greatest(opens, now)
                  AND closes <= greatest(opens, now) + make_interval(secs => $25) RETURNING *),
            told AS (
@@ -131,6 +132,7 @@ async def post(conn: asyncpg.Connection, actor: keys.Actor, draft: TaskDraft, *,
         draft.acceptance.mode, draft.reward.amount, fee, draft.reward.currency, draft.quantity, draft.claim_ttl_s,
         draft.acceptance.review_deadline_s, DEFAULT_OPEN_S, LONGEST_OPEN_S, draft.external_id, draft.metadata,
         actor.name, standing and standing.every_s, standing and standing.per_round,
+        standing and standing.per_person,
     )  # fmt: skip
     if row is None:
         raise Invalid(
@@ -346,4 +348,6 @@ def place_of(row: asyncpg.Record) -> Place | None:
 
 def standing_of(row: asyncpg.Record) -> Standing | None:
     """How often a task is asked; None for one that is asked once."""
-    return None if row["every_s"] is None else Standing(every_s=row["every_s"], per_round=row["per_round"])
+    if row["every_s"] is None:
+        return None
+    return Standing(every_s=row["every_s"], per_round=row["per_round"], per_person=row["per_person"])

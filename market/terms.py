@@ -24,6 +24,7 @@ Text = Annotated[str, msgspec.Meta(min_length=1, max_length=5000)]
 
 
 MOST_PHOTOS = 20
+LONGEST_ROUND_S = 7 * 86_400
 
 
 class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -147,11 +148,13 @@ class License(Strict, frozen=True, kw_only=True):
 class Standing(Strict, frozen=True, kw_only=True):
     """A question that stays: each round of `every_s` seconds it is asked anew, and `per_round` answers are bought.
 
+    `quantity` caps all rounds together. `per_person`: answers of one person in a round, with all their devices.
     Registered devices that measure what is asked answer it by themselves, with each signed batch that they push.
     """
 
-    every_s: Annotated[int, msgspec.Meta(ge=60, le=7 * 86_400, examples=[3600])]
+    every_s: Annotated[int, msgspec.Meta(ge=60, le=LONGEST_ROUND_S, examples=[3600])]
     per_round: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
+    per_person: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
 
 
 class TaskDraft(Strict, frozen=True, kw_only=True):

@@ -117,6 +117,16 @@ def _judge_photo(place: Place, photo: Photo, window: Window) -> Check:
     return _judge_speed(fix, window, what, reached_us) or _judge_fix(place, fix, what)
 
 
+def _judge_site(place: Place, site: Fix) -> Check:
+    """Where a device stands as it was enrolled: its owner says so, and it moves nowhere."""
+    away = haversine(place.lat, place.lon, site.lat, site.lon)
+    data = {"distance_m": round(away, 1), "radius_m": place.radius_m}
+    if away <= place.radius_m:
+        return finding("at_place", "pass", "The device is registered at the place.", **data)
+    detail = f"The device is registered {_metres(away)} from the place; at most {_metres(place.radius_m)} is asked."
+    return finding("at_place", "inconclusive", detail, **data)
+
+
 def _judge_exif(place: Place, photo: Photo) -> Check | None:
     """A warning when the file itself names another place; files may carry an old fix, hence no more than that."""
     if photo.inspection is None or photo.inspection.exif.lat is None or photo.inspection.exif.lon is None:
@@ -142,6 +152,8 @@ def at_place(place: Place | None, photos: list[Photo], window: Window) -> list[C
         return judged + [finding("at_place", "warn", doubt) for doubt in doubts]
     if window.claim_fix is None:
         return [finding("at_place", "inconclusive", "No position came with this submission.")]
+    if window.instrument is not None:
+        return [_judge_site(place, window.claim_fix)]
     jumped = _judge_speed(window.claim_fix, window, "The position of your claim", window.claimed_at, "inconclusive")
     if jumped is not None:
         return [jumped]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -13,12 +14,15 @@ from sensors.calibration import calibration_of, described, expired
 from sensors.evidence import Instrument, ReadingAsked, Window
 from sensors.faults import mixups
 from sensors.freshness import SLACK
+from sensors.limits import find_named
 from sensors.measured import Labelled, Measured, against, at_altitude, labelled, measured, sentences, together
 from sensors.senml import BadReadings as BadReadings
 from sensors.senml import Sample as Sample
 from sensors.senml import resolve as resolve
 from sensors.units import convert, find_unit
 from sensors.verdict import Check, finding
+
+MOST_GUESSED: Final = 200
 
 
 class Misreading(NamedTuple):
@@ -35,13 +39,15 @@ def _no_senml(error: BadReadings) -> str:
 class Gathered(NamedTuple):
     """What a pack holds of what is asked. by_name: samples under each asked name, in the order of their records.
 
-    came: whether there was a pack; bad: why it is no SenML, and then it holds nothing.
+    came: whether there was a pack; bad: why it is no SenML, and then it holds nothing. alike: for an asked name, one
+    that came and may have meant it.
     """
 
     asked: list[ReadingAsked]
     by_name: dict[str, list[Sample]]
     came: bool
     bad: BadReadings | None = None
+    alike: dict[str, str] = {}
 
 
 def gather(asked: list[ReadingAsked], pack: list[dict[str, Any]] | None, now: datetime) -> Gathered:
@@ -57,13 +63,38 @@ def gather(asked: list[ReadingAsked], pack: list[dict[str, Any]] | None, now: da
         samples = resolve(pack, now)
     except BadReadings as error:
         return Gathered(asked, by_name, True, error)
+    strangers: set[str] = set()
     for sample in samples:
         last = last_segment(sample.name)
         if sample.name in by_name:
             by_name[sample.name].append(sample)
         if last != sample.name and last in by_name:
             by_name[last].append(sample)
-    return Gathered(asked, by_name, True)
+        if last not in by_name:
+            strangers.add(last)
+    return Gathered(asked, by_name, True, alike=alike(list(by_name), strangers))
+
+
+def alike(asked: list[str], came: Iterable[str]) -> dict[str, str]:
+    """For asked names, one of those that came and may have meant it: PM25 or pm2.5 for pm25. At most MOST_GUESSED are
+    looked at."""
+    found: dict[str, str] = {}
+    wanted = {each: {each, *meant(each)} for each in asked}
+    for name in sorted(came)[:MOST_GUESSED]:
+        guesses = meant(name)
+        found |= {each: name for each, known in wanted.items() if each != name and not guesses.isdisjoint(known)}
+    return found
+
+
+def meant(name: str) -> set[str]:
+    """What a name may stand for: its letters and digits in lower case, and the quantity that it is a usual name of."""
+    return {re.sub(r"[^a-z0-9]", "", name.lower()), quantity_of(name)}
+
+
+def quantity_of(name: str) -> str:
+    """The quantity that a name is a usual one of; the name itself where there is none."""
+    quantity = find_named(name)
+    return name if quantity is None else quantity.name
 
 
 def last_segment(name: str) -> str:
@@ -147,10 +178,15 @@ def missing_samples(gathered: Gathered) -> list[str]:
     """What is asked and did not come often enough, a phrase for each."""
     counted = ((one, usable(gathered, one)) for one in gathered.asked)
     return [
-        f"{one.min_samples} samples of {one.name} are asked, {count} usable ones came"
+        f"{one.min_samples} samples of {one.name} are asked, {count} usable ones came{hint(one.name, gathered.alike)}"
         for one, count in counted
         if count < one.min_samples
     ]
+
+
+def hint(name: str, alike: dict[str, str]) -> str:
+    """Which name came instead of an asked one, as the end of a sentence; nothing where none did."""
+    return f"; {alike[name][:40]!r} came, and the name that is asked is {name!r}" if name in alike else ""
 
 
 def canonical(pack: list[dict[str, Any]], asked: ReadingAsked, now: datetime) -> list[tuple[datetime, float]]:

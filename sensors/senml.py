@@ -200,13 +200,19 @@ def resolve(pack: list[dict[str, Any]], now: datetime) -> list[Sample]:
     ]
 
 
-def resolved(pack: list[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
+def resolved(pack: list[dict[str, Any]], now: datetime, latest: datetime | None = None) -> list[dict[str, Any]]:
     """The pack in the standard's normalised form (RFC 8428, section 4.6): no base fields, absolute times, oldest first.
 
-    Fields of other standards are left out. A version other than 10 stands in each record. Raises BadReadings.
+    Fields of other standards are left out. A version other than 10 stands in each record. latest: no record may be of
+    later. Raises BadReadings.
     """
+    records = list(_records(pack, now))
+    for each in records:
+        if latest is not None and each.at > latest:
+            ahead = (each.at - now).total_seconds()
+            raise BadReadings(f"record {each.record} is {ahead:.0f} s in the future; set the clock right", each.record)
     normal = []
-    for each in sorted(_records(pack, now), key=lambda one: one.at):
+    for each in sorted(records, key=lambda one: one.at):
         record: dict[str, Any] = {"n": each.name, "t": each.at.timestamp()}
         if each.version != VERSION:
             record["bver"] = each.version

@@ -15,13 +15,13 @@ CREATE INDEX device_person ON device (person_id, id);
 
 -- Standing tasks: the same question again and again, answered by devices (or people) once in each round.
 ALTER TABLE task ADD every_s int CHECK (every_s >= 60), ADD per_round int CHECK (per_round > 0),
-  ADD CHECK ((every_s IS NULL) = (per_round IS NULL));
+  ADD per_person int CHECK (per_person > 0), ADD CHECK (num_nulls(every_s, per_round, per_person) IN (0, 3));
 CREATE INDEX task_standing ON task (id) WHERE status = 'open' AND every_s IS NOT NULL;
 ALTER TABLE claim ADD round int NOT NULL DEFAULT 0 CHECK (round >= 0),
   ADD device_id uuid REFERENCES device,         -- that answered by itself
   ADD since timestamptz;                        -- what it measured from then on counts; else from the claim on
 -- Nobody is served the same slot twice: a person has one answer to a task at a time, and in each round of a standing
--- one; so has each of their devices.
+-- one, unless per_person allows more; so has each of their devices.
 DROP INDEX claim_once;
 CREATE UNIQUE INDEX claim_once ON claim (task_id, coalesce(device_id, person_id), round)
   WHERE status IN ('active', 'submitted');
@@ -38,6 +38,14 @@ CREATE TABLE device_batch (
   PRIMARY KEY (device_id, sequence));
 ALTER TABLE claim ADD batch bigint, ADD FOREIGN KEY (device_id, batch) REFERENCES device_batch,
   ADD CHECK ((device_id IS NULL) = (batch IS NULL));
+-- Up to when a device's samples of a quantity were sold with a claim, and whether to one buyer alone. It counts while the
+-- claim does: what was refused may be sold to others.
+CREATE TABLE device_sale (
+  claim_id uuid NOT NULL REFERENCES claim, quantity text NOT NULL,
+  device_id uuid NOT NULL REFERENCES device,
+  until timestamptz NOT NULL, alone boolean NOT NULL,
+  PRIMARY KEY (claim_id, quantity));
+CREATE INDEX device_sale_until ON device_sale (device_id, quantity, until);
 
 -- What pictures show: what a paid judge said of a photo, so that nobody pays for it twice, and how often it was asked.
 CREATE TABLE shows_opinion (

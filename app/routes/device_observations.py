@@ -1,25 +1,33 @@
 """What devices push: signed batches of readings, bought by the standing tasks that ask for them."""
 
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
-from app import judging
+from app import batches, judging
 from app.auth import PERSON
 from app.db import EVENTS, wake
 from app.edge import Call, endpoint
 from app.errors import FieldError, Problem
 from app.routes.devices import refused, signature_of
 from market import clock, devices, ids, standing
-from market.errors import Invalid, SlotTaken
-from market.submissions import Answering
+from market.errors import AlreadyAnswered, Invalid, SlotTaken
 from sensors import senml, signatures
-from sensors.readings import last_segment
 
 BATCH_LIMIT = 512_000
 VALUES = ("v", "vs", "vb")
+
+
+class Signed(NamedTuple):
+    """A batch as its device signed it. signature: 64 bytes, r and s."""
+
+    device: UUID
+    sequence: int
+    body: bytes
+    signature: bytes
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -30,14 +38,18 @@ class Answered(msgspec.Struct, frozen=True):
 
 
 class Passed(msgspec.Struct, frozen=True):
-    """A standing task that asks for these quantities and could not take the batch, and why."""
+    """A standing task that asks for these quantities and could not take the batch, and why.
+
+    again_at: when its next round begins, where it cannot be answered before.
+    """
 
     task_id: str
     detail: str
+    again_at: datetime | None
 
 
 class BatchTaken(msgspec.Struct, frozen=True):
-    """What became of a batch. Both lists empty: nobody asks for these quantities at this place now."""
+    """What became of a batch. Both lists empty: no standing task asks for these quantities at this place now."""
 
     device_id: str
     sequence: int
@@ -56,8 +68,11 @@ async def push_observations(call: Call, device_id: str, data: standing.Batch) ->
     The header `Device-Signature` holds the device's signature (ECDSA P-256 over SHA-256, the 64 bytes r and s in
     base64url) over three lines joined by a newline: `sensorium batch 1`, the device's id, the body's SHA-256 in
     hexadecimal. `sequence` must be higher than that of every batch before. Standing tasks that ask for these quantities
-    where the device stands buy them: each gets the samples of what it asks, measured since the device's last answer to
-    it, and pays as for any answer once they are judged.
+    where the device stands buy them: each gets the samples of what it asks, measured since it opened, at most one round
+    ago, and after what the device has sold to it before; it pays as for any answer once they are judged. Whoever pays
+    to be the only one (`license`) gets samples that nobody has, and nobody else gets those. `passed` says of each other
+    task that asks for it why it could not take the batch. No sample may be of more than 60 s from now. With a random
+    `salt` in the body, whoever buys some of a batch cannot find out the rest by its hash.
     """
     device = await devices.owned(call.connection, call.actor.owner, device_id)
     if device.revoked_at is not None:
@@ -70,59 +85,51 @@ async def push_observations(call: Call, device_id: str, data: standing.Batch) ->
     now = await clock.now(call.connection)
     pack = _resolved(data, now)
     await standing.count(call.connection, device.id, data.sequence)
-    found = await standing.wanted(
-        call.connection, call.actor.owner, device.id, device.place, sorted({last_segment(each["n"]) for each in pack})
-    )
-    taken, passed = await _hand_in(call, device, data.sequence, pack, found, now, body, signature)
+    names = batches.candidates(pack)
+    found = await standing.wanted(call.connection, call.actor.owner, device.id, device.place, names)
+    sold = await standing.sold(call.connection, device.id, names)
+    planned = list(batches.plan(found, pack, sold, now))
+    signed = Signed(device.id, data.sequence, body, signature)
+    taken, passed = await _hand_in(call, signed, [each for each in planned if each.sale is not None])
+    passed += [_passed(each.task, each.detail) for each in planned if each.sale is None]
     wake(EVENTS)
     return BatchTaken(device_id, data.sequence, taken, passed)
 
 
-async def _hand_in(
-    call: Call,
-    device: devices.Device,
-    sequence: int,
-    pack: list[dict[str, Any]],
-    found: list[standing.Wanted],
-    now: datetime,
-    body: bytes,
-    signature: bytes,
-) -> tuple[list[Answered], list[Passed]]:
-    """The batch to each task that can take it; the first to do so keeps the batch as it was signed."""
+async def _hand_in(call: Call, batch: Signed, planned: list[batches.Planned]) -> tuple[list[Answered], list[Passed]]:
+    """The batch to each task that is to get some of it; the first to take it keeps the batch as it was signed."""
     taken: list[Answered] = []
     passed: list[Passed] = []
     # In the order of their ids, as everywhere: two batches at once never wait for each other in a ring.
-    for task in sorted(found, key=lambda each: each.id):
-        public = ids.show("task", task.id)
-        # Whoever pays for one quantity gets no other, and nothing twice.
-        asked = {each.name for each in task.evidence.readings}
-        own = [each for each in pack if each["t"] > task.since.timestamp() and last_segment(each["n"]) in asked]
+    for task, sale, _ in sorted(planned, key=lambda each: each.task.id):
+        assert sale is not None
         try:
-            judging.require_fitting(Answering(readings=own), task.evidence, now)
             async with call.connection.transaction():
                 if not taken:
-                    await standing.keep(call.connection, device.id, sequence, body, signature)
-                submission = await standing.answer(call.connection, call.actor.owner, device.id, sequence, task, own)
-        except Problem as problem:
-            passed.append(Passed(public, (problem.errors or [FieldError("", problem.detail)])[0].detail))
-            continue
-        except SlotTaken as refusal:
-            passed.append(Passed(public, refusal.detail))
+                    await standing.keep(call.connection, batch.device, batch.sequence, batch.body, batch.signature)
+                submission = await standing.answer(
+                    call.connection, call.actor.owner, batch.device, batch.sequence, task, sale
+                )
+        except (SlotTaken, AlreadyAnswered) as refusal:
+            passed.append(_passed(task, refusal.detail))
             continue
         await judging.ask_for(call.connection, submission)
-        taken.append(Answered(public, ids.show("submission", submission)))
+        taken.append(Answered(ids.show("task", task.id), ids.show("submission", submission)))
     return taken, passed
+
+
+def _passed(task: standing.Wanted, detail: str) -> Passed:
+    return Passed(ids.show("task", task.id), detail, task.again_at)
 
 
 def _resolved(batch: standing.Batch, now: datetime) -> list[dict[str, Any]]:
     """The batch in SenML's normalised form, what holds no value left out."""
+    latest = now + timedelta(seconds=standing.MOST_AHEAD_S)
     try:
-        return [each for each in senml.resolved(batch.readings, now) if not each.keys().isdisjoint(VALUES)]
+        return [each for each in senml.resolved(batch.readings, now, latest) if not each.keys().isdisjoint(VALUES)]
     except senml.BadReadings as error:
         where = "/readings" if error.record is None else f"/readings/{error.record}"
-        raise Problem(
-            "validation", "The readings are no SenML pack.", errors=[FieldError(where, f"{error}.")]
-        ) from None
+        raise Problem("validation", "The readings cannot be taken.", errors=[FieldError(where, f"{error}.")]) from None
 
 
 ROUTES: list[HTTPRouteHandler] = [push_observations]

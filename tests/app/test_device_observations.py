@@ -78,7 +78,7 @@ async def test_a_batch_becomes_a_paid_observation_of_what_was_asked_and_of_nothi
     world: World, ada: Caller, bo: Caller
 ) -> None:
     task, balcony = await standing_task(ada), await instrument(bo)
-    assert task["standing"] == {"every_s": 3600, "per_round": 1}
+    assert task["standing"] == {"every_s": 3600, "per_round": 1, "per_person": 1}
     pushed = ok(await balcony.push(pm(12.5), {"n": "co2", "u": "ppm", "v": 450}), 201)
     assert [each["task_id"] for each in pushed["submissions"]] == [task["id"]] and pushed["passed"] == []
     await world.jobs()
@@ -91,7 +91,7 @@ async def test_a_batch_becomes_a_paid_observation_of_what_was_asked_and_of_nothi
 
 
 async def test_a_round_buys_so_many_answers_and_the_next_one_again(world: World, ada: Caller, bo: Caller) -> None:
-    task = await standing_task(ada, standing={"every_s": 3600, "per_round": 2})
+    task = await standing_task(ada, standing={"every_s": 3600, "per_round": 2, "per_person": 2})
     first, second, third = [await instrument(bo) for _ in range(3)]
     for each in (first, second):
         assert len(ok(await each.push(pm(10)), 201)["submissions"]) == 1
