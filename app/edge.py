@@ -24,6 +24,7 @@ from app import audit, auth, funds, idempotency
 from app.answers import Answer, json_answer
 from app.db import Connection
 from app.errors import Problem
+from app.request_headers import Header
 from app.services import Services
 from app.strict import decode_body, decode_query
 from market.errors import InsufficientFunds
@@ -93,6 +94,7 @@ class Endpoint:
     data: type | None
     answer: Any
     example: Any
+    headers: tuple[Header, ...]
     hidden: bool
     audited: bool
     proven: bool
@@ -121,6 +123,7 @@ def endpoint(
     produces: str = "application/json",
     problems: tuple[str, ...] = (),
     example: Any = None,
+    headers: tuple[Header, ...] = (),
     hidden: bool = False,
     audited: bool = False,
     proven: bool = False,
@@ -132,8 +135,9 @@ def endpoint(
     · uses: default `read` for GET, else `write` · limit: bytes of body · consumes, produces: types other than JSON
     · bodies: by media type, what a handler reads by itself, for the description
     · problems: slugs of its own refusals, for the description · example: of a body, where the fields' own do not make a
-    sensible one · hidden: a page, no part of the API description · audited: an operator's looking is kept in the audit
-    log too, as whatever they change is · proven: in an operator's session, who sits there must have shown it lately.
+    sensible one · headers: those it reads itself, for the description · hidden: a page, no part of the API description
+    · audited: an operator's looking is kept in the audit log too, as whatever they change is · proven: in an operator's
+    session, who sits there must have shown it lately.
     """
 
     def decorate(handler: Handler) -> HTTPRouteHandler:
@@ -163,6 +167,7 @@ def endpoint(
             data=hints.get("data"),
             answer=hints.get("return"),
             example=example,
+            headers=headers,
             hidden=hidden,
             audited=audited,
             proven=proven,

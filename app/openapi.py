@@ -13,6 +13,7 @@ import msgspec
 from app.answers import PROBLEM_JSON, Answer
 from app.edge import Endpoint
 from app.errors import PROBLEMS, FieldError
+from app.request_headers import Header
 
 Json = dict[str, Any]
 
@@ -55,7 +56,7 @@ def describe(endpoints: Iterable[Endpoint], base: str, version: str) -> Json:
     types = [
         kind
         for each in shown
-        for kind in (each.data, each.query, _answer_type(each), *each.bodies.values())
+        for kind in (each.data, each.query, _answer_type(each), *each.bodies.values(), *(h.holds for h in each.headers))
         if kind is not None
     ]
     schemas, components = msgspec.json.schema_components(
@@ -101,7 +102,11 @@ def _operation(each: Endpoint, by_type: dict[Any, Json], components: Json, base:
         "summary": title.rstrip("."),
         "description": f"{title}\n{rest}".strip() + _who(each),
         "tags": [each.group],
-        "parameters": [*_path_parameters(each), *_query_parameters(each, by_type, components), *_headers(each)],
+        "parameters": [
+            *_path_parameters(each),
+            *_query_parameters(each, by_type, components),
+            *_headers(each, by_type),
+        ],
         "responses": {
             str(each.status): _success(each, by_type, components),
             **_refusals(each, base),
@@ -161,22 +166,23 @@ def _query_parameters(each: Endpoint, by_type: dict[Any, Json], components: Json
     return found
 
 
-def _headers(each: Endpoint) -> list[Json]:
-    if not each.once:
-        return []
-    description = (
-        "A text of your own for this one request, up to 255 characters; repeat it when you repeat the request."
-    )
-    return [
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": True,
-            "description": description,
-            "schema": {"type": "string", "minLength": 1, "maxLength": 257},
-            "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
-        }
-    ]
+_IDEMPOTENCY_KEY = Header(
+    "Idempotency-Key",
+    "A text of your own for this one request, up to 255 characters; repeat it when you repeat the request.",
+    "8e03978e-40d5-43dd-bc93-6894a57f9324",
+    required=True,
+)
+
+
+def _headers(each: Endpoint, by_type: dict[Any, Json]) -> list[Json]:
+    found = []
+    for header in (*([_IDEMPOTENCY_KEY] if each.once else []), *each.headers):
+        schema: Json = {"type": "string", **({"minLength": 1, "maxLength": 257} if header is _IDEMPOTENCY_KEY else {})}
+        if header.holds is not None:
+            schema |= {"contentMediaType": "application/json", "contentSchema": by_type[_hashable(header.holds)]}
+        told = {"required": header.required, "description": header.description, "schema": schema}
+        found.append({"name": header.name, "in": "header", **told, "example": header.example})
+    return found
 
 
 def _body(each: Endpoint, by_type: dict[Any, Json], components: Json) -> Json | None:

@@ -10,6 +10,7 @@ from app.auth import PERSON
 from app.edge import Call, endpoint
 from app.errors import FieldError, Problem
 from app.media import original_path
+from app.request_headers import CONTENT_DIGEST
 from app.routes.claims import digest_matches
 from market import captures, claims, photos
 from market.errors import Refusal
@@ -84,6 +85,7 @@ async def put_motion(call: Call, claim_id: str, n: int) -> MotionKept:
 @endpoint(
     "PUT", "/v1/people/claims/{claim_id}/photos/{n}/frames/{k}", by=PERSON, uses="own", limit=FRAME_LIMIT,
     consumes="image/jpeg", problems=("claim-expired", "digest-mismatch", "validation"),
+    headers=(CONTENT_DIGEST,),
 )  # fmt: skip
 async def put_frame(call: Call, claim_id: str, n: int, k: int) -> FrameKept:
     """Upload frame `k` (1 to 8) of the burst around photo `n`: a JPEG of at most 500 kB and 1280 pixels a side.

@@ -14,6 +14,7 @@ from app.edge import Call, endpoint
 from app.errors import FieldError, Problem
 from app.media import PHOTO_LIMIT, Spool, Stored, original_path
 from app.paging import Limit, Page, Window, page, read_number, read_text, write_cursor
+from app.request_headers import CONTENT_DIGEST, Header
 from app.strict import decode_body
 from app.whereabouts import country_of
 from market import claims, earnings, ids, offers, photos, submissions
@@ -79,6 +80,17 @@ class CaptureGiven(Strict, frozen=True, kw_only=True):
     device: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     signature: Annotated[str, msgspec.Meta(max_length=100)] | None = None
     camera: CameraGiven | None = None
+
+
+CAPTURE = Header(
+    "Capture",
+    "What the phone knows of the photo, as JSON in one line: when and where it was taken, and the nonce of the claim's "
+    "challenge, without which `live` fails. A signed one has all thirteen fields of the statement and `signature`: the "
+    "documentation of live capture says how they are made.",
+    '{"taken_at":"2026-12-01T18:00:00.000Z","lat":52.52,"lon":13.405,"accuracy_m":8.5,"heading":271.0,'
+    '"nonce":"q3oW0l2mS8eX9vT1bZ4kNw","camera":{"label":"Back camera","width":1920,"height":1080}}',
+    holds=CaptureGiven,
+)
 
 
 class Uploaded(msgspec.Struct, frozen=True):
@@ -157,6 +169,7 @@ async def release_claim(call: Call, claim_id: str) -> None:
 @endpoint(
     "PUT", "/v1/people/claims/{claim_id}/photos/{n}", by=PERSON, uses="own", limit=PHOTO_LIMIT,
     consumes=", ".join(ACCEPTED_MEDIA_TYPES), problems=("claim-expired", "digest-mismatch", "validation"),
+    headers=(CAPTURE, CONTENT_DIGEST),
 )  # fmt: skip
 async def put_photo(call: Call, claim_id: str, n: int) -> Uploaded:
     """Upload photo `n` of a claim: the bytes as the body.

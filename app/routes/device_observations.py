@@ -12,6 +12,7 @@ from app.auth import PERSON
 from app.db import EVENTS, wake
 from app.edge import Call, endpoint
 from app.errors import FieldError, Problem
+from app.request_headers import DEVICE_SIGNATURE
 from app.routes.devices import refused, signature_of
 from market import clock, devices, ids, standing
 from market.errors import AlreadyAnswered, Invalid, SlotTaken
@@ -60,6 +61,7 @@ class BatchTaken(msgspec.Struct, frozen=True):
 @endpoint(
     "POST", "/v1/devices/{device_id}/observations", by=PERSON, once=True, status=201, limit=BATCH_LIMIT,
     problems=("wrong-state", "validation", "not-found"),
+    headers=(DEVICE_SIGNATURE,),
     example={"sequence": 17, "readings": [{"n": "pm25", "u": "ug/m3", "v": 12.5, "t": 1764075600}]},
 )  # fmt: skip
 async def push_observations(call: Call, device_id: str, data: standing.Batch) -> BatchTaken:

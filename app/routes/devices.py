@@ -11,6 +11,7 @@ from app.db import EVENTS, wake
 from app.edge import Call, endpoint
 from app.errors import FieldError, Problem
 from app.paging import Page, Window, page, read_text
+from app.request_headers import DEVICE_SIGNATURE
 from market import devices, ids
 from market.terms import Strict
 from sensors import instruments, signatures
@@ -55,6 +56,7 @@ class DeviceDraft(Strict, frozen=True, kw_only=True):
 
 @endpoint(
     "POST", "/v1/devices", by=PERSON, once=True, status=201, limit=50_000, problems=("wrong-state", "validation"),
+    headers=(DEVICE_SIGNATURE,),
     example={
         "name": "Balcony", "kind": "sensor", "public_key": EXAMPLE_KEY, "place": {"lat": 52.52, "lon": 13.405},
         "sensors": [{"quantity": "pm25", "unit": "ug/m3", "calibration": {"gain": 1.02, "date": "2026-03-31"}}],

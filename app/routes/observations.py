@@ -12,6 +12,7 @@ from app.auth import AGENT
 from app.edge import Call, endpoint
 from app.errors import FieldError, Problem
 from app.paging import Page, Window, page, read_text
+from app.request_headers import IF_NONE_MATCH
 from market import observations
 from market.terms import Place
 
@@ -60,7 +61,7 @@ async def get_observation(call: Call, observation_id: str) -> observations.Obser
 
 @endpoint(
     "GET", "/v1/observations/{observation_id}/photos/{n}", by=AGENT, scope="data:read", uses="own",
-    produces="image/jpeg", problems=("original-not-asked", "erased"),
+    produces="image/jpeg", problems=("original-not-asked", "erased"), headers=(IF_NONE_MATCH,),
 )  # fmt: skip
 async def get_photo(call: Call, observation_id: str, n: int, query: photos.Variant) -> Answer:
     """A photo of an observation: a copy upright and without metadata, in full size or smaller.

@@ -16,6 +16,7 @@ from market.errors import Invalid
 from market.photos import MOST_REGIONS, Hiding
 from sensors.inspection import Undecodable
 from sensors.regions import Found, Region
+from app.request_headers import IF_NONE_MATCH
 
 PREVIEW_SIDE = 1024
 NO_PROMISE = (
@@ -54,7 +55,7 @@ class Previewed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 @endpoint(
     "GET", "/v1/people/claims/{claim_id}/photos/{n}", by=PERSON, uses="own", produces="image/jpeg",
-    problems=("erased",),
+    problems=("erased",), headers=(IF_NONE_MATCH,),
 )  # fmt: skip
 async def get_own_photo(call: Call, claim_id: str, n: int, query: forms.Variant) -> Answer:
     """A photo that you took: as it came, or as others see it."""

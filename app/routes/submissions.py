@@ -11,6 +11,7 @@ from app.auth import AGENT, PERSON
 from app.db import EVENTS, wake
 from app.edge import Call, endpoint
 from app.paging import Page, Window, page, read_text
+from app.request_headers import IF_NONE_MATCH
 from market import ids, submissions
 from market.errors import Invalid
 from market.money import Price
@@ -82,7 +83,7 @@ async def reject_submission(call: Call, submission_id: str, data: submissions.Re
 
 @endpoint(
     "GET", "/v1/submissions/{submission_id}/photos/{n}", by=AGENT | PERSON, uses="own", produces="image/jpeg",
-    problems=("erased",),
+    problems=("erased",), headers=(IF_NONE_MATCH,),
 )  # fmt: skip
 async def get_submitted_photo(call: Call, submission_id: str, n: int, query: photos.CopyVariant) -> Answer:
     """A photo of a submission, re-encoded: for the buyer who reviews it, and for whoever took it."""

@@ -13,6 +13,7 @@ from app.edge import Call, endpoint
 from app.errors import Problem
 from app.paging import Page, Window, page, read_text
 from app.problems import members
+from app.request_headers import IF_MATCH
 from app.strict import decode_body
 from market import tasks
 from market.errors import InsufficientFunds, Refusal
@@ -135,7 +136,7 @@ async def get_task(call: Call, task_id: str) -> tasks.Task:
 @endpoint(
     "PATCH", "/v1/tasks/{task_id}", by=AGENT, scope="tasks:write",
     problems=("insufficient-funds", "over-cap", "account-held", "task-not-open", "conflict"),
-    example={"reward": {"amount": 400, "currency": "usd"}, "add_quantity": 2},
+    headers=(IF_MATCH,), example={"reward": {"amount": 400, "currency": "usd"}, "add_quantity": 2},
 )  # fmt: skip
 async def change_task(call: Call, task_id: str, data: TaskChange) -> tasks.Task:
     """Raise the reward, extend the time, add quantity.
