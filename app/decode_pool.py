@@ -7,10 +7,12 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+from uuid import UUID
 
 import msgspec
 import numpy as np
@@ -25,12 +27,23 @@ PROCESSOR_S: Final = 1.8
 """Honest photos of 12 to 50 million pixels take 0.2 to 0.7 s; a file made to be slow is ended here."""
 ENDING_S: Final = 1.0
 """How long a child that closed its pipes may take to end by itself."""
+EACH_AT_ONCE: Final = 2
+"""Photos that one person may have looked at for themselves at once, those that wait included."""
 TOO_SLOW: Final = "The photo took too long to open. Send a smaller or simpler one."
 TOO_LARGE: Final = f"The file is larger than {MAX_BYTES // 10**6} MB."
 CRASHED: Final = "The photo cannot be opened safely. Take a new one."
 _ROOT: Final = Path(__file__).resolve().parent.parent
 _KEPT: Final = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "LANG", "LC_ALL", "TMPDIR")
 """All that a child gets of our environment: enough to start Python, and none of the secrets."""
+
+
+Fetch = Callable[[], Awaitable[bytes]]
+"""Fetches a photo once a child is free, so that whoever waits holds no bytes; what it raises goes through."""
+Source = bytes | Fetch
+
+
+class Crowded(Exception):
+    """A person has as many photos looked at as they may at once."""
 
 
 class DecodeError(Exception):
@@ -162,6 +175,8 @@ class DecodePool:
         self._jobs_each = jobs_each
         self._anchors = anchors
         self._free = asyncio.Semaphore(workers)
+        self._own = asyncio.Semaphore(max(1, workers - 1))
+        self._looking: Counter[UUID] = Counter()
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
         self._closed = False
@@ -178,47 +193,67 @@ class DecodePool:
             await worker.kill()
         self._idle.clear()
 
-    async def inspect(self, data: bytes) -> Inspection:
+    @contextlib.asynccontextmanager
+    async def turn(self, person: UUID) -> AsyncIterator[None]:
+        """For what a person looks at of their own photos: raises Crowded beyond EACH_AT_ONCE of theirs.
+
+        All of them together leave a child to judging and to what others see; of one alone, every second turn.
+        """
+        if self._looking[person] >= EACH_AT_ONCE:
+            raise Crowded
+        self._looking[person] += 1
+        try:
+            async with self._own:
+                yield
+        finally:
+            self._looking[person] -= 1
+            if not self._looking[person]:
+                del self._looking[person]
+
+    async def inspect(self, data: Source) -> Inspection:
         """Measure a photo; raises Undecodable(reason) when it is refused."""
         reply, _ = await self._run(Job(operation="inspect"), data)
         if reply.inspection is None:
             raise DecodeError("the decode worker answered without an inspection")
         return reply.inspection
 
-    async def render(self, data: bytes, max_side: int, hidden: Sequence[Region] = ()) -> bytes:
+    async def render(self, data: Source, max_side: int, hidden: Sequence[Region] = ()) -> bytes:
         """A JPEG copy without metadata, see sensors.decode.render; raises Undecodable(reason)."""
         return (await self._run(Job(operation="render", max_side=max_side, hidden=list(hidden)), data))[1]
 
-    async def suggest(self, data: bytes) -> list[Found]:
+    async def suggest(self, data: Source) -> list[Found]:
         """Where faces and number plates may be; raises Undecodable(reason)."""
         return (await self._run(Job(operation="suggest"), data))[0].found
 
-    async def alike(self, data: bytes, other: bytes, *, whole: bool) -> Comparison:
+    async def alike(self, data: Source, other: Source, *, whole: bool) -> Comparison:
         """Lay one photo over another, see sensors/likeness.py; raises Undecodable when either is refused."""
-        reply, _ = await self._run(Job(operation="alike", first_bytes=len(data), whole=whole), data + other)
+        reply, _ = await self._run(Job(operation="alike", whole=whole), data, other)
         if reply.comparison is None:
             raise DecodeError("the decode worker answered without a comparison")
         return reply.comparison
 
-    async def burst(self, photo: bytes, frames: Sequence[bytes]) -> Parallax:
+    async def burst(self, photo: Source, frames: Sequence[Source]) -> Parallax:
         """What the burst around a photo says of depth, see sensors/parallax.py; raises Undecodable(reason)."""
-        pictures = [photo, *frames]
-        lengths = [len(each) for each in pictures]
-        reply, _ = await self._run(Job(operation="burst", lengths=lengths), b"".join(pictures))
+        reply, _ = await self._run(Job(operation="burst"), photo, *frames)
         if reply.parallax is None:
             raise DecodeError("the decode worker answered without a parallax")
         return reply.parallax
 
-    async def pixels(self, data: bytes, width: int, height: int, channels: int) -> NDArray[np.uint8]:
+    async def pixels(self, data: Source, width: int, height: int, channels: int) -> NDArray[np.uint8]:
         """The photo as (height, width, channels) uint8, see sensors.decode.pixels; raises Undecodable(reason)."""
         job = Job(operation="pixels", width=width, height=height, channels=channels)
         _, raw = await self._run(job, data)
         return np.frombuffer(raw, dtype=np.uint8).reshape(height, width, channels)
 
-    async def _run(self, job: Job, data: bytes) -> tuple[Reply, bytes]:
-        if max(job.first_bytes, len(data) - job.first_bytes) > MAX_BYTES:
-            raise Undecodable(TOO_LARGE)
+    async def _run(self, job: Job, *sources: Source) -> tuple[Reply, bytes]:
         async with self._free:
+            pictures = [each if isinstance(each, bytes) else await each() for each in sources]
+            lengths = [len(each) for each in pictures]
+            if max(lengths) > MAX_BYTES:
+                raise Undecodable(TOO_LARGE)
+            job = msgspec.structs.replace(job, lengths=lengths)
+            data = pictures[0] if len(pictures) == 1 else b"".join(pictures)
+            del pictures
             try:
                 reply, result = await self._attempt(job, data)
             except _Lost:

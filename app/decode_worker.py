@@ -35,11 +35,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     height: int = 0
     channels: int = 0
     hidden: list[Region] = []
-    first_bytes: int = 0
-    """Of two photos in the frame, how long the first is."""
     whole: bool = False
     lengths: list[int] = []
-    """Of a photo and the pictures of its burst in the frame, how long each is."""
+    """How long each picture in the frame is: one, two to lay over each other, or a photo and those of its burst."""
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +103,12 @@ def limit_resources(memory_bytes: int) -> None:
             resource.setrlimit(kind, (value, value))
 
 
+def apart(job: Job, data: bytes) -> list[bytes]:
+    """The pictures that lie one behind the other in a frame."""
+    ends = itertools.accumulate(job.lengths)
+    return [data[end - length : end] for end, length in zip(ends, job.lengths, strict=True)]
+
+
 def perform(job: Job, data: bytes) -> tuple[Reply, bytes]:
     """Do one job; a refusal is an answer, not a failure."""
     from sensors import decode
@@ -115,13 +119,10 @@ def perform(job: Job, data: bytes) -> tuple[Reply, bytes]:
         if job.operation == "render":
             return Reply(), decode.render(data, job.max_side, job.hidden)
         if job.operation == "alike":
-            return Reply(
-                comparison=decode.alike(data[: job.first_bytes], data[job.first_bytes :], whole=job.whole)
-            ), b""
+            return Reply(comparison=decode.alike(*apart(job, data), whole=job.whole)), b""
         if job.operation == "burst":
-            ends = list(itertools.accumulate(job.lengths))
-            pictures = [data[end - length : end] for end, length in zip(ends, job.lengths, strict=True)]
-            return Reply(parallax=decode.burst(pictures[0], pictures[1:])), b""
+            taken, *frames = apart(job, data)
+            return Reply(parallax=decode.burst(taken, frames)), b""
         if job.operation == "suggest":
             return Reply(found=decode.suggest(data)), b""
         return Reply(), decode.pixels(data, job.width, job.height, job.channels).tobytes()
@@ -155,7 +156,7 @@ def serve(source: BinaryIO, sink: BinaryIO, processor_s: float) -> None:
     while (head := read_frame(source)) is not None and (data := read_frame(source)) is not None:
         job = decoder.decode(head)
         # Each photo has its time: two that are slow to open must not be beyond comparison.
-        with limited_time(processor_s * (1 + bool(job.first_bytes))):
+        with limited_time(processor_s * (1 + (job.operation == "alike"))):
             reply, result = perform(job, data)
         del data
         write_frame(sink, msgspec.msgpack.encode(reply))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from app.db import Connection
@@ -25,6 +26,10 @@ MOST_PARTS = 3  # candidates of one photo; the true one is among the first three
 # A second try may look like the first, so a person's own refused tries are left out, however many; they must not stand
 # in front of another's photo that is a little less alike. Of more photos than this none is looked up.
 MOST_LOOKED_UP = 5_000
+
+
+class _Gone(Exception):
+    """The bytes of a photo are not there any more."""
 
 
 class Candidate(NamedTuple):
@@ -72,7 +77,14 @@ async def laid_over(media: Media, pool: DecodePool, sha256: bytes, earlier: Cand
 
     Raises Undecodable where the two cannot be compared, as when that takes too long.
     """
-    one, other = await media.get(original_path(sha256)), await media.get(original_path(earlier.row["sha256"]))
-    if one is None or other is None:
+
+    async def fetch(name: bytes) -> bytes:
+        found = await media.get(original_path(name))
+        if found is None:
+            raise _Gone
+        return found
+
+    try:
+        return await pool.alike(partial(fetch, sha256), partial(fetch, earlier.row["sha256"]), whole=earlier.whole)
+    except _Gone:
         return None
-    return await pool.alike(one, other, whole=earlier.whole)

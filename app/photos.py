@@ -6,12 +6,14 @@ hidden every copy is made from the full copy without them, so no two copies tell
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Annotated, Literal
 
 import msgspec
 from litestar import Request
 
 from app.answers import Answer, StreamedAnswer
+from app.decode_pool import Fetch
 from app.errors import Problem
 from app.media import copy_path, original_path
 from app.services import Services
@@ -26,6 +28,13 @@ COPIES = {"full": 0, "display": 1600, "thumb": 320}
 # A version of a photo never changes under its tag; only its owner's browser may keep it, and asks each time whether
 # the photo is still there.
 CACHE = "private, no-cache"
+
+
+class _There(Exception):
+    """The copy has been made meanwhile."""
+
+    def __init__(self, copy: bytes) -> None:
+        self.copy = copy
 
 
 class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -67,7 +76,9 @@ async def copied(services: Services, photo: Kept, variant: str) -> bytes:
     if there is not None:
         return there
     try:
-        made = await _rendered(services, photo, variant)
+        made = await _rendered(services, photo, variant, unless_there=True)
+    except _There as already:
+        return already.copy
     except Undecodable as error:
         raise Problem("not-found", f"There is no picture to show: {error.reason}") from None
     return await _keep(services, photo.name, variant, made)
@@ -90,7 +101,7 @@ async def enter_full(services: Services, photo: Kept) -> None:
 async def preview(services: Services, photo: Kept, regions: Sequence[Region], side: int) -> bytes:
     """What a copy would look like with these regions hidden; kept nowhere. Raises not-found as `copied`."""
     try:
-        return await services.decode_pool.render(await original(services, photo), side, regions)
+        return await services.decode_pool.render(partial(original, services, photo), side, regions)
     except Undecodable as error:
         raise Problem("not-found", f"There is no picture to show: {error.reason}") from None
 
@@ -103,16 +114,37 @@ async def original(services: Services, photo: Kept) -> bytes:
     return found
 
 
-async def seen_by_buyer(services: Services, photo: Kept) -> bytes:
-    """The photo for what computes on it in a buyer's name: its own bytes, or without what is hidden."""
-    return await copied(services, photo, "full") if photo.hidden else await original(services, photo)
+async def seen_by_buyer(services: Services, photo: Kept) -> Fetch:
+    """What fetches the photo for what computes on it in a buyer's name: its own bytes, or without what is hidden."""
+    return await _without_hidden(services, photo) if photo.hidden else partial(original, services, photo)
 
 
-async def _rendered(services: Services, photo: Kept, variant: str) -> bytes:
-    if photo.hidden and variant != "full":
-        return await services.decode_pool.render(await copied(services, photo, "full"), COPIES[variant])
-    hidden = [Region(**each) for each in photo.hidden]
-    return await services.decode_pool.render(await original(services, photo), COPIES[variant], hidden)
+async def _without_hidden(services: Services, photo: Kept) -> Fetch:
+    """What fetches the full copy, which is made first: nobody waits for a child who holds one."""
+    await copied(services, photo, "full")
+
+    async def fetch() -> bytes:
+        found = await services.media.get(copy_path(photo.name, "full"))
+        if found is None:
+            raise Problem("not-found", "The photo's bytes are gone.")
+        return found
+
+    return fetch
+
+
+async def _rendered(services: Services, photo: Kept, variant: str, *, unless_there: bool = False) -> bytes:
+    """A copy, freshly made. unless_there: raises _There where somebody else made it while this waited for a child."""
+    first = photo.hidden and variant != "full"
+    source = await _without_hidden(services, photo) if first else partial(original, services, photo)
+    hidden = [] if first else [Region(**each) for each in photo.hidden]
+
+    async def fetch() -> bytes:
+        there = await services.media.get(copy_path(photo.name, variant)) if unless_there else None
+        if there is not None:
+            raise _There(there)
+        return await source()
+
+    return await services.decode_pool.render(fetch, COPIES[variant], hidden)
 
 
 async def _keep(services: Services, name: bytes, variant: str, made: bytes) -> bytes:

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
@@ -158,7 +159,7 @@ class ByModel:
         return content
 
     async def _pixels(self, photo: claims.Photo, inputs: models.Inputs) -> NDArray[np.uint8]:
-        content = await _original(self._services, photo)
+        content = partial(_original, self._services, photo)
         return await self._services.decode_pool.pixels(content, inputs.width, inputs.height, inputs.channels)
 
     def _opinion(self, n: int, said: Prediction) -> Opinion:
@@ -214,7 +215,7 @@ class ByEndpoint:
     async def _ask(self, vision: Vision | None, photo: claims.Photo) -> shows.Said:
         assert vision is not None
         copy = await self._services.decode_pool.render(
-            await _original(self._services, photo), SIDE, [Region(**each) for each in photo.hidden]
+            partial(_original, self._services, photo), SIDE, [Region(**each) for each in photo.hidden]
         )
         prompt = picture_question.ask(self._question)
         asked = Question(picture_question.SYSTEM, copy, prompt.text, picture_question.SCHEMA)

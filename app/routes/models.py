@@ -18,6 +18,7 @@ from app import photos as seen
 from app.answers import Answer, json_answer
 from app.auth import AGENT
 from app.db import EVENTS, wake
+from app.decode_pool import Source
 from app.edge import JSON_LIMIT, Call, endpoint
 from app.errors import FieldError, Problem
 from app.media import model_path
@@ -39,7 +40,7 @@ PREDICT_LIMIT = 100_000_000
 PHOTOS_AT_ONCE = 2
 
 File = Annotated[str, msgspec.Meta(extra_json_schema={"format": "binary"})]
-Source = Callable[[], Awaitable[bytes]]
+Photo = Callable[[], Awaitable[Source]]
 
 
 class ObservationsAsked(Strict, frozen=True, kw_only=True):
@@ -266,7 +267,7 @@ async def _stored(call: Call, onnx: bytes) -> bytes:
     return content
 
 
-async def _sources(call: Call) -> tuple[str, list[Source]]:
+async def _sources(call: Call) -> tuple[str, list[Photo]]:
     """The field that names the photos, and what reads each."""
     if call.request.content_type[0] == "multipart/form-data":
         files = (await _form(call)).get("files", [])
@@ -282,7 +283,7 @@ async def _sources(call: Call) -> tuple[str, list[Source]]:
 
 
 async def _pixels(
-    call: Call, inputs: models.Inputs, field: str, start: int, sources: list[Source]
+    call: Call, inputs: models.Inputs, field: str, start: int, sources: list[Photo]
 ) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """One batch of the photos, which begins at `start`, as (n, height, width, channels)."""
     photos = np.empty((len(sources), inputs.height, inputs.width, inputs.channels), dtype=np.uint8)
@@ -304,7 +305,7 @@ async def _pixels(
     return photos
 
 
-async def _owned(call: Call, observation: str) -> bytes:
+async def _owned(call: Call, observation: str) -> Source:
     async with call.services.database.read() as connection:
         photo = await observations.photo(connection, call.actor.owner, observation, 1)
     return await seen.seen_by_buyer(call.services, photo)

@@ -1,28 +1,38 @@
 """A person's own photos: looking at them, and what of them others shall not see."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import Annotated
 
 import msgspec
+import structlog
 from litestar.handlers import HTTPRouteHandler
 
 from app import photos as forms
 from app.answers import Answer
 from app.auth import PERSON
 from app.db import EVENTS, wake
+from app.decode_pool import EACH_AT_ONCE, Crowded, DecodeError
 from app.edge import Call, endpoint
 from app.errors import FieldError, Problem
+from app.request_headers import IF_NONE_MATCH
 from market import photos
 from market.errors import Invalid
 from market.photos import MOST_REGIONS, Hiding
 from sensors.inspection import Undecodable
 from sensors.regions import Found, Region
-from app.request_headers import IF_NONE_MATCH
+
+log = structlog.get_logger()
 
 PREVIEW_SIDE = 1024
 NO_PROMISE = (
     "These are guesses: faces and plates are missed, and others are seen where there are none. "
     "Look yourself, add what is missing, remove what is wrong."
 )
+NONE_FOUND = "No face or plate was found, which is no promise: they are often missed. Look yourself, add what is there."
+NOT_LOOKED = "Faces and plates could not be looked for in this photo. Look yourself, add what is there."
+TOO_MANY = f"At most {EACH_AT_ONCE} of your photos are looked at or previewed at once. Wait for one of them."
 
 
 class Suggestions(msgspec.Struct, frozen=True):
@@ -30,7 +40,7 @@ class Suggestions(msgspec.Struct, frozen=True):
 
     suggested: list[Found]
     hidden: list[Region]
-    note: str = NO_PROMISE
+    note: str
 
 
 class Hidden(msgspec.Struct, frozen=True):
@@ -64,32 +74,51 @@ async def get_own_photo(call: Call, claim_id: str, n: int, query: forms.Variant)
     return await forms.send(call.services, call.request, photo, query.variant)
 
 
-@endpoint("GET", "/v1/people/claims/{claim_id}/photos/{n}/regions", by=PERSON, uses="own", problems=("claim-expired",))
+@asynccontextmanager
+async def _turn(call: Call) -> AsyncIterator[None]:
+    try:
+        async with call.services.decode_pool.turn(call.actor.owner):
+            yield
+    except Crowded:
+        raise Problem("rate-limited", TOO_MANY, headers={"retry-after": "1"}) from None
+
+
+@endpoint(
+    "GET", "/v1/people/claims/{claim_id}/photos/{n}/regions", by=PERSON, uses="own",
+    problems=("claim-expired", "rate-limited"),
+)  # fmt: skip
 async def suggest_regions(call: Call, claim_id: str, n: int) -> Suggestions:
     """Where faces and number plates may be in a photo of a claim in progress.
 
     Guesses for you to look at: nothing is hidden by this, and they are never complete. `confidence` is calibrated on
-    nothing.
+    nothing. Where the photo could not be looked at there are none, and `note` says so: hide what you see yourself.
     """
     async with call.services.database.read() as connection:
         photo = await photos.of_claim(connection, call.actor.owner, claim_id, n, active=True)
-    try:
-        found = await call.services.decode_pool.suggest(await forms.original(call.services, photo))
-    except Undecodable as error:
-        raise Problem("not-found", f"There is no picture to look at: {error.reason}") from None
-    return Suggestions(found, [Region(**each) for each in photo.hidden])
+    found: list[Found] = []
+    async with _turn(call):
+        try:
+            found = await call.services.decode_pool.suggest(partial(forms.original, call.services, photo))
+            note = NO_PROMISE if found else NONE_FOUND
+        except Undecodable:
+            note = NOT_LOOKED
+        except DecodeError:
+            log.exception("no suggestions", photo=photo.sha256.hex())
+            note = NOT_LOOKED
+    return Suggestions(found, [Region(**each) for each in photo.hidden], note)
 
 
 @endpoint(
     "GET", "/v1/people/claims/{claim_id}/photos/{n}/preview", by=PERSON, uses="own", produces="image/jpeg",
-    problems=("claim-expired",),
+    problems=("claim-expired", "rate-limited"),
 )  # fmt: skip
 async def preview_photo(call: Call, claim_id: str, n: int, query: Previewed) -> Answer:
     """What others would see of a photo of a claim in progress if these regions were hidden. Nothing is kept."""
     regions = _read(query.regions)
     async with call.services.database.read() as connection:
         photo = await photos.of_claim(connection, call.actor.owner, claim_id, n, active=True)
-    shown = await forms.preview(call.services, photo, regions, PREVIEW_SIDE)
+    async with _turn(call):
+        shown = await forms.preview(call.services, photo, regions, PREVIEW_SIDE)
     return Answer(shown, media_type="image/jpeg", headers={"cache-control": "no-store"})
 
 
