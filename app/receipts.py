@@ -16,7 +16,7 @@ from app.jobs import sweep
 from app.services import Services
 from market import evidence_receipts, ids, verdicts
 from market.devices import Device
-from market.evidence_receipts import Observed, Sealed
+from market.evidence_receipts import Batch, Observed, Sealed
 from sensors.canonical import canonical
 from sensors.evidence import Capture
 from sensors.receipt import PURPOSE
@@ -74,6 +74,7 @@ def content(found: Observed) -> dict[str, Any]:
         "photos": [
             {"n": n, "sha256": sha256.hex(), "capture": _signed(capture, found)} for n, sha256, capture in found.photos
         ],
+        "batch": None if found.batch is None else _batch(found.batch),
         "readings_sha256": None if found.readings is None else _digest(found.readings),
         "answers_sha256": _digest(found.answers),
         "verdict": None
@@ -94,8 +95,22 @@ def _signed(given: dict[str, Any] | None, found: Observed) -> dict[str, Any] | N
         return None
     if not is_signed(stated, given["signature"], device.public_key):
         return None
-    key = urlsafe_b64encode(device.public_key).decode().rstrip("=")
-    return {"statement": stated, "signature": given["signature"], "public_key": key}
+    return {"statement": stated, "signature": given["signature"], "public_key": _base64url(device.public_key)}
+
+
+def _batch(given: Batch) -> dict[str, Any]:
+    """Whose batch it was, and its signature. Of the body no more than its hash: it may hold what others bought."""
+    return {
+        "device": ids.show("device", given.device),
+        "sequence": given.sequence,
+        "sha256": hashlib.sha256(given.body).hexdigest(),
+        "signature": _base64url(given.signature),
+        "public_key": _base64url(given.public_key),
+    }
+
+
+def _base64url(content: bytes) -> str:
+    return urlsafe_b64encode(content).decode().rstrip("=")
 
 
 def _digest(value: Any) -> str:

@@ -15,8 +15,19 @@ from market.errors import Erased, NotFound
 MOMENTS = {"market": "market", "deadline": "deadline"}  # who accepted, where it was not the buyer
 
 
+class Batch(NamedTuple):
+    """What a device pushed, as it was signed. signature: 64 bytes, r and s; public_key: 65."""
+
+    device: UUID
+    sequence: int
+    body: bytes
+    signature: bytes
+    public_key: bytes
+
+
 class Observed(NamedTuple):
-    """What a receipt is made of. content: what can be said without looking at captures; photos: n, SHA-256, capture."""
+    """What a receipt is made of. content: what can be said without looking at captures; photos: n, SHA-256,
+    capture; batch: of the device that answered by itself."""
 
     id: UUID
     person_id: UUID
@@ -26,6 +37,7 @@ class Observed(NamedTuple):
     verdict: dict[str, Any] | None
     photos: list[tuple[int, bytes, dict[str, Any] | None]]
     signers: list[devices.Device]
+    batch: Batch | None
 
 
 class Sealed(NamedTuple):
@@ -57,8 +69,11 @@ async def observed(conn: asyncpg.Connection, observation: UUID) -> Observed:
     """What there is to put into a receipt."""
     row = await conn.fetchrow(
         """SELECT o.*, s.answers, s.readings, s.verdict, s.submitted_at, s.decided_at, s.decided_by, s.claim_id,
-             c.nonce, c.expires_at, coalesce(c.since, c.created_at) AS claimed_at
+             c.nonce, c.expires_at, coalesce(c.since, c.created_at) AS claimed_at,
+             b.device_id, b.sequence, b.body, b.signature, d.public_key
            FROM observation o JOIN submission s ON s.id = o.submission_id JOIN claim c ON c.id = s.claim_id
+             LEFT JOIN device_batch b ON b.device_id = c.device_id AND b.sequence = c.batch
+             LEFT JOIN device d ON d.id = b.device_id
            WHERE o.id = $1""",
         observation,
     )
@@ -77,9 +92,13 @@ async def observed(conn: asyncpg.Connection, observation: UUID) -> Observed:
         "submitted_at": row["submitted_at"], "accepted_at": row["decided_at"],
         "accepted_by": MOMENTS.get(row["decided_by"], "buyer"),
     }  # fmt: skip
+    batch = None
+    if row["public_key"] is not None:
+        batch = Batch(row["device_id"], row["sequence"], row["body"], row["signature"], row["public_key"])
     return Observed(
         row["id"], row["person_id"], msgspec.to_builtins(content), row["answers"], row["readings"], row["verdict"],
         [(each["n"], each["sha256"], each["capture"]) for each in photos], await devices.named(conn, sorted(named)),
+        batch,
     )  # fmt: skip
 
 

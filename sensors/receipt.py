@@ -19,9 +19,10 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from sensors import signatures
 from sensors.canonical import canonical
 from sensors.freshness import SLACK
-from sensors.statement import is_signed
+from sensors.statement import is_signed, signature
 
 PURPOSE: Final = b"sensorium receipt 1\n"
 
@@ -40,6 +41,20 @@ class ReceiptPhoto(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     n: int
     sha256: str
     capture: SignedCapture | None
+
+
+class ReceiptBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a device pushed by itself: its id, the batch's number, the SHA-256 of its body in hexadecimal.
+
+    The signature is the device's over three lines, see sensors/signatures.py; it and the key are in base64url. The body
+    may hold what others bought, so its hash is all there is of it.
+    """
+
+    device: str
+    sequence: int
+    sha256: str
+    signature: str
+    public_key: str
 
 
 class ReceiptClaim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,7 +76,7 @@ class ReceiptVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All that the market signs. It names no person."""
+    """All that the market signs. It names no person. batch: null where no device answered by itself."""
 
     v: Literal[1]
     observation: str
@@ -77,6 +92,7 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     readings_sha256: str | None
     answers_sha256: str
     verdict: ReceiptVerdict | None
+    batch: ReceiptBatch | None = None
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,10 +126,12 @@ def verify(receipt: bytes, photos: Sequence[bytes], market_public_key: bytes) ->
         plain = msgspec.json.decode(file.content)
         content = msgspec.convert(plain, Content)
         signed = PURPOSE + canonical(plain)
-        signature, named_key = bytes.fromhex(file.signature), bytes.fromhex(file.public_key)
+        sealed, named_key = bytes.fromhex(file.signature), bytes.fromhex(file.public_key)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         return [Finding("receipt", False, f"This is no receipt: {error}.")]
-    found = [_of_market(signed, signature, named_key, market_public_key)]
+    found = [_of_market(signed, sealed, named_key, market_public_key)]
+    if content.batch is not None:
+        found.append(_of_batch(content.batch))
     for photo in content.photos:
         found += _of_capture(photo, content)
     return found + _of_files(content, photos)
@@ -127,6 +145,14 @@ def _of_market(signed: bytes, signature: bytes, named: bytes, key: bytes) -> Fin
     except (InvalidSignature, ValueError):
         return Finding("market", False, "The market did not sign this content: something in the receipt was altered.")
     return Finding("market", True, "The market signed this content.")
+
+
+def _of_batch(batch: ReceiptBatch) -> Finding:
+    said = signatures.spoken_for_hash(signatures.BATCH, batch.device, batch.sha256)
+    if not signatures.verify(signature(batch.public_key), said, signature(batch.signature)):
+        return Finding("batch", False, f"The device's signature does not fit batch {batch.sequence}.")
+    told = f"Device {batch.device} signed batch {batch.sequence}; that these readings are of it, the market says."
+    return Finding("batch", True, told)
 
 
 def _of_capture(photo: ReceiptPhoto, content: Content) -> list[Finding]:

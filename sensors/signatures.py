@@ -24,9 +24,17 @@ def is_key(public_key: bytes) -> bool:
     return len(public_key) == KEY_BYTES
 
 
+BATCH: Final = "sensorium batch 1"
+
+
 def spoken_for(purpose: str, whose: str, body: bytes) -> bytes:
     """What a device signs of a request: the purpose, whose it is, the body's SHA-256 in hexadecimal, a line each."""
-    return f"{purpose}\n{whose}\n{hashlib.sha256(body).hexdigest()}".encode()
+    return spoken_for_hash(purpose, whose, hashlib.sha256(body).hexdigest())
+
+
+def spoken_for_hash(purpose: str, whose: str, sha256: str) -> bytes:
+    """The same, where only the body's SHA-256 is at hand, in hexadecimal."""
+    return f"{purpose}\n{whose}\n{sha256}".encode()
 
 
 def verify(public_key: bytes, message: bytes, signature: bytes) -> bool:

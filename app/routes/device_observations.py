@@ -81,7 +81,7 @@ async def push_observations(call: Call, device_id: str, data: standing.Batch) ->
         raise Invalid("This device's key was revoked.")
     body = await call.request.body()
     signature = signature_of(call)
-    said = signatures.spoken_for("sensorium batch 1", device_id, body)
+    said = signatures.spoken_for(signatures.BATCH, device_id, body)
     if not signatures.verify(device.public_key, said, signature):
         raise refused("The signature is not this device's over this body.")
     now = await clock.now(call.connection)

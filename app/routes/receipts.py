@@ -34,7 +34,7 @@ class ReceiptKey(msgspec.Struct, frozen=True):
     problems=("conflict",),
 )  # fmt: skip
 async def get_observation_receipt(call: Call, observation_id: str) -> ObservationReceipt:
-    """The receipt of an observation: what devices signed of its photos, what the market found, and its signature.
+    """The receipt of an observation: what devices signed of it, what the market found, and its signature.
 
     Keep the file: `sensorium verify-receipt receipt.json --photo photo.jpg --key …`, or `sensors.receipt.verify`,
     checks it anywhere, without this server. It names no person, and goes when the person is erased.

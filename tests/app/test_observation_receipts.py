@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,7 @@ from tests.app.conftest import (
     submit,
 )
 from tests.app.phone import phone
+from tests.app.test_device_observations import instrument, pm, standing_task
 from tests.keys import Key, base64url
 
 
@@ -125,6 +127,58 @@ async def test_a_receipt_that_cannot_be_made_stops_neither_its_sale_nor_the_othe
         answered = await ada.get(f"/v1/observations/{observed['id']}/receipt")
         assert answered.status_code == (200 if observed["submission_id"] == submitted[2] else 409), answered.text
     assert len(ok(await ada.get("/v1/observations"))["items"]) == 3
+
+
+async def pushed(world: World, ada: Caller, bo: Caller) -> tuple[Json, bytes, str]:
+    """Ada's receipt of a sample of Bo's instrument, the market's key, and the body that was signed."""
+    await standing_task(ada)
+    balcony = await instrument(bo)
+    body = json.dumps({"sequence": 7, "readings": [pm(12.5), {"n": "co2", "u": "ppm", "v": 451}], "salt": "x" * 20})
+    headers = {"content-type": "application/json", "device-signature": balcony.signed(body.encode())}
+    ok(await bo.post(f"/v1/devices/{balcony.id}/observations", content=body, headers=headers), 201)
+    await world.jobs()
+    observation = ok(await ada.get("/v1/observations"))["items"][0]["id"]
+    receipt = ok(await ada.get(f"/v1/observations/{observation}/receipt"))
+    assert receipt["content"]["batch"]["device"] == balcony.id
+    return receipt, bytes.fromhex(ok(await world.client.get("/v1/keys/receipts"))["public_key"]), body
+
+
+async def test_a_receipt_of_a_batch_has_what_the_device_signed_and_nothing_else_of_it(
+    world: World, ada: Caller, bo: Caller, tmp_path: Path
+) -> None:
+    receipt, key, body = await pushed(world, ada, bo)
+    found = verify(json.dumps(receipt).encode(), [], key)
+    assert genuine(found) and [each.what for each in found] == ["market", "batch"]
+    batch = receipt["content"]["batch"]
+    assert (batch["sequence"], batch["sha256"]) == (7, hashlib.sha256(body.encode()).hexdigest())
+    # The other quantity of the batch is nowhere, and its buyer cannot try which it was: the body has a salt.
+    assert "co2" not in json.dumps(receipt) and "451" not in json.dumps(ok(await ada.get("/v1/observations")))
+    (tmp_path / "receipt.json").write_text(json.dumps(receipt))
+    told = CliRunner().invoke(commands, ["verify-receipt", str(tmp_path / "receipt.json"), "--key", key.hex()])
+    assert told.exit_code == 0 and "signed batch 7" in told.output, told.output
+
+
+@pytest.mark.parametrize("field", ["device", "sha256", "signature", "public_key"])
+async def test_even_the_market_cannot_alter_whose_batch_it_was(
+    world: World, ada: Caller, bo: Caller, field: str
+) -> None:
+    receipt, key, _ = await pushed(world, ada, bo)
+    altered = receipt["content"]
+    altered["batch"][field] = {"signature": base64url(b"\1" * 64), "public_key": base64url(Key().point)}.get(
+        field, "ab"
+    )
+    again = sealed(altered, world.services.config.secret_key)
+    forged = {**receipt, "content": altered, "signature": again.signature.hex()}
+    assert wrong(verify(json.dumps(forged).encode(), [], key)) == {"batch"}
+
+
+async def test_receipts_of_before_batches_and_of_people_have_none(ada: Caller, bo: Caller) -> None:
+    receipt, key = await bought(ada, bo, picture(49))
+    content = json.loads(receipt)["content"]
+    assert content.pop("batch") is None
+    again = sealed(content, ada.world.services.config.secret_key)
+    older = {**json.loads(receipt), "content": content, "signature": again.signature.hex()}
+    assert genuine(verify(json.dumps(older).encode(), [picture(49)], key))
 
 
 def wrong(found: list[Finding]) -> set[str]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from market import standing
@@ -29,6 +30,7 @@ from sensors import (
 )
 from sensors.evidence import Capture, ReadingAsked
 from sensors.inspection import Undecodable
+from tests import keys
 from tests.bench.hostile import corpus
 from tests.bench.hostile.heic import plain
 from tests.bench.hostile.jpeg import honest
@@ -145,7 +147,7 @@ def _canonical(data: bytes) -> None:
 def _batch(data: bytes) -> None:
     batch = msgspec.json.decode(data, type=standing.Batch)
     senml.resolved(batch.readings, NOW)
-    signatures.spoken_for("sensorium batch 1", "dev_1", data)
+    signatures.spoken_for(signatures.BATCH, "dev_1", data)
 
 
 def _of(suffix: str, *modules: str) -> Callable[[], Iterator[bytes]]:
@@ -192,6 +194,14 @@ def _receipts() -> Iterator[bytes]:
     assert receipt.verify(json.dumps(whole).encode(), [], bytes.fromhex(key))[0].ok
     yield json.dumps(whole).encode()
     yield json.dumps({**whole, "content": {**content, "photos": []}}).encode()
+    device = keys.Key(ec.derive_private_key(7, ec.SECP256R1()))
+    batch = {
+        "device": "dev_1", "sequence": 17, "sha256": keys.sha256(b"{}"), "public_key": keys.base64url(device.point),
+        "signature": keys.base64url(device.sign(signatures.spoken_for(signatures.BATCH, "dev_1", b"{}"))),
+    }  # fmt: skip
+    pushed_whole = json.dumps({**whole, "content": {**content, "photos": [], "batch": batch}}).encode()
+    assert [each.ok for each in receipt.verify(pushed_whole, [], bytes.fromhex(key)) if each.what == "batch"] == [True]
+    yield pushed_whole
 
 
 def _values() -> Iterator[bytes]:
