@@ -35,9 +35,9 @@ from sensors.evidence import (
     Window,
 )
 from sensors.inspection import Inspection, Parallax, Undecodable
-from sensors.parallax import FEWEST
 from sensors.moment import captured_at
 from sensors.senml import resolved
+from sensors.parallax import FEWEST
 from sensors.verdict import ALWAYS_DECLARED, Verdict, conclude, finding
 
 log = structlog.get_logger()
@@ -133,9 +133,9 @@ async def _apply(
             submission,
             msgspec.to_builtins(verdict),
             failed_check=reason,
-            hold_s=services.config.hold_window_s,
             captured_at=at,
         )
+            hold_s=services.config.hold_window_s,
         if status == "accepted":
             await receipts.issue(connection, services.config.secret_key, submission)
         if status is not None:
@@ -261,17 +261,22 @@ def require_checkable(draft: terms.TaskDraft) -> None:
         raise Problem("validation", "What the task asks for cannot be checked.", errors=errors)
 
 
-def fitting(given: submissions.Answering, evidence: terms.Evidence, at: datetime) -> submissions.Answering:
+def fitting(
+    given: submissions.Answering, evidence: terms.Evidence, at: datetime, uploaded: int
+) -> submissions.Answering:
     """What is kept of what fits: of readings the normalised form, so that nothing comes in that was not looked at."""
-    require_fitting(given, evidence, at)
+    require_fitting(given, evidence, at, uploaded=uploaded)
     kept = resolved(given.readings, at) if given.readings else None
     return msgspec.structs.replace(given, readings=kept or None)
 
 
-def require_fitting(given: submissions.Answering, evidence: terms.Evidence, at: datetime) -> None:
+def require_fitting(
+    given: submissions.Answering, evidence: terms.Evidence, at: datetime, *, uploaded: int | None = None
+) -> None:
     """Refuse at the door what the checks could only reject: answers that do not fit, readings that cannot serve, gaps.
 
-    A claim is worth more than a slip of the finger. What has to be looked at (photos, plausibility) is judged later.
+    uploaded: how many photos there are, None where none can be. A claim is worth more than a slip of the finger. What
+    has to be looked at (photos, plausibility) is judged later.
     """
     wanted = asked(evidence, terms.Acceptance(), None)
     wrong = [
@@ -285,6 +290,8 @@ def require_fitting(given: submissions.Answering, evidence: terms.Evidence, at: 
     lacking = []
     if given.outcome == "done":
         unanswered = answers.missing_answers(wanted.questions, given.answers)
+    if uploaded is not None and (few := submissions.missing_photos(evidence, given.outcome, uploaded)) is not None:
+        lacking.append(FieldError("/photos", few))
         lacking += [FieldError(f"/answers/{escape(name)}", f"There is no answer to {name!r}.") for name in unanswered]
         if not any(each.pointer.startswith("/readings") for each in wrong):
             lacking += [FieldError("/readings", f"{each}.") for each in readings.missing_samples(gathered)]

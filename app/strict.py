@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from itertools import islice
-from typing import Any, TypeVar, get_args, get_origin
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec.structs import fields
@@ -205,6 +206,18 @@ def _described(kind: Any) -> str:
     return next((found for option in get_args(kind) if (found := _described(option))), "")
 
 
+def _allowed(kind: Any) -> list[str]:
+    """What may stand where `kind` is one of a few values, as written in JSON; [] where it may be anything else."""
+    kind = _bare(kind)
+    if get_origin(kind) is Literal:
+        return [msgspec.json.encode(each).decode() for each in get_args(kind)]
+    options = [option for option in get_args(kind) if option is not type(None)]
+    if get_origin(kind) not in (Union, UnionType) or not options:
+        return []
+    inside = [_allowed(option) for option in options]
+    return [each for found in inside for each in found] if all(inside) else []
+
+
 def _item_of(kind: Any) -> Any:
     """What a list of `kind` holds; None when it is no list."""
     kind = _bare(kind)
@@ -224,6 +237,9 @@ def escape(name: str) -> str:
 def _plain(error: Exception, kind: Any = None) -> str:
     """msgspec's message without its own path, which the pointer replaces, and in words where it shows a pattern."""
     text = str(error).split(_AT)[0]
+    allowed = _allowed(kind)
+    if allowed and text.startswith(("Invalid enum value", "Expected")):
+        return f"{text.removesuffix('.')}. One of these is wanted: {', '.join(allowed)}."
     if "matching regex" in text:
         what = _described(kind)
         return f"This is not {what[0].lower()}{what[1:]}" if what else "This is not in the form that is wanted here."

@@ -26,8 +26,9 @@ class Answering(Strict, frozen=True, kw_only=True):
     outcome: Literal["done", "honest_negative"] = "done"
 
 
-# What is kept of answers and readings, given what is asked and when they came. Raises for what could only be rejected.
-Fitting = Callable[[Answering, Evidence, datetime], Answering]
+# What is kept of answers and readings, given what is asked, when they came, and how many photos there are. Raises for
+# what could only be rejected.
+Fitting = Callable[[Answering, Evidence, datetime, int], Answering]
 
 
 class Rejecting(Strict, frozen=True, kw_only=True):
@@ -149,11 +150,23 @@ async def _require_fitting(
     evidence, acceptance = msgspec.convert(row["evidence"], Evidence), msgspec.convert(row["acceptance"], Acceptance)
     if given.outcome == "honest_negative" and not acceptance.pay_honest_negative:
         raise Invalid("This task does not pay for an honest negative: release the claim instead.", pointer="/outcome")
-    if evidence.photos is not None and row["photos"] < (evidence.photos.min if given.outcome == "done" else 1):
-        raise EvidenceMissing(f"The task asks for {evidence.photos.min} photo(s); {row['photos']} were uploaded.")
+    kept = given if fitting is None else fitting(given, evidence, row["now"], row["photos"])
+    lacking = missing_photos(evidence, given.outcome, row["photos"])
+    if lacking is not None:
+        raise EvidenceMissing(lacking, pointer="/photos")
     if evidence.readings and given.outcome == "done" and not given.readings:
-        raise EvidenceMissing("The task asks for readings.")
-    return given if fitting is None else fitting(given, evidence, row["now"])
+        raise EvidenceMissing("The task asks for readings.", pointer="/readings")
+    return kept
+
+
+def missing_photos(evidence: Evidence, outcome: str, uploaded: int) -> str | None:
+    """What is said where fewer photos were uploaded than are owed; None where there are enough."""
+    if evidence.photos is None:
+        return None
+    owed = evidence.photos.min if outcome == "done" else 1
+    if uploaded >= owed:
+        return None
+    return f"The task asks for {owed} photo{'s' if owed > 1 else ''}; {uploaded} came. Upload them before handing in."
 
 
 async def to_judge(conn: asyncpg.Connection, submission: UUID, *, again: bool = False) -> ToJudge | None:

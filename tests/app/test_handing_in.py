@@ -114,6 +114,28 @@ async def test_of_readings_their_normalised_form_is_kept_and_its_receipt_made(
     assert receipt["content"]["readings_sha256"] == hashlib.sha256(canonical(submitted["readings"])).hexdigest()
 
 
+@pytest.mark.parametrize(
+    ("given", "pointers"),
+    [
+        ({}, ["/photos"]),
+        ({"readings": None}, ["/photos", "/readings"]),
+        ({"readings": []}, ["/photos", "/readings"]),
+        ({"readings": None, "answers": {}}, ["/photos", "/answers/open", "/readings"]),
+        ({"outcome": "honest_negative", "answers": {}, "readings": None}, ["/photos"]),
+    ],
+)
+async def test_everything_that_is_missing_is_named_at_once(
+    ada: Caller, bo: Caller, given: Json, pointers: list[str]
+) -> None:
+    evidence = {**EVIDENCE, "photos": {"min": 2, "max": 3}}
+    claimed = await claim(bo, await post_task(ada, evidence=evidence, acceptance={"mode": "auto"}))
+    told = is_problem(
+        await bo.post(f"/v1/people/claims/{claimed['id']}/submission", {**GOOD, **given}), 422, "evidence-missing"
+    )
+    assert [each["pointer"] for each in told["errors"]] == pointers
+    assert "1 photo;" in told["errors"][0]["detail"] or "2 photos; 0 came" in told["errors"][0]["detail"]
+
+
 async def test_the_same_key_serves_for_the_corrected_answer(ada: Caller, bo: Caller) -> None:
     claimed = await claim(bo, await post_task(ada))
     ok(await photo(bo, claimed))
@@ -140,7 +162,9 @@ async def test_what_does_not_fit_is_refused_before_anything_is_written(world: Wo
     person = ids.read("person", bo.id)
     given = submissions.Answering(answers={"open": "open"})
 
-    def refuse(given: submissions.Answering, evidence: terms.Evidence, at: datetime) -> submissions.Answering:
+    def refuse(
+        given: submissions.Answering, evidence: terms.Evidence, at: datetime, uploaded: int
+    ) -> submissions.Answering:
         raise Refused
 
     async with world.services.database.transaction() as connection:
