@@ -36,8 +36,8 @@ from sensors.evidence import (
 )
 from sensors.inspection import Inspection, Parallax, Undecodable
 from sensors.moment import captured_at
-from sensors.senml import resolved
 from sensors.parallax import FEWEST
+from sensors.senml import resolved
 from sensors.verdict import ALWAYS_DECLARED, Verdict, conclude, finding
 
 log = structlog.get_logger()
@@ -134,8 +134,8 @@ async def _apply(
             msgspec.to_builtins(verdict),
             failed_check=reason,
             captured_at=at,
-        )
             hold_s=services.config.hold_window_s,
+        )
         if status == "accepted":
             await receipts.issue(connection, services.config.secret_key, submission)
         if status is not None:
@@ -288,10 +288,10 @@ def require_fitting(
     for record, why in islice(readings.misreadings(gathered), MOST_ERRORS):
         wrong.append(FieldError("/readings" if record is None else f"/readings/{record}", why))
     lacking = []
-    if given.outcome == "done":
-        unanswered = answers.missing_answers(wanted.questions, given.answers)
     if uploaded is not None and (few := submissions.missing_photos(evidence, given.outcome, uploaded)) is not None:
         lacking.append(FieldError("/photos", few))
+    if given.outcome == "done":
+        unanswered = answers.missing_answers(wanted.questions, given.answers)
         lacking += [FieldError(f"/answers/{escape(name)}", f"There is no answer to {name!r}.") for name in unanswered]
         if not any(each.pointer.startswith("/readings") for each in wrong):
             lacking += [FieldError("/readings", f"{each}.") for each in readings.missing_samples(gathered)]
