@@ -4,6 +4,8 @@ A copy is made when it is first asked for, and lies under the name of its versio
 hidden every copy is made from the full copy without them, so no two copies tell different things of what they hide.
 """
 
+import hashlib
+from base64 import b64encode
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -60,13 +62,21 @@ async def send(services: Services, request: Request, photo: Kept, variant: str) 
     if request.headers.get("if-none-match") == etag:
         return Answer(status=304, headers=headers)
     if variant != "original":
-        return Answer(await copied(services, photo, variant), media_type="image/jpeg", headers=headers)
+        copy = await copied(services, photo, variant)
+        headers["content-digest"] = _digest(hashlib.sha256(copy).digest())
+        return Answer(copy, media_type="image/jpeg", headers=headers)
     found = await services.media.stream(original_path(photo.sha256))
     if found is None:
         raise Problem("not-found", "The photo's bytes are gone.")
     length, pieces = found
+    headers["content-digest"] = _digest(photo.sha256)
     headers["content-disposition"] = f'attachment; filename="{name.hex()[:16]}"'
     return StreamedAnswer(pieces, length, media_type=photo.media_type, headers=headers)
+
+
+def _digest(sha256: bytes) -> str:
+    """Of the bytes that go out (RFC 9530): a copy's are not those of the file as it came, which its `sha256` names."""
+    return f"sha-256=:{b64encode(sha256).decode()}:"
 
 
 async def copied(services: Services, photo: Kept, variant: str) -> bytes:

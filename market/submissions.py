@@ -40,7 +40,7 @@ class Rejecting(Strict, frozen=True, kw_only=True):
 
 
 class PhotoView(msgspec.Struct, frozen=True):
-    """A photo of a submission."""
+    """A photo. sha256: of the file as it came, which receipts name too; copies have hashes of their own."""
 
     n: int
     sha256: str

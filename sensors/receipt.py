@@ -195,7 +195,11 @@ def _of_files(content: Content, photos: Sequence[bytes]) -> list[Finding]:
     for index, each in enumerate(photos, start=1):
         n = named.pop(hashlib.sha256(each).hexdigest(), None)
         if n is None:
-            told = f"File {index} is none of this receipt's photos as they came."
+            told = (
+                f"File {index} is none of this receipt's photos as they came. Copies of them (full, display, thumb, a "
+                "dataset's files) are written anew and have other hashes: only a file as it came, which a buyer has "
+                "whose task asked for originals (variant=original), can be held against a receipt."
+            )
             found.append(Finding(f"file {index}", False, told))
         else:
             found.append(Finding(f"photo {n}", True, f"File {index} is photo {n}, byte for byte."))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -173,7 +174,7 @@ async def test_even_the_market_cannot_alter_whose_batch_it_was(
 
 
 async def test_receipts_of_before_batches_and_of_people_have_none(ada: Caller, bo: Caller) -> None:
-    receipt, key = await bought(ada, bo, picture(49))
+    receipt, _ = await bought(ada, bo, picture(49))
     content = json.loads(receipt)["content"]
     assert content.pop("batch") is None
     again = sealed(content, ada.world.services.config.secret_key)
@@ -241,3 +242,44 @@ async def test_the_command_needs_no_server(ada: Caller, bo: Caller, tmp_path: Pa
     bad = CliRunner().invoke(commands, [*run, str(tmp_path / "b.jpg")])
     assert bad.exit_code == 1 and "WRONG" in bad.output
     assert CliRunner().invoke(commands, [*run[:3], "ab", "--photo", str(tmp_path / "a.jpg")]).exit_code == 1
+
+
+async def test_a_copy_is_told_to_be_one(ada: Caller, bo: Caller, tmp_path: Path) -> None:
+    receipt, _ = await bought(ada, bo, picture(49))
+    seen = ok(await ada.get("/v1/observations"))["items"][0]
+    copied = await ada.get(seen["photos"][0]["links"]["full"])
+    digest = f"sha-256=:{b64encode(hashlib.sha256(copied.content).digest()).decode()}:"
+    assert copied.headers["content-digest"] == digest
+    assert hashlib.sha256(copied.content).hexdigest() != seen["photos"][0]["sha256"]
+    assert seen["photos"][0]["sha256"] == json.loads(receipt)["content"]["photos"][0]["sha256"]
+    (tmp_path / "receipt.json").write_bytes(receipt)
+    (tmp_path / "full.jpg").write_bytes(copied.content)
+    (tmp_path / "key.json").write_bytes((await ada.world.client.get("/v1/keys/receipts")).content)
+    run = ["verify-receipt", str(tmp_path / "receipt.json"), "--key"]
+    told = CliRunner().invoke(commands, [*run, str(tmp_path / "key.json"), "--photo", str(tmp_path / "full.jpg")])
+    assert told.exit_code == 1 and "Copies" in told.output and "variant=original" in told.output, told.output
+
+
+async def test_the_original_has_the_hash_that_the_observation_names(ada: Caller, bo: Caller) -> None:
+    content = picture(50)
+    photos = {"min": 1, "live_capture": True, "originals": True}
+    await bought(ada, bo, content, evidence={**a_task()["evidence"], "photos": photos})
+    seen = ok(await ada.get("/v1/observations"))["items"][0]["photos"][0]
+    came = await ada.get(seen["links"]["original"])
+    assert came.content == content and hashlib.sha256(content).hexdigest() == seen["sha256"]
+    assert came.headers["content-digest"] == f"sha-256=:{b64encode(hashlib.sha256(content).digest()).decode()}:"
+
+
+async def test_the_key_may_be_the_markets_own_answer(world: World, ada: Caller, bo: Caller, tmp_path: Path) -> None:
+    receipt, key = await bought(ada, bo, picture(51))
+    (tmp_path / "receipt.json").write_bytes(receipt)
+    answer = (await world.client.get("/v1/keys/receipts")).text
+    (tmp_path / "key.json").write_text(answer)
+    (tmp_path / "key.hex").write_text(f"{key.hex()}\n")
+    run = ["verify-receipt", str(tmp_path / "receipt.json"), "--key"]
+    for given in (key.hex(), answer, str(tmp_path / "key.json"), str(tmp_path / "key.hex")):
+        told = CliRunner().invoke(commands, [*run, given])
+        assert told.exit_code == 0, told.output
+    for given in ("{}", "[1]", '{"public_key": 3}', '{"public_key": "ab"}', "nowhere.json", "{"):
+        told = CliRunner().invoke(commands, [*run, given])
+        assert told.exit_code == 1 and "--key is 64 hexadecimal digits" in told.output, told.output
