@@ -174,7 +174,7 @@ async def test_even_the_market_cannot_alter_whose_batch_it_was(
 
 
 async def test_receipts_of_before_batches_and_of_people_have_none(ada: Caller, bo: Caller) -> None:
-    receipt, _ = await bought(ada, bo, picture(49))
+    receipt, key = await bought(ada, bo, picture(49))
     content = json.loads(receipt)["content"]
     assert content.pop("batch") is None
     again = sealed(content, ada.world.services.config.secret_key)
