@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -178,11 +179,8 @@ async def _look(services: Services, todo: submissions.ToJudge) -> tuple[list[Pho
 
 
 async def _inspect(services: Services, stored: claims.Photo) -> tuple[Inspection | None, str | None]:
-    content = await services.media.get(original_path(stored.sha256))
-    if content is None:
-        raise LostPhoto(stored.sha256.hex())
     try:
-        return await services.decode_pool.inspect(content), None
+        return await services.decode_pool.inspect(partial(_original, services, stored.sha256)), None
     except Undecodable as error:
         return None, error.reason
 
@@ -196,15 +194,19 @@ async def _burst(services: Services, stored: claims.Photo, around: captures.Arou
     counted = [sha256 for _, sha256 in around.frames if sha256.hex() in named]
     if len(counted) < FEWEST:
         return None
-    found = [await services.media.get(original_path(sha256)) for sha256 in (stored.sha256, *counted)]
-    # Each frame was opened when it came. One that is gone is no reason to leave the photo itself unjudged.
-    photo, *frames = [each for each in found if each is not None] or [b""]
-    if len(frames) < len(counted):
-        return None
+    photo, *frames = (partial(_original, services, sha256) for sha256 in (stored.sha256, *counted))
     try:
         return await services.decode_pool.burst(photo, frames)
-    except Undecodable:
+    except (Undecodable, LostPhoto):
+        # Each frame was opened when it came. One that is gone is no reason to leave the photo itself unjudged.
         return None
+
+
+async def _original(services: Services, sha256: bytes) -> bytes:
+    content = await services.media.get(original_path(sha256))
+    if content is None:
+        raise LostPhoto(sha256.hex())
+    return content
 
 
 def _photo(
