@@ -51,6 +51,15 @@ def settings_with_database() -> Config:
     return found
 
 
+def require_system(data_dir: Path | None) -> None:
+    """End where nothing is kept yet, before anything is made there: probably another folder is meant."""
+    from app import config
+
+    folder, url = config.where_kept(environment(data_dir))
+    if not url and not (folder / "postgres").is_dir():
+        fail(f"{folder} holds no system: look at --data-dir, or set DATABASE_URL")
+
+
 @contextmanager
 def database(data_dir: Path | None) -> Iterator[str]:
     """The URL of the database; the embedded one is joined when it runs, else started for as long as we need it."""

@@ -139,6 +139,12 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
     return Config(**values)
 
 
+def where_kept(environment: Mapping[str, str]) -> tuple[Path, str]:
+    """The data folder and the database's URL ("": the embedded one) that are set. Raises BadSetting; makes nothing."""
+    values = _read(environment)
+    return values["data_dir"], values["database_url"]
+
+
 def host_in_url(host: str) -> str:
     """How a URL names a server on this machine that listens on `host`."""
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)

@@ -11,26 +11,19 @@ import smtplib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import click
 
 from app import config as configuration
+from app import running
 from app.config import BadSetting, Config
+from app.doctor_evidence import anchors, decoding, shows
+from app.doctor_findings import TIMEOUT_S, Finding
 
 LEAST_FREE_BYTES = 1_000_000_000
 LARGEST_SKEW_S = 30  # Stripe refuses webhook signatures that are 300 s off; everything else minds less
 OLDEST_POSTGRES = 150_000
-TIMEOUT_S = 10
-
-
-class Finding(NamedTuple):
-    """One line of the examination."""
-
-    status: Literal["ok", "warn", "broken"]
-    subject: str
-    detail: str
 
 
 Check = Callable[[Config], Iterator[Finding]]
@@ -43,7 +36,9 @@ def examine(environment: Mapping[str, str], show: Callable[[str], None] = click.
     except BadSetting as error:
         show(line(Finding("broken", "settings", str(error))))
         return False
+    config, runs = as_running(config)
     with _database(config) as (reached, findings):
+        findings.insert(0, runs)
         findings += [finding for check in CHECKS for finding in _attempt(check, reached)]
     for finding in findings:
         show(line(finding))
@@ -55,6 +50,19 @@ def examine(environment: Mapping[str, str], show: Callable[[str], None] = click.
 def line(finding: Finding) -> str:
     """As it is printed."""
     return f"{finding.status:<7} {finding.subject:<12} {finding.detail}"
+
+
+def as_running(config: Config) -> tuple[Config, Finding]:
+    """The configuration as the system that runs on the data folder has it, by its own note, and whether one does."""
+    import msgspec
+
+    found = running.find(config.data_dir)
+    if found is None:
+        return config, Finding("ok", "running", f"no `sensorium run` on {config.data_dir} now")
+    bundled = config.stripe_api_key == configuration.SANDBOX_STRIPE_KEY
+    base = found.stripe_api_base if bundled else config.stripe_api_base
+    seen = msgspec.structs.replace(config, public_url=found.public_url, stripe_api_base=base)
+    return seen, Finding("ok", "running", f"`sensorium run` (pid {found.pid}), at {found.public_url}")
 
 
 @contextmanager
@@ -175,7 +183,7 @@ def stripe(config: Config) -> Iterator[Finding]:
     import httpx
 
     if config.stripe_api_key == configuration.SANDBOX_STRIPE_KEY:
-        yield Finding("ok", "stripe", "the bundled sandbox; `sensorium run` starts it")
+        yield Finding("ok", "stripe", f"the bundled sandbox, at {config.stripe_api_base} while `sensorium run` is")
         return
     try:
         answer = httpx.get(f"{config.stripe_api_base}/v1/balance", auth=(config.stripe_api_key, ""), timeout=TIMEOUT_S)
@@ -234,4 +242,4 @@ def _skew(subject: str, there: float) -> Finding:
     return Finding("broken", "clock", f"{skew:+.0f} s off the {subject}'s: turn on time synchronisation (NTP)")
 
 
-CHECKS: tuple[Check, ...] = (settings, database, media, stripe, mail, disk)
+CHECKS: tuple[Check, ...] = (settings, database, media, decoding, anchors, shows, stripe, mail, disk)

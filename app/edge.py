@@ -134,10 +134,9 @@ def endpoint(
     · optional: also without credentials · once: an Idempotency-Key is required · sealed: its answer holds a secret
     · uses: default `read` for GET, else `write` · limit: bytes of body · consumes, produces: types other than JSON
     · bodies: by media type, what a handler reads by itself, for the description
-    · problems: slugs of its own refusals, for the description · example: of a body, where the fields' own do not make a
-    sensible one · headers: those it reads itself, for the description · hidden: a page, no part of the API description
-    · audited: an operator's looking is kept in the audit log too, as whatever they change is · proven: in an operator's
-    session, who sits there must have shown it lately.
+    · problems, headers: slugs of its own refusals, headers that it reads itself, for the description · example: of a
+    body, where the fields' own make no sensible one · hidden: a page, no part of the API description · audited: an
+    operator's looking is kept in the audit log too · proven: in a session, an operator must have shown it lately.
     """
 
     def decorate(handler: Handler) -> HTTPRouteHandler:
@@ -174,7 +173,6 @@ def endpoint(
             may_be_empty="data" in names and signature(handler).parameters["data"].default is not Parameter.empty,
         )
         _check(spec, signature(handler).parameters)
-
         return _route(spec)
 
     return decorate

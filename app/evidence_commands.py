@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.command_line import DATA_DIR, database, environment
+from app.command_line import DATA_DIR, database, environment, require_system
 
 if TYPE_CHECKING:
     from app.config import Config
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 @click.option("--since", type=click.DateTime(), help="Handed in at or after this time (UTC).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each submission.")
 def rejudge(data_dir: Path | None, limit: int, since: datetime | None, as_json: bool) -> None:
-    """What today's checks say of evidence that was judged before. Changes nothing.
+    """What today's checks say of evidence that was judged before. Changes nothing, and makes no new system.
 
     Lists the submissions whose outcome would be another, with the checks that differ, the newest first.
     """
+    require_system(data_dir)
     with database(data_dir) as dsn:
         from app import config, logs, revisions
 

@@ -24,7 +24,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from app import config as configuration
-from app import revisions
+from app import revisions, running
 from app.child import Child
 from app.config import Config, host_in_url
 from app.embedded_postgres import EmbeddedPostgres
@@ -108,6 +108,18 @@ class System:
             found["sandbox"] = f"{self.url}/sandbox"
         return found
 
+    def told(self) -> list[str]:
+        """Where everything is, a line each."""
+        lines = []
+        for name, url in self.urls.items():
+            lines.append(f"{name:<10} {url}")
+            if name == "operators":
+                key = "with a key that `sensorium operator add` prints"
+                lines.append(f"           {key}; programs: {self.url}/v1/operator/…")
+        if self.stripe_url:
+            lines.append(f"stripe     {self.stripe_url}/v1/… is the bundled sandbox")
+        return lines
+
     @property
     def environment(self) -> dict[str, str]:
         """For commands that shall meet this system: `sensorium audit` and the like."""
@@ -135,6 +147,7 @@ class System:
         if self._postgres is not None:
             self._postgres.stop()
         if self._lock is not None:
+            running.forget(self._lock.path.parent)
             self._lock.release()
 
     def __enter__(self) -> System:
@@ -177,6 +190,7 @@ class System:
         self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._watcher.start()
         self._wait_until_ready(config)
+        running.note(config.data_dir, config.public_url, config.stripe_api_base)
 
     def _with_ports(self, config: Config) -> Config:
         """Free ports where 0 was asked for; the public URL and the address of the bundled sandbox follow."""
@@ -294,11 +308,8 @@ def run(data_dir: Path | None, host: str | None, port: int | None) -> None:
     system = System(data_dir, host=host, port=port, say=say)
     try:
         system.start()
-        for name, url in system.urls.items():
-            say(f"{name:<10} {url}")
-        if system.stripe_url:
-            say(f"stripe     {system.stripe_url}/v1/… is the bundled sandbox")
-        say(f"           with a key that `sensorium operator add` prints; programs: {system.url}/v1/operator/…")
+        for line in system.told():
+            say(line)
         say(f"data       {system._settled().data_dir}")
         say(f"ready in {time.monotonic() - began:.1f} s; Ctrl-C stops it")
         threading.Event().wait()
