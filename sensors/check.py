@@ -27,11 +27,15 @@ _OPEN_GRAVITY: Final[tuple[Status, ...]] = ("not_applicable", "pass", "inconclus
 
 
 def worst(checks: list[Check]) -> Check:
-    """Several findings of one name as one: the gravest status, with every sentence and all numbers of that status."""
+    """Several findings of one name as one: the gravest status, with every sentence and all numbers of that status.
+
+    Where that is to be left open, the other sentences follow, so that what was found stands beside what was not.
+    """
     order = _OPEN_GRAVITY if checks[0].name in OPEN else _GRAVITY
     gravest = max(checks, key=lambda each: order.index(each.status)).status
     chosen = [each for each in checks if each.status == gravest]
-    sentences = list(dict.fromkeys(each.detail for each in chosen))
+    beside = [each for each in checks if each.status != gravest] if gravest == "inconclusive" else []
+    sentences = list(dict.fromkeys(each.detail for each in [*chosen, *beside]))
     details: list[dict[str, Any]] = [each.data for each in chosen if each.data]
     data = {} if not details else details[0] if len(details) == 1 else {"each": details}
     return finding(chosen[0].name, gravest, " ".join(sentences), **data)

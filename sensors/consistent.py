@@ -17,6 +17,7 @@ from sensors.verdict import Check, finding
 
 NIGHT: Final = -6.0
 """Degrees of the sun's elevation at the end of civil twilight."""
+UNTOLD: Final = "Whether the photos fit together was left open: nothing in them tells the hour or how they came about."
 DAYLIGHT_EV: Final = 12.0
 """Exposure values (ISO 100) that only daylight needs: open shade is 12, sun 15 (ISO 2720); floodlit sport is 9."""
 
@@ -79,4 +80,4 @@ def consistent(place: Place | None, photos: list[Photo], window: Window) -> list
         return checks
     if not photos:
         return [finding("consistent", "not_applicable", "There is no photo to look at.")]
-    return [finding("consistent", "inconclusive", "Nothing in the photos tells the hour or how they came about.")]
+    return [finding("consistent", "inconclusive", UNTOLD)]

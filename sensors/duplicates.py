@@ -54,7 +54,7 @@ def _judge_earlier(duplicate: Duplicate) -> Check | None:
     if duplicate.kind == "exact":
         return finding("not_duplicate", "fail", f"{what} was already used{when}. Take a new one.", **data)
     if duplicate.undecided:
-        unknown = f"{what} could not be compared with one that shares much with it."
+        unknown = f"Whether {what.lower()} is new was left open: it is much like one that cannot be compared."
         return finding("not_duplicate", "inconclusive", unknown, **data)
     if duplicate.within and duplicate.same:
         shown = f"{what} is the same picture as photo {duplicate.within}. Take a new one."

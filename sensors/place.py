@@ -8,7 +8,7 @@ from typing import Final
 
 from sensors import fixes
 from sensors.evidence import Capture, Fix, Photo, Place, Window
-from sensors.verdict import Check, Status, finding
+from sensors.verdict import Check, finding
 
 EARTH_RADIUS_M: Final = 6_371_008.8
 """Mean radius (IUGG); the sphere is off by at most 0.6 %."""
@@ -18,6 +18,7 @@ ROUGH_ACCURACY_M: Final = 100.0
 USELESS_ACCURACY_M: Final = 500.0
 """No fix may stretch the place by more than twice this: a claimed accuracy of 100 km would otherwise be everywhere."""
 UNSTATED_ACCURACY_M: Final = 30.0
+UNKNOWN: Final = "Whether this is from the place was left open"
 JUMP_SLACK_M: Final = 1_000.0
 """Assumed: a fix by mobile cell jumps this far without anyone moving."""
 
@@ -74,7 +75,7 @@ def _judge_fix(place: Place, fix: Fix, what: str) -> Check:
         beyond = f"{what} was taken {_metres(away)} from the place; at most {_metres(place.radius_m)} is asked."
         return finding("at_place", "fail", f"{beyond} Go closer and take a new one.", **data)
     if fix.accuracy_m is not None and fix.accuracy_m > USELESS_ACCURACY_M and away > place.radius_m:
-        rough = f"The position of {what.lower()} is known only to {_metres(fix.accuracy_m)}, too rough to tell."
+        rough = f"{UNKNOWN}: the position of {what.lower()} is known only to {_metres(fix.accuracy_m)}."
         return finding("at_place", "inconclusive", rough, **data)
     if fix.accuracy_m is not None and not 0 < fix.accuracy_m <= ROUGH_ACCURACY_M:
         stated = f"The position of {what.lower()} comes with an accuracy of {fix.accuracy_m:.0f} m."
@@ -90,8 +91,8 @@ def believable(at: datetime | None, earliest: datetime, latest: datetime) -> dat
     return latest if at is None else min(max(at, earliest), latest)
 
 
-def _judge_speed(fix: Fix, window: Window, what: str, received_at: datetime, status: Status = "fail") -> Check | None:
-    """A finding when any of the positions before is too far away for the time between."""
+def _judge_speed(fix: Fix, window: Window, what: str, received_at: datetime) -> Check | None:
+    """A failure when any of the positions before is too far away for the time between."""
     at = believable(fix.at, window.claimed_at, received_at)
     timed = Fix(lat=fix.lat, lon=fix.lon, accuracy_m=fix.accuracy_m, at=at)
     speed, before = max(((speed_between(each, timed), each) for each in window.earlier), key=_fast, default=(0.0, fix))
@@ -99,7 +100,7 @@ def _judge_speed(fix: Fix, window: Window, what: str, received_at: datetime, sta
         return None
     away = haversine(before.lat, before.lon, fix.lat, fix.lon)
     detail = f"{what} is {_metres(away)} from where you were shortly before; nobody travels that fast."
-    return finding("at_place", status, detail, speed_m_s=round(speed), distance_m=round(away))
+    return finding("at_place", "fail", detail, speed_m_s=round(speed), distance_m=round(away))
 
 
 def _fast(journey: tuple[float, Fix]) -> float:
@@ -123,7 +124,8 @@ def _judge_site(place: Place, site: Fix) -> Check:
     data = {"distance_m": round(away, 1), "radius_m": place.radius_m}
     if away <= place.radius_m:
         return finding("at_place", "pass", "The device is registered at the place.", **data)
-    detail = f"The device is registered {_metres(away)} from the place; at most {_metres(place.radius_m)} is asked."
+    most = f"at most {_metres(place.radius_m)} is asked"
+    detail = f"{UNKNOWN}: the device is registered {_metres(away)} from the place; {most}."
     return finding("at_place", "inconclusive", detail, **data)
 
 
@@ -151,14 +153,14 @@ def at_place(place: Place | None, photos: list[Photo], window: Window) -> list[C
         doubts = fixes.oddities([fix for photo in photos if (fix := capture_fix(photo.capture)) is not None], window)
         return judged + [finding("at_place", "warn", doubt) for doubt in doubts]
     if window.claim_fix is None:
-        return [finding("at_place", "inconclusive", "No position came with this submission.")]
+        return [finding("at_place", "inconclusive", f"{UNKNOWN}: no position came.")]
     if window.instrument is not None:
         return [_judge_site(place, window.claim_fix)]
-    jumped = _judge_speed(window.claim_fix, window, "The position of your claim", window.claimed_at, "inconclusive")
+    jumped = _judge_speed(window.claim_fix, window, "The position of your claim", window.claimed_at)
     if jumped is not None:
-        return [jumped]
+        return [finding("at_place", "inconclusive", f"{UNKNOWN}. {jumped.detail}", **jumped.data)]
     check = _judge_fix(place, window.claim_fix, "Your claim")
     if check.status == "fail":
-        away = "You claimed the task away from the place, and nothing shows that you went there."
+        away = f"{UNKNOWN}: you claimed the task away from it, and nothing shows that you went there."
         return [finding("at_place", "inconclusive", away, **check.data)]
     return [finding("at_place", check.status, "You claimed the task at the place.", **check.data)]

@@ -245,7 +245,7 @@ def readings(gathered: Gathered, window: Window, *, owed: bool = True) -> list[C
     if not gathered.came and not owed:
         return [finding("readings", "not_applicable", "Where nothing was found there was nothing to measure.")]
     if not gathered.came:
-        return [finding("readings", "inconclusive", "No readings came.")]
+        return [finding("readings", "inconclusive", "Nothing could be judged: no readings came.")]
     if gathered.bad is not None:
         return [finding("readings", "fail", _no_senml(gathered.bad))]
     checks: list[Check] = []
@@ -262,4 +262,4 @@ def readings(gathered: Gathered, window: Window, *, owed: bool = True) -> list[C
     beside = [gather(gathered.asked, each.readings, each.received_at) for each in window.beside]
     sound = [against(each, _beside(each.asked, beside)) for each in series]
     checks += [_judge_asked(each, window) for each in sound]
-    return checks or [finding("readings", "inconclusive", "None of the asked readings came.")]
+    return checks or [finding("readings", "inconclusive", "Nothing could be judged: none of the asked readings came.")]

@@ -9,6 +9,7 @@ from sensors.verdict import Check, finding
 
 MOIRE: Final = 7.5
 """From here on a picture is said to look like one of a screen; docs/evidence.md has the measured rates."""
+OPEN: Final = "Whether it is the scene itself, or a screen or print of it, was left open"
 
 
 def _judge_photo(photo: Photo) -> Check | None:
@@ -24,7 +25,8 @@ def _judge_photo(photo: Photo) -> Check | None:
         return finding("not_recaptured", "pass", f"The pictures taken around photo {n} show a scene with depth.")
     if seen is None:
         return finding("not_recaptured", "not_applicable", f"Photo {n} is too small to tell.")
-    return finding("not_recaptured", "inconclusive", f"Photo {n} shows no sign of a screen.", moire=seen)
+    neither = f"{OPEN} for photo {n}: it shows no grid, which says little, and no depth."
+    return finding("not_recaptured", "inconclusive", neither, moire=seen)
 
 
 def not_recaptured(photos: list[Photo]) -> list[Check]:
