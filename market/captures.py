@@ -106,18 +106,19 @@ async def earlier(conn: asyncpg.Connection, claim: UUID) -> list[Seen]:
     """Where the claim's person said to be, for claims whose first photo came before this one's, in the day before it.
 
     What became of those claims does not matter, unless they were given back or ran out: a position that was refused was
-    stated all the same. A claim without photos counts with its own position, once it is handed in. A time is the
-    phone's, but neither before the claim nor after it reached us. Photos are on record before they are handed in, so
-    of two claims the later one is compared whichever is judged first.
+    stated all the same. Only a refused try at the same task is left out, for whoever tries again with a better fix. A
+    claim without photos counts with its own position, once it is handed in. A time is the phone's, but neither before
+    the claim nor after it reached us. Photos are on record before they are handed in, so of two claims the later one is
+    compared whichever is judged first.
     """
     rows = await conn.fetch(
         """WITH own AS (
-             SELECT c.id, c.person_id, coalesce(min(p.uploaded_at), c.created_at) AS began
+             SELECT c.id, c.person_id, c.task_id, coalesce(min(p.uploaded_at), c.created_at) AS began
              FROM claim c LEFT JOIN photo p ON p.claim_id = c.id WHERE c.id = $1 GROUP BY c.id),
            other AS (
              SELECT c.*, f.first, coalesce(f.first, c.created_at) AS began, own.began AS until
              FROM own JOIN claim c ON c.person_id = own.person_id AND c.id <> own.id AND c.device_id IS NULL
-               AND c.status IN ('active', 'submitted', 'rejected')
+               AND (c.status IN ('active', 'submitted') OR c.status = 'rejected' AND c.task_id <> own.task_id)
                AND coalesce(c.ended_at > own.began - interval '1 day', true)
              CROSS JOIN LATERAL (SELECT min(p.uploaded_at) AS first FROM photo p WHERE p.claim_id = c.id) f
              WHERE (coalesce(f.first, c.created_at), c.id) < (own.began, own.id))

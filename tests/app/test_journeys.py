@@ -72,6 +72,20 @@ async def test_a_position_that_was_refused_spoils_a_day_and_no_more(world: World
     assert await outcome(bo, next_day) == ("accepted", "pass")
 
 
+async def test_whoever_tries_the_same_task_again_with_a_right_position_is_paid(
+    world: World, ada: Caller, bo: Caller
+) -> None:
+    task = await post_task(ada)
+    found = []
+    for where in (SYDNEY, BERLIN):
+        claimed = await claim(bo, task)
+        ok(await photo(bo, claimed, capture=where))
+        submitted = await submit(bo, claimed)
+        await world.jobs()
+        found.append(await outcome(bo, submitted))
+    assert found == [("rejected", "fail"), ("accepted", "pass")]
+
+
 async def test_what_was_given_back_was_never_handed_in(world: World, ada: Caller, bo: Caller) -> None:
     given_back = await photographed(ada, bo, SYDNEY)
     ok(await bo.delete(f"/v1/people/claims/{given_back['id']}"), 204)
