@@ -36,7 +36,7 @@ from sensors.quality import covered, exposure, sharpness
 from sensors.recompression import recompression
 from sensors.regions import Found, Region
 from sensors.secondhand import strips
-from sensors.suggest import LOOK_SIDE, find
+from sensors.suggest import HEIC_LOOK_SIDE, LOOK_SIDE, find
 from sensors.thumbnail import thumbnail_distance
 
 __all__ = ["Inspection", "Undecodable", "inspect", "pixels", "render", "sniff", "suggest"]
@@ -340,8 +340,9 @@ def suggest(data: bytes) -> list[Found]:
     """Where faces and number plates may be, see sensors/suggest.py; raises Undecodable(reason)."""
 
     def look(photo: _Opened) -> list[Found]:
-        grey = _decoded(photo, "L", LOOK_SIDE)
-        grey.thumbnail((LOOK_SIDE, LOOK_SIDE), Image.Resampling.BOX)
+        side = HEIC_LOOK_SIDE if photo.media_type == "image/heic" else LOOK_SIDE
+        grey = _decoded(photo, "L", side)
+        grey.thumbnail((side, side), Image.Resampling.BOX)
         return find(np.asarray(grey))
 
     return _guarded(look, data)

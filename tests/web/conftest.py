@@ -187,9 +187,10 @@ def new_phone(playwright: Playwright, system: System, tmp_path: Path) -> Iterato
             arguments.append("--no-sandbox")
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=arguments)
         browsers.append(browser)
+        options.setdefault("viewport", {"width": 412, "height": 915})
         context = browser.new_context(
-            viewport={"width": 412, "height": 915}, device_scale_factor=2, is_mobile=True, has_touch=True,
-            geolocation=here, permissions=["geolocation", "camera"], **options,
+            device_scale_factor=2, is_mobile=True, has_touch=True, geolocation=here,
+            permissions=["geolocation", "camera"], **options,
         )  # fmt: skip
         context.set_default_timeout(PATIENCE_MS)
         return Phone(context, system.url)

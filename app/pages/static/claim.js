@@ -79,7 +79,7 @@ function line(n) {
 function offerHiding(n) {
   const item = line(n);
   if (work.originals || item.querySelector(".hide")) return;
-  item.querySelector("div").append(hideButton(work.claim, n, (told) => say(n, told, "done")));
+  item.querySelector("div").append(hideButton(work.claim, n, (told, kind) => say(n, told, kind)));
 }
 
 function say(n, text, kind) {
