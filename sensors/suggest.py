@@ -1,7 +1,8 @@
 """Where faces and number plates may be: suggestions for whoever took the photo, by OpenCV's own cascades.
 
-They miss faces from the side, and what is turned, small, covered or dark, and see faces where there are none: the person
-looks, adds and removes, and nothing is ever hidden, or promised to be hidden, without them. Viola and Jones 2001; Lienhart 2002.
+They miss faces from the side, and what is turned, small, covered or dark, and see faces where there are none: the
+person looks, adds and removes, and nothing is ever hidden, or promised to be hidden, without them. Viola and Jones
+2001; Lienhart 2002.
 """
 
 from __future__ import annotations
