@@ -4,6 +4,7 @@ Names of bytes to remove stand in `doomed_media` from the transaction that let g
 lines leaves a row there, and the next round of the sweep goes on; removing what is gone already does no harm.
 """
 
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -18,6 +19,8 @@ from market import erasure, photos
 log = structlog.get_logger()
 
 AGAIN_S = 60.0
+ALONE = timedelta(days=1)
+"""How long bytes may lie without a row, by the clock of the object storage: an upload takes minutes."""
 
 
 async def erase(connection: Connection, person: UUID, *, leave_unpaid: bool) -> erasure.Erasure:
@@ -39,6 +42,24 @@ async def unlink_late(services: Services) -> None:
     """A photo that was being judged when its person left may be entered among the likenesses a moment later."""
     async with services.database.transaction() as connection:
         await erasure.unlink_late(connection)
+
+
+@jobs.sweep("media without a row", every_s=21_600)
+async def doom_unneeded(services: Services) -> None:
+    """Doom what lies in the object storage for a day and no row refers to: its upload died before it was recorded.
+
+    It is removed as all that is doomed: under the lock of its name, unless a photo needs it by then. An upload of the
+    very same bytes that is under way records them under that lock, and puts them again where they went.
+    """
+    before = datetime.now(UTC) - ALONE
+    doomed = 0
+    async for names in services.media.lying_since(before):
+        if names:
+            async with services.database.transaction() as connection:
+                doomed += await photos.doom_unneeded(connection, names)
+    torn = await services.media.drop_torn(before)
+    if doomed or torn:
+        log.info("media without a row", doomed=doomed, torn=torn)
 
 
 @jobs.sweep("doomed media", every_s=30)

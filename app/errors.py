@@ -68,7 +68,7 @@ PROBLEMS: dict[str, Kind] = {
     ),
     "erased": Kind(
         410,
-        "The photo has been erased",
+        "This has been erased",
         "Whoever took it has left and had it removed. It does not come back; delete your own copies of it.",
     ),
     "method-not-allowed": Kind(

@@ -2,13 +2,15 @@
 
 Originals lie at `originals/ab/cd/<sha256>`, made smaller copies at `copies/ab/cd/<sha256>.<variant>.jpg`. Bytes are put
 before the transaction that records them commits, so a row never points at nothing; bytes that no row points at are
-harmless and may be swept. In a local folder a file counts as stored once it is on the disk itself.
+swept a day later (app/erasing.py). In a local folder a file counts as stored once it is on the disk itself.
 """
 
 import asyncio
 import hashlib
 import os
+import re
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import NamedTuple
@@ -23,6 +25,8 @@ from sensors.container import sniff
 PHOTO_LIMIT = 25_000_000
 IN_MEMORY = 1_000_000
 PUTS_AT_ONCE = 8
+LISTED_AT_ONCE = 500
+_NAME = re.compile("[0-9a-f]{64}")
 HEAD = 256  # bytes that tell the type
 
 
@@ -90,6 +94,18 @@ class Media:
         if self._folder is not None:
             await asyncio.to_thread(_forgotten, (self._folder / path).parent)
 
+    async def lying_since(self, before: datetime) -> AsyncIterator[list[bytes]]:
+        """Names of the photos and copies that were stored before a time, some hundreds at once."""
+        for folder in ("originals", "copies"):
+            async for each in obstore.list(self._store, folder, chunk_size=LISTED_AT_ONCE):
+                old = [found["path"] for found in each if found["last_modified"] < before]
+                names = (path.rpartition("/")[2].partition(".")[0] for path in old)
+                yield [bytes.fromhex(name) for name in names if _NAME.fullmatch(name)]
+
+    async def drop_torn(self, before: datetime) -> int:
+        """Remove what a process left half written that died before a time; how many files. In a folder only."""
+        return 0 if self._folder is None else await asyncio.to_thread(_drop_torn, self._folder, before.timestamp())
+
     async def get(self, path: str) -> bytes | None:
         """All of what lies at `path`; None when nothing does."""
         try:
@@ -155,6 +171,15 @@ class Spool:
 async def _pieces(found: "obstore.GetResult") -> AsyncIterator[bytes]:
     async for piece in found.stream():
         yield bytes(piece)
+
+
+def _drop_torn(folder: Path, before: float) -> int:
+    """The store writes a new file beside its place, as `<name>#<number>`, and never lists or reads it as such."""
+    torn = [path for path in folder.rglob("*#*") if path.is_file() and path.stat().st_mtime < before]
+    for path in torn:
+        path.unlink(missing_ok=True)
+        _forgotten(path.parent)
+    return len(torn)
 
 
 def _forgotten(folder: Path) -> None:

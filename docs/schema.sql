@@ -1189,13 +1189,14 @@ CREATE TABLE public.photo_hash (
     xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
     submission_id uuid,
     n smallint NOT NULL,
-    task_id uuid NOT NULL,
+    task_id uuid,
     person_id uuid,
     sha256 bytea NOT NULL,
     pdq bytea,
     quality smallint NOT NULL,
     submitted_at timestamp with time zone NOT NULL,
-    CONSTRAINT photo_hash_link CHECK (((person_id IS NULL) = (submission_id IS NULL))),
+    CONSTRAINT photo_hash_day CHECK (((person_id IS NOT NULL) OR (submitted_at = (date_trunc('day'::text, (submitted_at AT TIME ZONE 'UTC'::text)) AT TIME ZONE 'UTC'::text)))),
+    CONSTRAINT photo_hash_link CHECK ((num_nulls(person_id, submission_id, task_id) = ANY (ARRAY[0, 3]))),
     CONSTRAINT photo_hash_pdq_check CHECK ((length(pdq) = 32))
 );
 

@@ -37,11 +37,19 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def note(conn: asyncpg.Connection, submission: UUID, claimed: Iterable[Claimed]) -> None:
-    """Remember what a submission's photos claim until somebody decides on it. Again: nothing new."""
+    """Remember what a submission's photos claim until somebody decides on it. Again: nothing new.
+
+    Nothing of one that is decided on already, nor of a person who was erased meanwhile: their row is locked, as erasing
+    does first, so that one of the two comes after the other.
+    """
     rows = list(claimed)
     await conn.execute(
-        """INSERT INTO photo_camera (submission_id, n, make, model, tables)
-             SELECT $1, * FROM unnest($2::smallint[], $3::text[], $4::text[], $5::bytea[]) ON CONFLICT DO NOTHING""",
+        """WITH held AS MATERIALIZED (
+             SELECT s.id FROM submission s JOIN person p ON p.id = s.person_id
+             WHERE s.id = $1 AND s.status = 'checking' AND p.erased_at IS NULL FOR SHARE OF p)
+           INSERT INTO photo_camera (submission_id, n, make, model, tables)
+             SELECT held.id, claimed.* FROM held,
+               unnest($2::smallint[], $3::text[], $4::text[], $5::bytea[]) AS claimed ON CONFLICT DO NOTHING""",
         submission, [each.n for each in rows], [each.make for each in rows], [each.model for each in rows],
         [each.tables for each in rows],
     )  # fmt: skip

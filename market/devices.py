@@ -165,11 +165,16 @@ async def named(conn: asyncpg.Connection, devices: list[str]) -> list[Device]:
     return [_device(row) for row in rows]
 
 
+def written(public_key: bytes | None) -> str | None:
+    """A key as the API writes it, in base64url; None for one that is forgotten."""
+    return None if public_key is None else urlsafe_b64encode(public_key).decode().rstrip("=")
+
+
 def show(row: asyncpg.Record) -> DeviceView:
     """A row of `device` as its owner sees it."""
     return DeviceView(
         ids.show("device", row["id"]), row["name"], row["kind"],
-        urlsafe_b64encode(row["public_key"]).decode().rstrip("="),
+        written(row["public_key"]) or "",
         None if row["lat"] is None else Site(lat=row["lat"], lon=row["lon"]), row["altitude_m"], row["sensors"],
         row["sequence"], row["created_at"], row["revoked_at"],
     )  # fmt: skip

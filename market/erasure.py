@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import cameras, claims, decisions, events, ids, ledger, payout_accounts, photos, tasks
+from market import cameras, claims, decisions, devices, events, ids, ledger, payout_accounts, photos, tasks
 from market.errors import NotFound, WrongState
 from market.money import Money
 
@@ -23,6 +23,11 @@ WITHDRAWN = {
     "reason_code": "withdrawn",
     "comment": "Whoever handed this in has left and had it removed. Nothing is paid for it; the slot is free again.",
 }
+
+
+# SQL: a likeness `h` without what leads to its person: by its task and its moment it could be told whose it was.
+_UNLINKED = """person_id = NULL, submission_id = NULL, task_id = NULL,
+             submitted_at = date_trunc('day', h.submitted_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'"""
 
 
 class Erasure(msgspec.Struct, frozen=True):
@@ -150,7 +155,7 @@ async def _photos(conn: asyncpg.Connection, person: UUID) -> int:
 async def _evidence(conn: asyncpg.Connection, person: UUID) -> int:
     """Take out of what was handed in whatever tells of the person; how many observations remain, without them."""
     # What the photos looked like stays, and nothing that leads from it to the person.
-    await conn.execute("UPDATE photo_hash SET person_id = NULL, submission_id = NULL WHERE person_id = $1", person)
+    await conn.execute(f"UPDATE photo_hash h SET {_UNLINKED} WHERE person_id = $1", person)
     await conn.execute(
         "UPDATE claim SET lat = NULL, lon = NULL, accuracy_m = NULL, country = NULL WHERE person_id = $1", person
     )
@@ -171,7 +176,7 @@ async def _evidence(conn: asyncpg.Connection, person: UUID) -> int:
 async def unlink_late(conn: asyncpg.Connection) -> None:
     """Unlink what was entered for somebody just after they were erased, by whoever was judging it then."""
     await conn.execute(
-        """UPDATE photo_hash h SET person_id = NULL, submission_id = NULL FROM person p
+        f"""UPDATE photo_hash h SET {_UNLINKED} FROM person p
            WHERE p.erased_at > market_now() - interval '1 day' AND h.person_id = p.id"""
     )
 
@@ -221,7 +226,7 @@ async def _self(conn: asyncpg.Connection, person: UUID, email: str) -> int:
 # ---- everything about oneself
 
 _EXPORT = {
-    "devices": """SELECT id, kind, name, encode(public_key, 'hex') AS public_key, lat, lon, altitude_m, sensors,
+    "devices": """SELECT id, kind, name, public_key, lat, lon, altitude_m, sensors,
         created_at, revoked_at FROM device WHERE person_id = $1 ORDER BY id""",
     "device_sales": """SELECT s.device_id, s.claim_id, s.quantity, s.until, s.alone FROM device_sale s
         JOIN device d ON d.id = s.device_id WHERE d.person_id = $1 ORDER BY s.claim_id, s.quantity""",
@@ -268,6 +273,8 @@ async def export(conn: asyncpg.Connection, person: UUID) -> dict[str, list[dict[
             {field: ids.show(named[field], value) if field in named else value for field, value in row.items()}
             for row in await conn.fetch(sql, person)
         ]
+    for each in found["devices"]:
+        each["public_key"] = devices.written(each["public_key"])
     for each in found["photos"]:
         each["link"] = f"/v1/people/claims/{each['claim_id']}/photos/{each['n']}?variant=original"
     for each in found["events"]:

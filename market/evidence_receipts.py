@@ -125,7 +125,7 @@ async def get(conn: asyncpg.Connection, account: UUID, observation: str) -> tupl
         raise NotFound("There is no such observation.")
     if row["observation_id"] is None:
         if row["erased_at"] is not None:
-            raise Erased
+            raise Erased("The receipt has been erased, with the person whose photos it told of.")
         raise NotFound("This observation was accepted before receipts were kept.")
     if row["content"] is None:
         return row["submission_id"], None

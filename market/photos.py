@@ -172,6 +172,22 @@ async def doom(conn: asyncpg.Connection, names: list[bytes]) -> None:
     )
 
 
+async def doom_unneeded(conn: asyncpg.Connection, names: list[bytes]) -> int:
+    """Have the bytes under those of these names removed that no row refers to; how many are newly on that list.
+
+    Whoever removes them looks again: a row may come for bytes that lie there already.
+    """
+    found: list[asyncpg.Record] = await conn.fetch(
+        """INSERT INTO doomed_media (name) SELECT DISTINCT name FROM unnest($1::bytea[]) AS lying (name)
+             WHERE NOT EXISTS (SELECT FROM photo p WHERE p.sha256 = name)
+               AND NOT EXISTS (SELECT FROM photo p WHERE p.blurred = name)
+               AND NOT EXISTS (SELECT FROM photo_frame f WHERE f.sha256 = name)
+           ON CONFLICT DO NOTHING RETURNING 1""",
+        names,
+    )
+    return len(found)
+
+
 async def next_doomed(conn: asyncpg.Connection) -> bytes | None:
     """A name whose bytes are due to go, and which nobody else is at; its row is locked."""
     found: bytes | None = await conn.fetchval(

@@ -131,9 +131,12 @@ ALTER TABLE observation ADD CHECK (num_nulls(lat, coarse_lat, coarse_lon) IN (0,
 -- A dataset stays as it is; how many of its photos have been erased since.
 ALTER TABLE dataset ADD erased int NOT NULL DEFAULT 0 CHECK (erased >= 0);
 CREATE INDEX dataset_item_observation ON dataset_item (observation_id);
--- Whoever is erased leaves what their photos looked like, so that nobody sells those again, and no link to themselves.
-ALTER TABLE photo_hash ALTER person_id DROP NOT NULL, ALTER submission_id DROP NOT NULL,
-  ADD CONSTRAINT photo_hash_link CHECK ((person_id IS NULL) = (submission_id IS NULL));
+-- Whoever is erased leaves what their photos looked like, so that nobody sells those again, and no link to themselves:
+-- no task either, and of the time the day.
+ALTER TABLE photo_hash ALTER person_id DROP NOT NULL, ALTER submission_id DROP NOT NULL, ALTER task_id DROP NOT NULL,
+  ADD CONSTRAINT photo_hash_link CHECK (num_nulls(person_id, submission_id, task_id) IN (0, 3)),
+  ADD CONSTRAINT photo_hash_day CHECK (
+    person_id IS NOT NULL OR submitted_at = date_trunc('day', submitted_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC');
 CREATE INDEX photo_hash_person ON photo_hash (person_id) WHERE person_id IS NOT NULL;
 CREATE INDEX person_erased ON person (erased_at) WHERE erased_at IS NOT NULL;
 ALTER TABLE device ALTER public_key DROP NOT NULL, ADD CHECK (public_key IS NOT NULL OR revoked_at IS NOT NULL);

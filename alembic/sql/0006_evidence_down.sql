@@ -5,8 +5,8 @@ DROP TABLE camera_trait, photo_camera;
 DROP TABLE photo_word;
 -- Without its link a likeness cannot be kept in the older tables; neither can a key that is gone.
 DELETE FROM photo_hash WHERE person_id IS NULL;
-ALTER TABLE photo_hash ALTER person_id SET NOT NULL, ALTER submission_id SET NOT NULL,
-  DROP CONSTRAINT photo_hash_link;
+ALTER TABLE photo_hash ALTER person_id SET NOT NULL, ALTER submission_id SET NOT NULL, ALTER task_id SET NOT NULL,
+  DROP CONSTRAINT photo_hash_link, DROP CONSTRAINT photo_hash_day;
 DROP INDEX photo_hash_person, person_erased;
 DROP INDEX dataset_item_observation;
 ALTER TABLE dataset DROP erased;

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import time
+from io import BytesIO
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from app import erasing
+from app import erasing, judging
 from app.media import Media
-from market import erasure, ids
+from market import cameras, erasure, ids, submissions
 from tests.app.conftest import (
     BAKERY,
     Caller,
@@ -22,6 +25,7 @@ from tests.app.conftest import (
     photo,
     picture,
     post_task,
+    submit,
 )
 from tests.app.test_erasure import files, leave, rows, sold_and_seen
 
@@ -123,9 +127,70 @@ async def test_a_likeness_entered_a_moment_too_late_is_unlinked(world: World, ad
     ok(await leave(bo))
     person_id = ids.read("person", bo.id)
     async with world.services.database.transaction() as connection:
-        await connection.execute("UPDATE photo_hash SET person_id = $1, submission_id = $2", person_id, submission)
+        await connection.execute(
+            """UPDATE photo_hash SET person_id = $1, submission_id = s.id, task_id = s.task_id,
+                 submitted_at = s.submitted_at FROM submission s WHERE s.id = $2""",
+            person_id,
+            submission,
+        )
     await world.later(60)
-    assert await rows(world, "SELECT person_id, submission_id FROM photo_hash") == [(None, None)]
+    await nobody_is_told_by_likenesses(world)
+
+
+async def nobody_is_told_by_likenesses(world: World) -> None:
+    """What photos looked like is there, of some day, and leads to nobody."""
+    kept = await rows(world, "SELECT person_id, submission_id, task_id, submitted_at FROM photo_hash")
+    assert kept and {each[:3] for each in kept} == {(None, None, None)}
+    assert {each[3].time() for each in kept} == {time(0)}
+    joined = "SELECT count(*) FROM photo_hash h JOIN submission s ON s.submitted_at = h.submitted_at"
+    assert await rows(world, joined) == [(0,)]
+
+
+async def test_what_photos_looked_like_is_told_of_nobody_and_still_found(world: World, ada: Caller, bo: Caller) -> None:
+    task = await post_task(ada, quantity=2)
+    assert (await answer(bo, task, picture(1)))["status"] == "accepted"
+    ok(await leave(bo))
+    await nobody_is_told_by_likenesses(world)
+    again = await answer(await person(world, "Dee"), task, picture(1))
+    assert (again["status"], again["rejection"]["failed_check"]) == ("rejected", "not_duplicate")
+
+
+async def test_a_judge_who_goes_on_after_bo_left_notes_no_camera(world: World, ada: Caller, bo: Caller) -> None:
+    taken, exif = BytesIO(), Image.Exif()
+    exif[271], exif[272] = "Plover", "Bo's very own"
+    Image.open(BytesIO(picture(6))).save(taken, "JPEG", exif=exif, quality=85)
+    claimed = await claim(bo, await post_task(ada))
+    ok(await photo(bo, claimed, taken.getvalue()))
+    submission = ids.read("submission", (await submit(bo, claimed))["id"])
+    async with world.services.database.read() as connection:
+        todo = await submissions.to_judge(connection, submission)
+    assert todo is not None
+    ok(await leave(bo))
+    await judging.verdict_on(world.services, todo)
+    assert await rows(world, "SELECT count(*) FROM photo_camera") == [(0,)]
+    await world.later(60)
+    await nobody_is_told_by_likenesses(world)
+
+
+async def test_a_camera_noted_while_bo_is_leaving_waits_and_is_not_kept(world: World, ada: Caller, bo: Caller) -> None:
+    claimed = await claim(bo, await post_task(ada))
+    ok(await photo(bo, claimed, picture(1)))
+    submission = ids.read("submission", (await submit(bo, claimed))["id"])
+    made = [cameras.Claimed(n=1, make="Plover", model="P3", tables=b"\x0a" * 16)]
+
+    async def note() -> None:
+        async with world.services.database.statement() as connection:
+            await cameras.note(connection, submission, made)
+
+    await note()
+    assert await rows(world, "SELECT count(*) FROM photo_camera") == [(1,)]
+    async with world.services.database.transaction() as connection:
+        await erasure.erase(connection, ids.read("person", bo.id))
+        noting = asyncio.create_task(note())
+        await asyncio.sleep(0.2)
+        assert not noting.done()
+    await noting
+    assert await rows(world, "SELECT count(*) FROM photo_camera") == [(0,)]
 
 
 async def test_leaving_twice_at_once_erases_once(world: World, ada: Caller, bo: Caller) -> None:
