@@ -38,6 +38,7 @@ PAGE_HEADERS = {
     "cache-control": "no-store",  # every page shows something of the moment, and back must not show an old timer
     "vary": "accept-encoding, cookie",
 }
+HOME = "/w"
 WORTH_PACKING = 800
 SENT_TO_ITSELF = ("/w/me", "/w/sign-in", "/w/sign-in/code")  # pages whose form goes to their own address
 
@@ -122,5 +123,7 @@ def _way_in(request: Request[Any, Any, Any]) -> str:
 
 def _way_back(request: Request[Any, Any, Any]) -> str:
     """The page that a form stood on: its own address, or that without the last part, which names what the form does."""
-    path: str = request.url.path
+    path: str = request.scope["path"]  # request.url would read the Host header, which may be what is wrong
+    if request.scope.get("route_handler") is None:
+        return HOME  # nothing is there
     return path if request.method == "GET" or path in SENT_TO_ITSELF else path.rpartition("/")[0]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from market.offers import Offer
+from sensors.units import find_unit
 from sensors.verdict import ALWAYS_DECLARED
 
 CHECKS = {
@@ -51,6 +52,19 @@ BANK_PAYOUTS = {
     "canceled": "Called off",
 }
 FINDINGS = {"pass": "passed", "warn": "noted", "fail": "failed", "inconclusive": "undecided"}
+
+
+MEASURED = {
+    "pm25": "Fine particles (PM2.5)", "pm2_5": "Fine particles (PM2.5)", "pm2.5": "Fine particles (PM2.5)",
+    "pm10": "Particles (PM10)", "pm1": "Finest particles (PM1)", "co2": "CO₂", "co": "Carbon monoxide",
+    "no2": "Nitrogen dioxide", "o3": "Ozone", "so2": "Sulphur dioxide", "voc": "Volatile organic compounds", "ph": "pH",
+    "rh": "Relative humidity", "temp": "Temperature",
+}  # fmt: skip
+UNITS = {
+    "Cel": "°C", "[degF]": "°F", "%RH": "% relative humidity", "ug/m3": "µg/m³", "mg/m3": "mg/m³", "kg/m3": "kg/m³",
+    "uSv/h": "µSv/h", "uS/cm": "µS/cm", "m3/h": "m³/h", "W/m2": "W/m²", "deg": "°", "/": "parts of 1", "/100": "%",
+    "/1000": "‰", "count": "number",
+}  # fmt: skip
 
 
 class Promise(msgspec.Struct, frozen=True):
@@ -140,7 +154,7 @@ def asked_for(offer: Offer, *, minima: bool = False) -> list[str]:
             found.append("Each photo: " + " ".join(least_of_each))
     for reading in evidence.readings:
         times = f", {reading.min_samples} times" if reading.min_samples > 1 else ""
-        found.append(f"{spoken(reading.name)} in {reading.unit}{times}")
+        found.append(f"{measured(reading.name)} in {unit(reading.unit)}{times}")
     if evidence.questions:
         count = len(evidence.questions)
         found.append(f"{count} answer{'s' * (count > 1)}")
@@ -150,6 +164,17 @@ def asked_for(offer: Offer, *, minima: bool = False) -> list[str]:
 def spoken(name: str) -> str:
     """A field's name for people: `water_level` is Water level."""
     return name.replace("_", " ").capitalize()
+
+
+def measured(name: str) -> str:
+    """What is measured, for people: `pm25` is Fine particles (PM2.5), `soil_temperature` is Soil temperature."""
+    return MEASURED.get(name.lower(), spoken(name))
+
+
+def unit(symbol: str) -> str:
+    """A unit as people write it: `ug/m3` is µg/m³, `Cel` is °C."""
+    found = find_unit(symbol)
+    return UNITS.get(symbol if found is None else found.symbol, symbol)
 
 
 def metres(distance: float) -> str:

@@ -58,7 +58,8 @@ async def claim_page(call: Call, claim_id: str) -> Answer:
     stored = {photo.n for photo in await claims.photos(call.connection, ids.read("claim", claim_id))}
     return await show(
         call, call.connection, "claim.html", claim=claim, offer=offer, stored=stored,
-        asked_for=words.asked_for(offer, minima=True), status=200, statuses=words.STATUS, spoken=words.spoken,
+        asked_for=words.asked_for(offer, minima=True), status=200, statuses=words.STATUS,
+        spoken=words.spoken, measured=words.measured, unit=words.unit,
         slots=range(1, PHOTOS_IN_A_FORM + 1), megabytes=PHOTO_LIMIT // 1_000_000,
     )  # fmt: skip
 

@@ -162,8 +162,10 @@ def elsewhere(request: Request[Any, Any, Any]) -> str:
 
 
 def refuse_anywhere(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """As the service refuses; at an unknown address under the console's, as the console does."""
+    """As the service refuses; at an unknown address under the console's or the people's pages, as those do."""
     path: str = request.scope["path"]
+    if path.startswith(f"{render.HOME}/"):
+        return render.refuse(request, error)
     return refuse(request, error) if path.startswith(f"{HOME}/") else handle(request, error)
 
 
