@@ -39,6 +39,7 @@ RATIO: Final = 0.8
 """A match counts when it is so much nearer than the second best (Lowe 2004, section 7.1)."""
 REPROJECTION_PX: Final = 3.0
 LEAST_SPOTS: Final = 8
+LEAST_STRETCHED: Final = 12
 FINE, COARSE = 2.0, 12.0
 """Standard deviations of the two Gaussians in pixels; what lies between them is compared, so that light and the noise
 of compression count for nothing."""
@@ -135,21 +136,22 @@ def _flipped(spots: _Spots, width: int) -> _Spots:
     return _Spots(np.array([width - 1, 0], np.float32) + spots.places * (-1, 1), _mirrored(spots.descriptors))
 
 
-def _laid_over(one: _Spots, other: _Spots) -> tuple[NDArray[np.float64], int] | None:
-    """The similarity (2, 3) that takes the first picture's spots to the second's, and how many agree on it."""
+def _laid_over(one: _Spots, other: _Spots) -> list[tuple[NDArray[np.float64], int, bool]]:
+    """What takes the first picture's spots to the second's, how many agree on it, and whether it stretches: the
+    similarity (2, 3), and where many agree the affine map (2, 3), for pictures that were stretched or sheared."""
     pairs = cv2.BFMatcher(cv2.NORM_L2).knnMatch(one.descriptors, other.descriptors, k=2)
     good = [pair[0] for pair in pairs if len(pair) == 2 and pair[0].distance < RATIO * pair[1].distance]
     if len(good) < LEAST_SPOTS:
-        return None
+        return []
     here = one.places[[each.queryIdx for each in good]].astype(np.float32)
     there = other.places[[each.trainIdx for each in good]].astype(np.float32)
-    cv2.setRNGSeed(1)  # the same two photos compare alike whenever they are compared
-    matrix, agreeing = cv2.estimateAffinePartial2D(
-        here, there, method=cv2.RANSAC, ransacReprojThreshold=REPROJECTION_PX
-    )
-    if matrix is None:
-        return None
-    return np.asarray(matrix, dtype=np.float64), int(agreeing.sum())
+    found = []
+    for fit, least in ((cv2.estimateAffinePartial2D, LEAST_SPOTS), (cv2.estimateAffine2D, LEAST_STRETCHED)):
+        cv2.setRNGSeed(1)  # the same two photos compare alike whenever they are compared
+        matrix, agreeing = fit(here, there, method=cv2.RANSAC, ransacReprojThreshold=REPROJECTION_PX)
+        if matrix is not None and int(agreeing.sum()) >= least:
+            found.append((np.asarray(matrix, dtype=np.float64), int(agreeing.sum()), least == LEAST_STRETCHED))
+    return found
 
 
 def _banded(picture: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -209,18 +211,20 @@ def _by_spots(luma: Grey, other: Grey, side: int, mirrorings: Sequence[bool]) ->
     best = Comparison()
     for mirrored in mirrorings:
         laid = _laid_over(_flipped(spots, first.shape[1]) if mirrored else spots, other_spots)
-        if laid is None or laid[1] < LEAST_SPOTS:
-            continue
         picture = np.ascontiguousarray(first[:, ::-1]) if mirrored else first
-        overlap, agreement = _agreement(picture, second, laid[0])
-        if agreement > best.agreement:
-            best = Comparison(
-                spots=laid[1],
-                overlap=round(overlap, 3),
-                agreement=round(agreement, 4),
-                mirrored=mirrored,
-                same=agreement >= (COPY if side == SIDE else COPY_CLOSELY),
-            )
+        for matrix, agreeing, stretched in laid:
+            overlap, agreement = _agreement(picture, second, matrix)
+            if agreement > best.agreement:
+                best = Comparison(
+                    spots=agreeing,
+                    overlap=round(overlap, 3),
+                    agreement=round(agreement, 4),
+                    mirrored=mirrored != bool(np.linalg.det(matrix[:, :2]) < 0),
+                    # Stretched, a second shot of a wall from the side fits as well: that is worth a look, no proof.
+                    same=not stretched and agreement >= (COPY if side == SIDE else COPY_CLOSELY),
+                )
+            if best.same:
+                break
         if best.agreement >= ALIKE:
             break
     return best

@@ -60,6 +60,25 @@ async def test_a_sold_photo_is_known_in_another_shape(world: World, ada: Caller,
     assert "already used" in refused["rejection"]["comment"]
 
 
+STRETCHES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "stretched and cropped": lambda image: cropped(0.05, 0.04, 0.06, 0.05)(image).resize((720, 432)),
+    "sheared": lambda image: image.transform(
+        image.size, Image.Transform.AFFINE, (1, 0.15, -20, 0.04, 1, 5), Image.Resampling.BICUBIC
+    ).crop((60, 20, 580, 440)),
+}
+
+
+@pytest.mark.parametrize("how", STRETCHES)
+async def test_what_is_stretched_or_sheared_is_noticed_and_never_called_the_same(
+    world: World, ada: Caller, bo: Caller, how: str
+) -> None:
+    """A second shot of a wall from the side is just that to the original."""
+    await answer(bo, await post_task(ada), picture(1))
+    judged = await answer(await person(world, "Cleo"), await post_task(ada), changed(picture(1), STRETCHES[how]))
+    found = next(each for each in judged["verdict"]["checks"] if each["name"] == "not_duplicate")
+    assert found["status"] == "warn" and "looks much like" in found["detail"], found
+
+
 @pytest.mark.parametrize(("how", "status"), [("mirrored", "fail"), ("cropped all round", "pass")])
 async def test_where_the_earlier_bytes_are_gone_a_mirrored_picture_is_known_and_a_cropped_one_is_not(
     world: World, ada: Caller, bo: Caller, how: str, status: str
