@@ -39,11 +39,14 @@ def deep(levels: int) -> Any:
 ANYTHING: list[Any] = [*NUMBERS, *TIMES, *TEXTS, *OTHERS, deep(200), deep(900), {"a": [1e20, 10**30, "\x00"]}]
 
 
+def as_cursors() -> Iterator[str]:
+    """What a page's cursor may be taken for once it is decoded."""
+    for cursor in (*map(str, NUMBERS), "f" * 32, "task_" + "f" * 32, "evt_" + "f" * 32, "\x00", ""):
+        yield urlsafe_b64encode(cursor.encode()).decode().rstrip("=")[:200]
+
+
 def in_words() -> Iterator[str]:
     """Percent-encoded texts for paths, queries and forms."""
-    cursors = [*map(str, NUMBERS), "f" * 32, "task_" + "f" * 32, "evt_" + "f" * 32, "\x00", ""]
-    for cursor in cursors:
-        yield urlsafe_b64encode(cursor.encode()).decode().rstrip("=")[:200]
     yield from (str(number) for number in NUMBERS if number != 10**400)
     yield from (quote(text) for text in TIMES)
     yield from (quote(text, errors="surrogatepass") for text in TEXTS)

@@ -18,7 +18,7 @@ from app.problems import BEYOND
 from app.routes.claims import CaptureGiven
 from market.models import ModelDraft
 from tests.app.conftest import Caller, World, a_task, claim, is_problem, ok, operator, picture, post_task
-from tests.app.extremes import ANYTHING, NUMBERS, TEXTS, bodies, in_words
+from tests.app.extremes import ANYTHING, NUMBERS, TEXTS, as_cursors, bodies, in_words
 from tests.app.test_authorisation import CASES, Case, Things, a_busy_market, name
 from tests.app.test_models import description, files
 
@@ -57,7 +57,7 @@ def requests(spec: Endpoint, things: Things) -> Iterator[Request]:
         kept = [
             pair for pair in case.query.removeprefix("?").split("&") if pair and not pair.startswith(f"{field.name}=")
         ]
-        for word in in_words():
+        for word in (*in_words(), *(as_cursors() if field.name in ("cursor", "after") else ())):
             yield f"{field.name}={word}", f"{path}?{'&'.join([*kept, f'{field.encode_name}={word}'])}", plain
     for field_name in case.form or ():
         for word in in_words():

@@ -109,4 +109,4 @@ async def test_what_could_not_be_compared_is_not_called_new(
     cleo = await person(world, "Cleo")
     judged = await answer(cleo, await post_task(ada), changed(picture(1), cropped(0.1, 0.1, 0.1, 0.1)))
     assert judged["status"] == "needs_review" and reuse(judged)["status"] == "inconclusive"
-    assert reuse(judged)["detail"] == "Photo 1 could not be compared with one that shares much with it."
+    assert "much like one that cannot be compared" in reuse(judged)["detail"]

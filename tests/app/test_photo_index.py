@@ -49,8 +49,8 @@ async def fill(world: World, count: int) -> None:
     """Photos of people who are gone: their rows have lost whose they were."""
     async with world.services.database.transaction() as connection:
         await connection.execute(
-            """INSERT INTO photo_hash (n, task_id, sha256, pdq, quality, submitted_at)
-               SELECT 1, gen_random_uuid(), sha256(int8send(g)), sha256(int8send(-g)), 100, market_now()
+            """INSERT INTO photo_hash (n, sha256, pdq, quality, submitted_at)
+               SELECT 1, sha256(int8send(g)), sha256(int8send(-g)), 100, date_trunc('day', market_now(), 'UTC')
                FROM generate_series(1::bigint, $1::bigint) g""",
             count,
         )
@@ -61,8 +61,8 @@ async def enter(world: World, content: bytes) -> None:
     inspection = inspect(content)
     async with world.services.database.transaction() as connection:
         await connection.execute(
-            """INSERT INTO photo_hash (n, task_id, sha256, pdq, quality, submitted_at)
-               VALUES (1, gen_random_uuid(), $1, $2, $3, market_now())""",
+            """INSERT INTO photo_hash (n, sha256, pdq, quality, submitted_at)
+               VALUES (1, $1, $2, $3, date_trunc('day', market_now(), 'UTC'))""",
             inspection.sha256, inspection.pdq, inspection.pdq_quality,
         )  # fmt: skip
 
