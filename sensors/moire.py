@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,6 +48,13 @@ def _window() -> NDArray[np.float32]:
     return np.outer(one, one)
 
 
+def _spectrum(tile: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Magnitudes of a tile's half spectrum (TILE, TILE // 2 + 1), flattened; OpenCV's takes half of numpy's time."""
+    waves = cv2.dft(tile, flags=cv2.DFT_COMPLEX_OUTPUT)[:, : TILE // 2 + 1]
+    real, imaginary = np.ascontiguousarray(waves[..., 0]), np.ascontiguousarray(waves[..., 1])
+    return np.asarray(cv2.magnitude(real, imaginary), dtype=np.float32).ravel()
+
+
 def centre(width: int, height: int) -> tuple[int, int, int, int]:
     """The part (left, upper, right, lower) of a picture that is looked at; all of a small one."""
     if min(height, width) < 2 * TILE:
@@ -70,7 +78,7 @@ def moire(luma: NDArray[np.uint8]) -> float | None:
         for column in (0, 1):
             y, x = top + row * TILE, left + column * TILE
             tile = luma[y : y + TILE, x : x + TILE].astype(np.float32)
-            spectra.append(np.abs(np.fft.rfft2((tile - tile.mean()) * _window())).ravel())
+            spectra.append(_spectrum((tile - tile.mean()) * _window()))
     one, two, three, four = spectra
     # The second smallest of the four, by comparisons alone.
     shared = np.minimum(
