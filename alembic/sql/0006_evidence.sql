@@ -15,13 +15,13 @@ CREATE INDEX device_person ON device (person_id, id);
 
 -- Standing tasks: the same question again and again, answered by devices (or people) once in each round.
 ALTER TABLE task ADD every_s int CHECK (every_s >= 60), ADD per_round int CHECK (per_round > 0),
-  ADD per_person int CHECK (per_person > 0), ADD CHECK (num_nulls(every_s, per_round, per_person) IN (0, 3));
+  ADD CHECK ((every_s IS NULL) = (per_round IS NULL));
 CREATE INDEX task_standing ON task (id) WHERE status = 'open' AND every_s IS NOT NULL;
 ALTER TABLE claim ADD round int NOT NULL DEFAULT 0 CHECK (round >= 0),
   ADD device_id uuid REFERENCES device,         -- that answered by itself
   ADD since timestamptz;                        -- what it measured from then on counts; else from the claim on
 -- Nobody is served the same slot twice: a person has one answer to a task at a time, and in each round of a standing
--- one, unless per_person allows more; so has each of their devices.
+-- one; so has each of their devices.
 DROP INDEX claim_once;
 CREATE UNIQUE INDEX claim_once ON claim (task_id, coalesce(device_id, person_id), round)
   WHERE status IN ('active', 'submitted');
@@ -38,14 +38,6 @@ CREATE TABLE device_batch (
   PRIMARY KEY (device_id, sequence));
 ALTER TABLE claim ADD batch bigint, ADD FOREIGN KEY (device_id, batch) REFERENCES device_batch,
   ADD CHECK ((device_id IS NULL) = (batch IS NULL));
--- Up to when a device's samples of a quantity were sold with a claim, and whether to one buyer alone. It counts while the
--- claim does: what was refused may be sold to others.
-CREATE TABLE device_sale (
-  claim_id uuid NOT NULL REFERENCES claim, quantity text NOT NULL,
-  device_id uuid NOT NULL REFERENCES device,
-  until timestamptz NOT NULL, alone boolean NOT NULL,
-  PRIMARY KEY (claim_id, quantity));
-CREATE INDEX device_sale_until ON device_sale (device_id, quantity, until);
 
 -- What pictures show: what a paid judge said of a photo, so that nobody pays for it twice, and how often it was asked.
 CREATE TABLE shows_opinion (
@@ -131,12 +123,9 @@ ALTER TABLE observation ADD CHECK (num_nulls(lat, coarse_lat, coarse_lon) IN (0,
 -- A dataset stays as it is; how many of its photos have been erased since.
 ALTER TABLE dataset ADD erased int NOT NULL DEFAULT 0 CHECK (erased >= 0);
 CREATE INDEX dataset_item_observation ON dataset_item (observation_id);
--- Whoever is erased leaves what their photos looked like, so that nobody sells those again, and no link to themselves:
--- no task either, and of the time the day.
-ALTER TABLE photo_hash ALTER person_id DROP NOT NULL, ALTER submission_id DROP NOT NULL, ALTER task_id DROP NOT NULL,
-  ADD CONSTRAINT photo_hash_link CHECK (num_nulls(person_id, submission_id, task_id) IN (0, 3)),
-  ADD CONSTRAINT photo_hash_day CHECK (
-    person_id IS NOT NULL OR submitted_at = date_trunc('day', submitted_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC');
+-- Whoever is erased leaves what their photos looked like, so that nobody sells those again, and no link to themselves.
+ALTER TABLE photo_hash ALTER person_id DROP NOT NULL, ALTER submission_id DROP NOT NULL,
+  ADD CONSTRAINT photo_hash_link CHECK ((person_id IS NULL) = (submission_id IS NULL));
 CREATE INDEX photo_hash_person ON photo_hash (person_id) WHERE person_id IS NOT NULL;
 CREATE INDEX person_erased ON person (erased_at) WHERE erased_at IS NOT NULL;
 ALTER TABLE device ALTER public_key DROP NOT NULL, ADD CHECK (public_key IS NOT NULL OR revoked_at IS NOT NULL);
@@ -164,6 +153,3 @@ CREATE INDEX camera_trait_person ON camera_trait (person_id);
 -- The country of the address that claimed, and of the one that uploaded a photo, as a trusted proxy says.
 ALTER TABLE claim ADD country text CHECK (country ~ '^[A-Z]{2}$');
 ALTER TABLE photo ADD country text CHECK (country ~ '^[A-Z]{2}$');
-
--- When it was: the evidence's own time, where the checks believe it. Its observation has it, else when it was handed in.
-ALTER TABLE submission ADD captured_at timestamptz CHECK (captured_at <= submitted_at);

@@ -81,6 +81,31 @@ def test_every_migration_goes_up_down_and_up_again_to_the_same_schema(empty_data
     assert migrate.dump_schema(empty_database) == schemas[line[-1]]
 
 
+RUNNING = """
+INSERT INTO account (id, name, email) VALUES (gen_random_uuid(), 'Ada', 'ada@example.com');
+INSERT INTO task (id, account_id, kind, title, instructions, purpose, opens_at, closes_at, evidence, acceptance,
+    license, mode, reward, fee, currency, quantity, claim_ttl_s, review_deadline_s, every_s, per_round)
+  SELECT gen_random_uuid(), id, 'reading', 'PM2.5', 'Measure.', 'A map.', now(), now() + interval '1 day', '{}', '{}',
+    '{}', 'auto', 10, 1, 'usd', 100, 60, 60, each.every_s, each.per_round
+  FROM account, (VALUES (3600, 7), (NULL, NULL)) AS each (every_s, per_round);
+INSERT INTO photo_hash (n, task_id, sha256, pdq, quality, submitted_at)
+  VALUES (1, gen_random_uuid(), sha256('photo'), sha256('looks'), 100, '2026-11-25T17:30:01Z');
+INSERT INTO photo_word (word, seq) SELECT 1, seq FROM photo_hash;
+"""
+
+
+def test_what_ran_before_things_were_sold_once_goes_on_as_posted_and_the_erased_leave_less(empty_database: str) -> None:
+    migrate.upgrade(empty_database, "0006_evidence")
+    run_sql(empty_database, RUNNING)
+    migrate.upgrade(empty_database, "0007_sold_once")
+    assert value(empty_database, "SELECT array_agg(per_person ORDER BY per_person) FROM task") == [7, None]
+    left = "SELECT task_id IS NULL AND submitted_at = '2026-11-25T00:00:00Z' FROM photo_hash"
+    assert value(empty_database, left) is True
+    migrate.downgrade(empty_database, "0006_evidence")
+    assert value(empty_database, "SELECT count(*) FROM task") == 2
+    assert value(empty_database, "SELECT count(*) FROM photo_hash") == 0
+
+
 def test_going_up_twice_changes_nothing_and_the_revision_can_be_asked_for(empty_database: str) -> None:
     assert revisions.current(empty_database) is None
     migrate.upgrade(empty_database)
