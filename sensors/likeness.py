@@ -149,7 +149,8 @@ def _laid_over(one: _Spots, other: _Spots) -> list[tuple[NDArray[np.float64], in
     for fit, least in ((cv2.estimateAffinePartial2D, LEAST_SPOTS), (cv2.estimateAffine2D, LEAST_STRETCHED)):
         cv2.setRNGSeed(1)  # the same two photos compare alike whenever they are compared
         matrix, agreeing = fit(here, there, method=cv2.RANSAC, ransacReprojThreshold=REPROJECTION_PX)
-        if matrix is not None and int(agreeing.sum()) >= least:
+        # An affine map mirrors too, where spots are alike both ways: that is for the similarity of the mirrored spots.
+        if matrix is not None and int(agreeing.sum()) >= least and np.linalg.det(matrix[:, :2]) > 0:
             found.append((np.asarray(matrix, dtype=np.float64), int(agreeing.sum()), least == LEAST_STRETCHED))
     return found
 
@@ -219,7 +220,7 @@ def _by_spots(luma: Grey, other: Grey, side: int, mirrorings: Sequence[bool]) ->
                     spots=agreeing,
                     overlap=round(overlap, 3),
                     agreement=round(agreement, 4),
-                    mirrored=mirrored != bool(np.linalg.det(matrix[:, :2]) < 0),
+                    mirrored=mirrored,
                     # Stretched, a second shot of a wall from the side fits as well: that is worth a look, no proof.
                     same=not stretched and agreement >= (COPY if side == SIDE else COPY_CLOSELY),
                 )
