@@ -21,6 +21,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 import msgspec
 
 from app import setting_values as read
+from market.posting import Rates
 
 PREFIX = "SENSORIUM_"
 SECONDS_IN_A_WEEK = 604_800
@@ -56,6 +57,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     smtp_url: str  # "": no mail leaves; only in sandbox mode
     secret_key: str  # signs challenges and sessions, hashes one-time codes
     fee_bps: int
+    least_per_minute: str  # what an answer must pay at least for each expected minute: usd:5,eur:5 in minor units
     hold_window_s: int
     shows_protocol: str  # "": no vision-language endpoint judges what pictures show
     shows_url: str
@@ -83,6 +85,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         """The settings as a child process reads them back: nothing defaulted, derived or relative any more."""
         values = {setting.name: getattr(self, setting.field) for setting in SETTINGS}
         return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()}
+
+    @property
+    def rates(self) -> Rates:
+        """What posting a task costs and must pay."""
+        return Rates(self.fee_bps, read.amounts_in(self.least_per_minute))
 
     @property
     def live(self) -> bool:
@@ -209,6 +216,8 @@ SETTINGS = (
     Setting("secret_key", "signs challenges and sessions; at least 32 characters, the same for all processes",
             read.long_secret, secret=True),
     Setting("fee_bps", "the market's fee in basis points of the gross amount", read.whole(0, 10_000), "1000"),
+    Setting("least_per_minute", "least pay for each minute that an answer is expected to take, minor units; 0: none",
+            read.amounts, "usd:5,eur:5,gbp:4,chf:4,sek:50,jpy:8,huf:1800,twd:160,isk:650,ugx:18000"),
     Setting("hold_window_s", "seconds from acceptance until earnings may be paid out",
             read.whole(0, 366 * 86_400), str(SECONDS_IN_A_WEEK)),
     Setting("shows_protocol", "what the endpoint that judges pictures speaks: openai or anthropic; without it: none",

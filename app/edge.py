@@ -98,6 +98,7 @@ class Endpoint:
     hidden: bool
     audited: bool
     proven: bool
+    rehearsal: Any
     may_be_empty: bool
 
     @property
@@ -127,6 +128,7 @@ def endpoint(
     hidden: bool = False,
     audited: bool = False,
     proven: bool = False,
+    rehearsal: Any = None,
 ) -> Callable[[Handler], HTTPRouteHandler]:
     """Make a handler a route.
 
@@ -137,6 +139,7 @@ def endpoint(
     · problems, headers: slugs of its own refusals, headers that it reads itself, for the description · example: of a
     body, where the fields' own make no sensible one · hidden: a page, no part of the API description · audited: an
     operator's looking is kept in the audit log too · proven: in a session, an operator must have shown it lately.
+    · rehearsal: what the handler answers with 200 when its query has `dry_run`; then no Idempotency-Key is asked.
     """
 
     def decorate(handler: Handler) -> HTTPRouteHandler:
@@ -170,6 +173,7 @@ def endpoint(
             hidden=hidden,
             audited=audited,
             proven=proven,
+            rehearsal=rehearsal,
             may_be_empty="data" in names and signature(handler).parameters["data"].default is not Parameter.empty,
         )
         _check(spec, signature(handler).parameters)
@@ -281,7 +285,8 @@ async def act(spec: Endpoint, call: Call, arguments: dict[str, Any]) -> Any:
 
 
 async def _write(spec: Endpoint, call: Call, body: bytes, arguments: dict[str, Any]) -> ASGIApp:
-    key = idempotency.key_of(call.request) if spec.once else None
+    rehearsed = spec.rehearsal is not None and arguments["query"].dry_run
+    key = idempotency.key_of(call.request) if spec.once and not rehearsed else None
     async with call.services.database.transaction(call.connection):
         if key is None:
             return _answer(spec, call, await act(spec, call, arguments))

@@ -75,6 +75,12 @@ PROBLEMS: dict[str, Kind] = {
         405, "This address does not take that method", "`Allow` lists the methods that it takes."
     ),
     "conflict": Kind(409, "The thing has changed meanwhile", "Read it again and decide anew."),
+    "below-minimum": Kind(
+        422,
+        "The price is below the market's minimum",
+        "An answer must pay a minimum for each minute that it is expected to take, the way there included. Raise "
+        "`reward` to what `detail` says, or ask for less.",
+    ),
     "insufficient-funds": Kind(
         402,
         "The balance does not cover this",
@@ -178,6 +184,7 @@ REFUSALS: dict[type[market.Refusal], str] = {
     market.Unauthenticated: "unauthenticated",
     market.Forbidden: "forbidden",
     market.Invalid: "validation",
+    market.BelowMinimum: "below-minimum",
     market.InsufficientFunds: "insufficient-funds",
     market.OverCap: "over-cap",
     market.AccountHeld: "account-held",

@@ -56,7 +56,14 @@ def describe(endpoints: Iterable[Endpoint], base: str, version: str) -> Json:
     types = [
         kind
         for each in shown
-        for kind in (each.data, each.query, _answer_type(each), *each.bodies.values(), *(h.holds for h in each.headers))
+        for kind in (
+            each.data,
+            each.query,
+            _answer_type(each),
+            each.rehearsal,
+            *each.bodies.values(),
+            *(h.holds for h in each.headers),
+        )
         if kind is not None
     ]
     schemas, components = msgspec.json.schema_components(
@@ -109,6 +116,7 @@ def _operation(each: Endpoint, by_type: dict[Any, Json], components: Json, base:
         ],
         "responses": {
             str(each.status): _success(each, by_type, components),
+            **_rehearsal(each, by_type, components),
             **_refusals(each, base),
         },
     }
@@ -214,6 +222,15 @@ def _success(each: Endpoint, by_type: dict[Any, Json], components: Json) -> Json
         return {"description": "Done; there is nothing to say.", "headers": headers}
     schema = {"type": "string"} if each.produces.startswith("text/") else {"type": "string", "format": "binary"}
     return {"description": "Done.", "headers": headers, "content": {each.produces: {"schema": schema}}}
+
+
+def _rehearsal(each: Endpoint, by_type: dict[Any, Json], components: Json) -> Json:
+    """What a dry run answers, where there is one."""
+    if each.rehearsal is None:
+        return {}
+    schema = by_type[_hashable(each.rehearsal)]
+    content = {"application/json": {"schema": schema, "example": example_of(schema, components)}}
+    return {"200": {"description": "With `dry_run`: it would be done; nothing was.", "content": content}}
 
 
 def _refusals(each: Endpoint, base: str) -> Json:

@@ -9,6 +9,8 @@ from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from market.money import CURRENCIES, LARGEST
+
 MEDIA_SCHEMES = ("s3", "gs", "az", "file", "memory")
 
 
@@ -142,3 +144,24 @@ def header(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", text):
         raise ValueError("the name of a header, such as CF-IPCountry")
     return text
+
+
+def amounts(text: str) -> str:
+    """Amounts by currency, such as usd:5,jpy:8; 0: none at all."""
+    if text == "0":
+        return text
+    try:
+        found = amounts_in(text)
+    except ValueError:
+        found = {}
+    if not found or len(found) != len(text.split(",")) or not set(found) <= set(CURRENCIES):
+        raise ValueError("amounts in minor units by currency, such as usd:5,jpy:8, or 0 for none")
+    return ",".join(f"{currency}:{amount}" for currency, amount in found.items())
+
+
+def amounts_in(text: str) -> dict[str, int]:
+    """What `amounts` has read, as numbers."""
+    if text == "0":
+        return {}
+    pairs = [part.strip().split(":") for part in text.split(",")]
+    return {currency: whole(0, LARGEST)(amount) for currency, amount in pairs}

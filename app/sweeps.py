@@ -6,7 +6,7 @@ from app import idempotency
 from app.db import EVENTS, Connection, wake
 from app.jobs import sweep
 from app.services import Services
-from market import claims, earnings, submissions, tasks
+from market import claims, earnings, review, tasks
 
 Step = Callable[[Connection], Awaitable[int]]
 
@@ -38,7 +38,7 @@ async def expire_tasks(services: Services) -> None:
 async def accept_overdue(services: Services) -> None:
     """Accept what no buyer has reviewed in time."""
     hold_s = services.config.hold_window_s
-    await _until_done(services, lambda connection: submissions.accept_overdue(connection, hold_s=hold_s))
+    await _until_done(services, lambda connection: review.accept_overdue(connection, hold_s=hold_s))
 
 
 @sweep("earnings", every_s=5)

@@ -3,7 +3,8 @@ CREATE TYPE public.claim_status AS ENUM (
     'submitted',
     'rejected',
     'released',
-    'expired'
+    'expired',
+    'awarded'
 );
 
 CREATE TYPE public.dataset_status AS ENUM (
@@ -59,7 +60,9 @@ CREATE TYPE public.submission_status AS ENUM (
     'checking',
     'needs_review',
     'accepted',
-    'rejected'
+    'rejected',
+    'fix_up',
+    'disputed'
 );
 
 CREATE TYPE public.task_status AS ENUM (
@@ -95,6 +98,11 @@ CREATE FUNCTION public.audit_hash(seq bigint, at timestamp with time zone, actor
   SELECT sha256(previous || convert_to(jsonb_build_array(seq, (extract(epoch FROM at) * 1000000)::bigint, actor, action,
     subject, data, request_id)::text, 'UTF8')) $$;
 
+CREATE FUNCTION public.claim_terms_stay() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$BEGIN
+  RAISE EXCEPTION 'the terms of claim % may only get better', OLD.id USING ERRCODE = 'CL001'; END$$;
+
 CREATE FUNCTION public.close_hash(day date, content jsonb, closed_by uuid, closed_at timestamp with time zone, previous bytea) RETURNS bytea
     LANGUAGE sql IMMUTABLE
     AS $$
@@ -111,6 +119,11 @@ CREATE FUNCTION public.dispute_stays() RETURNS trigger
     LANGUAGE plpgsql
     AS $$BEGIN
   RAISE EXCEPTION 'dispute % has ended as % and stays so', OLD.id, OLD.status USING ERRCODE = 'ST001'; END$$;
+
+CREATE FUNCTION public.fee_of(price bigint, reward bigint, fee bigint, top_fee bigint, fee_bps integer) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT CASE WHEN price = reward THEN fee ELSE least(top_fee, greatest(fee, price * fee_bps / 10000)) END $$;
 
 CREATE FUNCTION public.funding_stays() RETURNS trigger
     LANGUAGE plpgsql
@@ -328,6 +341,12 @@ CREATE FUNCTION public.payout_run_moves() RETURNS trigger
   END IF;
   RETURN NEW; END$$;
 
+CREATE FUNCTION public.price_at(reward bigint, top bigint, step_s integer, step_percent integer, rises_from timestamp with time zone, at timestamp with time zone) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT CASE WHEN step_s IS NULL THEN reward ELSE least(top, reward + greatest(1, reward * step_percent / 100)
+    * greatest(0, floor(extract(epoch FROM at - rises_from) / step_s))::bigint) END $$;
+
 CREATE FUNCTION public.stripe_op_moved() RETURNS trigger
     LANGUAGE plpgsql
     AS $$BEGIN
@@ -474,9 +493,13 @@ CREATE TABLE public.claim (
     since timestamp with time zone,
     batch bigint,
     country text,
+    reward bigint NOT NULL,
+    fee bigint NOT NULL,
     CONSTRAINT claim_check CHECK (((status = 'active'::public.claim_status) = (ended_at IS NULL))),
     CONSTRAINT claim_check1 CHECK (((device_id IS NULL) = (batch IS NULL))),
     CONSTRAINT claim_country_check CHECK ((country ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT claim_fee_check CHECK ((fee >= 0)),
+    CONSTRAINT claim_reward_check CHECK ((reward > 0)),
     CONSTRAINT claim_round_check CHECK ((round >= 0))
 );
 
@@ -1447,6 +1470,17 @@ CREATE TABLE public.task (
     every_s integer,
     per_round integer,
     per_person integer,
+    top bigint NOT NULL,
+    top_fee bigint NOT NULL,
+    fee_bps integer DEFAULT 0 NOT NULL,
+    step_s integer,
+    step_percent integer,
+    rises_from timestamp with time zone,
+    expected_minutes integer,
+    appealed integer DEFAULT 0 NOT NULL,
+    bonds bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT task_appealed_check CHECK ((appealed >= 0)),
+    CONSTRAINT task_bonds_check CHECK ((bonds >= 0)),
     CONSTRAINT task_check CHECK ((closes_at > opens_at)),
     CONSTRAINT task_check1 CHECK (((claimed + done) <= quantity)),
     CONSTRAINT task_check2 CHECK ((((lat IS NULL) = (lon IS NULL)) AND ((lat IS NULL) = (loc IS NULL)) AND ((lat IS NULL) = (radius_m IS NULL)))),
@@ -1457,8 +1491,10 @@ CREATE TABLE public.task (
     CONSTRAINT task_claimed_check CHECK ((claimed >= 0)),
     CONSTRAINT task_done_check CHECK ((done >= 0)),
     CONSTRAINT task_every_s_check CHECK ((every_s >= 60)),
+    CONSTRAINT task_expected_minutes_check CHECK ((expected_minutes > 0)),
+    CONSTRAINT task_fee_bps_check CHECK (((fee_bps >= 0) AND (fee_bps <= 10000))),
     CONSTRAINT task_fee_check CHECK ((fee >= 0)),
-    CONSTRAINT task_kind_check CHECK ((kind = ANY (ARRAY['photo'::text, 'reading'::text, 'action'::text]))),
+    CONSTRAINT task_kind_check CHECK ((kind = ANY (ARRAY['photo'::text, 'reading'::text, 'action'::text, 'answer'::text]))),
     CONSTRAINT task_lat_check CHECK (((lat >= ('-90'::integer)::double precision) AND (lat <= (90)::double precision))),
     CONSTRAINT task_lon_check CHECK (((lon >= ('-180'::integer)::double precision) AND (lon <= (180)::double precision))),
     CONSTRAINT task_mode_check CHECK ((mode = ANY (ARRAY['auto'::text, 'manual'::text]))),
@@ -1467,7 +1503,10 @@ CREATE TABLE public.task (
     CONSTRAINT task_quantity_check CHECK ((quantity > 0)),
     CONSTRAINT task_radius_m_check CHECK ((radius_m > (0)::double precision)),
     CONSTRAINT task_review_deadline_s_check CHECK ((review_deadline_s > 0)),
-    CONSTRAINT task_reward_check CHECK ((reward > 0))
+    CONSTRAINT task_reward_check CHECK ((reward > 0)),
+    CONSTRAINT task_rises CHECK (((num_nulls(step_s, step_percent, rises_from) = ANY (ARRAY[0, 3])) AND (top >= reward) AND (top_fee >= fee) AND ((step_s IS NOT NULL) OR ((top = reward) AND (top_fee = fee))))),
+    CONSTRAINT task_step_percent_check CHECK (((step_percent >= 1) AND (step_percent <= 100))),
+    CONSTRAINT task_step_s_check CHECK ((step_s > 0))
 );
 
 ALTER TABLE ONLY public.pgqueuer ALTER COLUMN id SET DEFAULT nextval('public.pgqueuer_id_seq'::regclass);
@@ -1969,6 +2008,8 @@ CREATE INDEX task_standing ON public.task USING btree (id) WHERE ((status = 'ope
 CREATE TRIGGER audit_log_keep BEFORE DELETE OR UPDATE ON public.audit_log FOR EACH ROW EXECUTE FUNCTION public.append_only();
 
 CREATE TRIGGER audit_log_whole BEFORE TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER claim_terms BEFORE UPDATE OF reward ON public.claim FOR EACH ROW WHEN ((new.reward < old.reward)) EXECUTE FUNCTION public.claim_terms_stay();
 
 CREATE TRIGGER daily_close_keep BEFORE DELETE OR UPDATE ON public.daily_close FOR EACH ROW EXECUTE FUNCTION public.append_only();
 

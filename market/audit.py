@@ -29,8 +29,8 @@ CHECKS = (
         "each task holds exactly what its free, claimed and undecided slots may cost": """
         SELECT t.id::text AS what FROM task t
           LEFT JOIN ledger_account l ON l.code = 'task:' || t.id || ':escrow' AND l.currency = t.currency
-        WHERE coalesce(-l.posted, 0) <> (t.reward + t.fee)
-          * CASE WHEN t.status = 'open' THEN t.quantity - t.done ELSE t.claimed END""",
+        WHERE coalesce(-l.posted, 0) <> t.bonds + (t.top + t.top_fee)
+          * (t.appealed + CASE WHEN t.status = 'open' THEN t.quantity - t.done ELSE t.claimed END)""",
         "a task counts as claimed what is claimed or being judged, and as done what was accepted": """
         SELECT t.id::text AS what FROM task t LEFT JOIN (
           SELECT c.task_id,

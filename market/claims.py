@@ -22,6 +22,7 @@ from market.errors import (
     TriesUsed,
     Unauthenticated,
 )
+from market.money import Money
 from market.terms import Evidence, Strict
 
 MOST_ACTIVE = 20
@@ -47,11 +48,12 @@ class Challenge(msgspec.Struct, frozen=True):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A person's hold on one slot."""
+    """A person's hold on one slot. `reward`: what it pays when accepted, whatever the price does; it can only rise."""
 
     id: str
     task_id: str
     status: str
+    reward: Money
     created_at: datetime
     expires_at: datetime
     challenge: Challenge
@@ -113,6 +115,9 @@ def unanswered_by(person: str, device: str = "NULL::uuid") -> str:
     return f"NOT {answered_by(person, device)} AND {rejected_of(person)} < {MOST_TRIES} * {PER_PERSON}"
 
 
+_SELECT = "SELECT c.*, t.currency FROM claim c JOIN task t ON t.id = c.task_id"
+
+
 async def claim(
     conn: asyncpg.Connection, person: UUID, task: str, position: Position | None, country: str | None = None
 ) -> Claim:
@@ -148,16 +153,18 @@ async def _take(
                AND opens_at <= market_now() AND closes_at > market_now()
                AND {unanswered_by("$3")} AND {ROUND_OPEN}
                AND (SELECT count(*) FROM claim c WHERE c.person_id = $3 AND c.status = 'active') < $9
-             RETURNING id, account_id, claim_ttl_s, {ROUND} AS round, per_round, per_person),
+             RETURNING id, account_id, claim_ttl_s, {ROUND} AS round, per_round, per_person, currency,
+               {tasks.PRICE} AS price, {tasks.FEE} AS price_fee),
            new AS (
-             INSERT INTO claim (id, task_id, person_id, nonce, code, lat, lon, accuracy_m, expires_at, round, country)
-               SELECT $2, id, $3, $4, $5, $6, $7, $8, market_now() + make_interval(secs => claim_ttl_s), round, $10
-               FROM slot
+             INSERT INTO claim (id, task_id, person_id, nonce, code, lat, lon, accuracy_m, expires_at, round, country,
+                 reward, fee)
+               SELECT $2, id, $3, $4, $5, $6, $7, $8, market_now() + make_interval(secs => claim_ttl_s), round, $10,
+                 price, price_fee FROM slot
              RETURNING *),
            told AS (
              INSERT INTO event (type, account_id, person_id, subject_type, subject_id, actor, data)
                SELECT 'task.claimed', slot.account_id, $3, 'task', slot.id, 'person:' || $3::uuid, '{{}}' FROM slot)
-           SELECT new.*, slot.per_round, slot.per_person FROM new, slot""",
+           SELECT new.*, slot.per_round, slot.per_person, slot.currency FROM new, slot""",
         task, ids.new(), person, secrets.token_urlsafe(16), "".join(secrets.choice(CODE_LETTERS) for _ in range(4)),
         position and position.lat, position and position.lon, position and position.accuracy_m, MOST_ACTIVE,
         country,
@@ -209,7 +216,7 @@ async def chance(conn: asyncpg.Connection, person: UUID, task: UUID) -> Chance:
 async def get(conn: asyncpg.Connection, person: UUID, claim: str) -> Claim:
     """One claim of this person."""
     row = await conn.fetchrow(
-        "SELECT * FROM claim WHERE id = $1 AND person_id = $2", ids.read("claim", claim), person
+        f"{_SELECT} WHERE c.id = $1 AND c.person_id = $2", ids.read("claim", claim), person
     )  # fmt: skip
     if row is None:
         raise NotFound("There is no such claim.")
@@ -219,8 +226,8 @@ async def get(conn: asyncpg.Connection, person: UUID, claim: str) -> Claim:
 async def active(conn: asyncpg.Connection, person: UUID) -> list[Claim]:
     """What this person is working on, the most urgent first."""
     rows = await conn.fetch(
-        """SELECT * FROM claim WHERE person_id = $1 AND status = 'active' AND expires_at > market_now()
-           ORDER BY expires_at""",
+        f"""{_SELECT} WHERE c.person_id = $1 AND c.status = 'active' AND c.expires_at > market_now()
+           ORDER BY c.expires_at""",
         person,
     )
     return [show(row) for row in rows]
@@ -361,6 +368,7 @@ async def photos(conn: asyncpg.Connection, claim: UUID) -> list[Photo]:
 def show(row: asyncpg.Record) -> Claim:
     """A row of `claim` as its person sees it."""
     return Claim(
-        ids.show("claim", row["id"]), ids.show("task", row["task_id"]), row["status"], row["created_at"],
-        row["expires_at"], Challenge(row["nonce"], row["code"], row["expires_at"]),
+        ids.show("claim", row["id"]), ids.show("task", row["task_id"]), row["status"],
+        Money(row["reward"], row["currency"]), row["created_at"], row["expires_at"],
+        Challenge(row["nonce"], row["code"], row["expires_at"]),
     )  # fmt: skip

@@ -3,13 +3,15 @@
 Who may decide, and when, is in submissions.py. The task's row is locked first, then all else.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from market import cameras, events, ids, ledger, near, tasks
 from market.errors import WrongState
+from market.terms import Acceptance
 
 
 async def lock(conn: asyncpg.Connection, submission: UUID, account: UUID | None = None) -> asyncpg.Record | None:
@@ -24,16 +26,35 @@ async def lock(conn: asyncpg.Connection, submission: UUID, account: UUID | None 
     # Read in a statement of its own: the first one's snapshot may be older than the lock.
     return await conn.fetchrow(
         """SELECT s.*, t.mode, t.acceptance, t.evidence->>'photos' IS NOT NULL AS photographed, t.review_deadline_s,
-                  t.reward, t.fee, t.currency, t.lat, t.lon
-           FROM submission s JOIN task t ON t.id = s.task_id WHERE s.id = $1 AND t.id = $2""",
+                  c.reward, c.fee, t.top, t.top_fee, t.currency, t.lat, t.lon
+           FROM submission s JOIN task t ON t.id = s.task_id JOIN claim c ON c.id = s.claim_id
+           WHERE s.id = $1 AND t.id = $2""",
         submission, task,
     )  # fmt: skip
+
+
+class Pay(NamedTuple):
+    """What an accepted answer moves: to the person, to the market, and of what was held back to the buyer."""
+
+    reward: int
+    fee: int
+    back: int
+
+
+def pay_for(row: asyncpg.Record) -> Pay:
+    """What the claim was promised; of it the declared part where there was nothing to answer, at least one unit."""
+    reward, fee = row["reward"], row["fee"]
+    if row["outcome"] == "honest_negative":
+        percent = msgspec.convert(row["acceptance"], Acceptance).honest_negative_percent
+        reward, fee = max(1, reward * percent // 100), fee * percent // 100
+    return Pay(reward, fee, row["top"] + row["top_fee"] - reward - fee)
 
 
 async def accept(
     conn: asyncpg.Connection, row: asyncpg.Record, actor: str, *, hold_s: int, bonus: int = 0, rating: int | None = None
 ) -> None:
-    submission, currency = row["id"], row["currency"]
+    """Pay for the evidence, which becomes the buyer's observation. Raises WrongState when it has been decided."""
+    submission, currency, pay = row["id"], row["currency"], pay_for(row)
     coarse = (None, None) if row["lat"] is None else near.coarse(row["lat"], row["lon"])
     done = await conn.fetchval(
         """WITH s AS (
@@ -58,7 +79,7 @@ async def accept(
            r AS (INSERT INTO receipt (observation_id) SELECT id FROM o),
            e AS (
              INSERT INTO earning (submission_id, person_id, amount, currency, release_at, fee)
-               SELECT s.id, s.person_id, t.reward + $3, t.currency, market_now() + make_interval(secs => $6), t.fee
+               SELECT s.id, s.person_id, $10, t.currency, market_now() + make_interval(secs => $6), $11
                FROM s JOIN t ON true),
            told AS (
              INSERT INTO event (type, account_id, person_id, subject_type, subject_id, actor, data)
@@ -67,16 +88,17 @@ async def accept(
                SELECT 'task.completed', s.account_id, NULL, 'task', s.task_id, $2, '{}'
                FROM s JOIN t ON t.done = t.quantity)
            SELECT 1 FROM s JOIN t ON true JOIN o ON true""",
-        submission, actor, bonus, rating, ids.new(), hold_s, told(row) | {"reward": row["reward"] + bonus},
-        *coarse,
+        submission, actor, bonus, rating, ids.new(), hold_s, told(row) | {"reward": pay.reward + bonus},
+        *coarse, pay.reward + bonus, pay.fee,
     )  # fmt: skip
     if done is None:
         raise WrongState
     await ledger.post(
         conn, "submission.accept", f"accept:{submission}",
         [
-            (ledger.escrow(row["task_id"]), row["reward"] + row["fee"]), (ledger.buyer(row["account_id"]), bonus),
-            (ledger.person(row["person_id"], "pending"), -(row["reward"] + bonus)), (ledger.FEE_INCOME, -row["fee"]),
+            (ledger.escrow(row["task_id"]), row["top"] + row["top_fee"]),
+            (ledger.buyer(row["account_id"]), bonus - pay.back),
+            (ledger.person(row["person_id"], "pending"), -(pay.reward + bonus)), (ledger.FEE_INCOME, -pay.fee),
         ],
         currency=currency, actor=actor, subject=("submission", submission),
     )  # fmt: skip

@@ -26,6 +26,10 @@ class Invalid(Refusal):
     """A value is not as the rules want it."""
 
 
+class BelowMinimum(Invalid):
+    """The price pays less than the market's minimum for the time that it is expected to take."""
+
+
 class InsufficientFunds(Refusal):
     """The balance does not cover this."""
 

@@ -6,19 +6,19 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import claims, ids, near, tasks
+from market import claims, effort, ids, near, tasks
 from market.errors import Invalid, NotFound
 from market.money import Money
 from market.terms import Acceptance, Evidence, Place, Standing
 
 FARTHEST_M = 100_000.0
-# Minutes beside the way, assumed; people walk 80 m a minute.
-MINUTES = {"start": 1.0, "photo": 0.5, "reading": 2.0, "question": 0.25}
-WALK_M = 80.0
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """A task before it is claimed: everything that will decide payment."""
+    """A task before it is claimed: everything that will decide payment.
+
+    reward: the price now, which whoever claims now has; next_rise_at: when it rises, up to `most`, where it does.
+    """
 
     id: str
     kind: str
@@ -32,6 +32,8 @@ class Offer(msgspec.Struct, frozen=True):
     evidence: Evidence
     acceptance: Acceptance
     reward: Money
+    next_rise_at: datetime | None
+    most: Money
     fee: Money
     slots_open: int
     claim_ttl_s: int
@@ -60,7 +62,7 @@ async def near_by(
     wanted = f"""status = 'open' AND claimed + done < quantity AND opens_at <= market_now() AND closes_at > market_now()
         AND ($1::uuid IS NULL OR ({claims.unanswered_by("$1")}))
         AND {claims.ROUND_OPEN}
-        AND ($2::text IS NULL OR kind = $2) AND ($3::bigint IS NULL OR reward >= $3)"""
+        AND ($2::text IS NULL OR kind = $2) AND ($3::bigint IS NULL OR {tasks.PRICE} >= $3)"""
     rows = []
     for each in boxes:
         # Across ±180° there are two; seen from the other side, the person stands 360° further on.
@@ -68,7 +70,7 @@ async def near_by(
         x += 360 if x < each[0] - 180 else -360 if x > each[2] + 180 else 0
         rows += await conn.fetch(
             # The index knows who is nearest in the projection; on the sphere the order may differ by its stretch.
-            f"""SELECT * FROM task WHERE loc <@ $4::text::box AND {wanted}
+            f"""SELECT {tasks.COLUMNS} FROM task WHERE loc <@ $4::text::box AND {wanted}
                 AND loc <@ circle($5, least(1e-9 + $7::float8 * (SELECT max(far) FROM (
                   SELECT loc <-> $5 AS far FROM task WHERE loc <@ $4::text::box AND {wanted}
                   ORDER BY loc <-> $5 LIMIT $6) AS nearest), 1000))""",
@@ -79,7 +81,7 @@ async def near_by(
     offers = [_offer(row, metres) for metres, _, row in found if metres <= radius_m]
     if len(offers) < offset + limit:
         rows = await conn.fetch(
-            f"SELECT * FROM task WHERE loc IS NULL AND {wanted} ORDER BY id DESC LIMIT $4",
+            f"SELECT {tasks.COLUMNS} FROM task WHERE loc IS NULL AND {wanted} ORDER BY id DESC LIMIT $4",
             person, kind, min_reward, offset + limit - len(offers),
         )  # fmt: skip
         offers += [_offer(row, None) for row in rows]
@@ -88,7 +90,7 @@ async def near_by(
 
 async def get(conn: asyncpg.Connection, task: str, *, lat: float | None = None, lon: float | None = None) -> Offer:
     """One task as people see it; also after it has ended, for whoever has claimed it."""
-    row = await conn.fetchrow("SELECT * FROM task WHERE id = $1", ids.read("task", task))
+    row = await conn.fetchrow(f"SELECT {tasks.COLUMNS} FROM task WHERE id = $1", ids.read("task", task))
     if row is None:
         raise NotFound("There is no such task.")
     metres = None
@@ -99,15 +101,12 @@ async def get(conn: asyncpg.Connection, task: str, *, lat: float | None = None, 
 
 def _offer(row: asyncpg.Record, metres: float | None) -> Offer:
     evidence = msgspec.convert(row["evidence"], Evidence)
-    minutes = MINUTES["start"] + (metres or 0) / WALK_M + MINUTES["question"] * len(evidence.questions)
-    minutes += MINUTES["reading"] * len(evidence.readings)
-    if evidence.photos is not None:
-        minutes += MINUTES["photo"] * evidence.photos.min
+    minutes = effort.from_here(evidence, metres, row["expected_minutes"])
     return Offer(
         ids.show("task", row["id"]), row["kind"], row["title"], row["instructions"], row["purpose"],
-        tasks.place_of(row), None if metres is None else round(metres), max(1, round(minutes)), row["closes_at"],
-        evidence, msgspec.convert(row["acceptance"], Acceptance), Money(row["reward"], row["currency"]),
-        Money(row["fee"], row["currency"]),
+        tasks.place_of(row), None if metres is None else round(metres), minutes, row["closes_at"],
+        evidence, msgspec.convert(row["acceptance"], Acceptance), Money(row["price_now"], row["currency"]),
+        row["next_rise_at"], Money(row["top"], row["currency"]), Money(row["fee_now"], row["currency"]),
         row["quantity"] - row["claimed"] - row["done"] if row["status"] == "open" else 0, row["claim_ttl_s"],
         tasks.standing_of(row),
     )  # fmt: skip

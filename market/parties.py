@@ -229,7 +229,7 @@ _OF_ACCOUNT = """
       WHERE account_id = $1 AND closed_at IS NULL
     UNION ALL SELECT 'fraud_warning', id, status, created_at, NULL, NULL FROM fraud_warning
       WHERE account_id = $1 AND status = 'open'
-    UNION ALL SELECT 'task', id, status::text, created_at, (reward + fee) * quantity, currency FROM task
+    UNION ALL SELECT 'task', id, status::text, created_at, (top + top_fee) * quantity, currency FROM task
       WHERE account_id = $1 AND status = 'open'
     UNION ALL SELECT 'submission', id, status::text, submitted_at, NULL, NULL FROM submission
       WHERE account_id = $1 AND status IN ('checking', 'needs_review')"""

@@ -12,9 +12,8 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import claims, ids, near
+from market import claims, ids, near, tasks
 from market.errors import SlotTaken, WrongState
-from market.tasks import standing_of
 from market.terms import LONGEST_ROUND_S, Evidence, License, Standing, Strict
 
 MOST_TASKS = 50  # that one batch can answer, and that it is told it cannot
@@ -117,7 +116,7 @@ def _covers(row: asyncpg.Record, place: tuple[float, float]) -> bool:
 
 def _wanted(row: asyncpg.Record) -> Wanted:
     license, evidence = msgspec.convert(row["license"], License), msgspec.convert(row["evidence"], Evidence)
-    asked = standing_of(row)
+    asked = tasks.standing_of(row)
     assert asked is not None
     length = timedelta(seconds=asked.every_s)
     marks = [(row["opens_at"], "when the task opened"), (row["now"] - length, f"one round of {asked.every_s} s ago")]
@@ -179,12 +178,13 @@ async def answer(conn: asyncpg.Connection, person: UUID, device: UUID, sequence:
              WHERE id = $1 AND status = 'open' AND claimed + done < quantity
                AND opens_at <= market_now() AND closes_at > market_now()
                AND {claims.unanswered_by("$3", "$4::uuid")} AND {claims.ROUND_OPEN}
-             RETURNING id, account_id, claim_ttl_s, {claims.ROUND} AS round, per_round, per_person),
+             RETURNING id, account_id, claim_ttl_s, {claims.ROUND} AS round, per_round, per_person,
+               {tasks.PRICE} AS price, {tasks.FEE} AS price_fee),
            new AS (
              INSERT INTO claim (id, task_id, person_id, device_id, batch, status, ended_at, nonce, code,
-                 lat, lon, accuracy_m, expires_at, round, since)
+                 lat, lon, accuracy_m, expires_at, round, since, reward, fee)
                SELECT $2, slot.id, $3, d.id, $5, 'submitted', market_now(), '', '', d.lat, d.lon, 0,
-                 market_now() + make_interval(secs => claim_ttl_s), round, $9
+                 market_now() + make_interval(secs => claim_ttl_s), round, $9, price, price_fee
                FROM slot, device d WHERE d.id = $4 RETURNING *),
            sale AS (
              INSERT INTO device_sale (claim_id, quantity, device_id, until, alone)

@@ -1,25 +1,33 @@
-"""Tasks: posting with the money held, listing, changing, ending.
+"""Tasks that are posted: listing, changing, ending, and the money held for them.
 
 Every transition takes the task's row first, then what the account and the key have spent today, then claims and
 submissions, then the ledger; see ledger.py.
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
-from market import events, ids, keys, ledger, money, near
+from market import events, ids, keys, ledger, money
 from market.errors import Changed, InsufficientFunds, Invalid, NotFound, TaskNotOpen
-from market.money import Money
-from market.terms import Acceptance, Evidence, License, Place, Standing, TaskChange, TaskDraft
+from market.money import Money, Price
+from market.terms import Acceptance, Evidence, License, Place, PriceSchedule, Standing, TaskChange
 
 DEFAULT_OPEN_S = 7 * 86_400
 LONGEST_OPEN_S = 90 * 86_400
-# Characters without the white space around them; the shapes count that too.
-LEAST_SAID = {"title": 3, "instructions": 1, "purpose": 3}
+MOST_SLOTS = 1000
+
+# SQL, where the row of a task is at hand: what a slot pays now, or paid when it closed, and the next rise.
+_AT = "coalesce(task.closed_at, market_now())"
+PRICE = f"price_at(task.reward, task.top, task.step_s, task.step_percent, task.rises_from, {_AT})"
+FEE = f"fee_of({PRICE}, task.reward, task.fee, task.top_fee, task.fee_bps)"
+_STEPS = "floor(extract(epoch FROM market_now() - task.rises_from) / task.step_s)"
+_RISE = f"""CASE WHEN task.status = 'open' AND {PRICE} < task.top
+  THEN task.rises_from + make_interval(secs => task.step_s * (1 + greatest(0, {_STEPS}))) END"""
+COLUMNS = f"task.*, {PRICE} AS price_now, {FEE} AS fee_now, {_RISE} AS next_rise_at"
 
 
 class Slots(msgspec.Struct, frozen=True):
@@ -31,7 +39,8 @@ class Slots(msgspec.Struct, frozen=True):
 
 
 class Task(msgspec.Struct, frozen=True):
-    """A task as its owner sees it. `held`: what it still has set aside; `fee`: the market's, for each observation."""
+    """A task as its owner sees it. `held`: what it still has set aside; `fee`: the market's, for an observation at the
+    price now. next_rise_at: when the price rises next; null where it does not."""
 
     id: str
     status: str
@@ -44,8 +53,11 @@ class Task(msgspec.Struct, frozen=True):
     closes_at: datetime
     evidence: Evidence
     reward: Money
+    price_schedule: PriceSchedule | None
     price_now: Money
+    next_rise_at: datetime | None
     fee: Money
+    expected_minutes: int | None
     held: Money
     quantity: int
     slots: Slots
@@ -61,89 +73,8 @@ class Task(msgspec.Struct, frozen=True):
     links: dict[str, str]
 
 
-def check(draft: TaskDraft, currency: str) -> None:
-    """The rules that bounds alone cannot say. Raises Invalid naming the field."""
-    photos = draft.evidence.photos
-    if photos is None and not draft.evidence.readings and not draft.evidence.questions:
-        raise Invalid("Ask for at least one photo, reading or question.", pointer="/evidence")
-    if photos is not None and photos.min > photos.max:
-        raise Invalid("`min` is above `max`.", pointer="/evidence/photos/min")
-    if draft.kind == "photo" and photos is None:
-        raise Invalid("A task of kind photo asks for photos.", pointer="/evidence/photos")
-    if draft.kind == "reading" and not draft.evidence.readings:
-        raise Invalid("A task of kind reading asks for readings.", pointer="/evidence/readings")
-    for field, named in (
-        ("questions", [question.id for question in draft.evidence.questions]),
-        ("readings", [reading.name for reading in draft.evidence.readings]),
-        ("checks", list(draft.acceptance.declared)),
-    ):
-        if len(set(named)) < len(named):
-            where = "/acceptance/checks" if field == "checks" else f"/evidence/{field}"
-            raise Invalid("Each name may stand here once.", pointer=where)
-    for i, question in enumerate(draft.evidence.questions):
-        if question.type == "choice" and len(set(question.choices)) < 2:
-            raise Invalid("A choice needs two different choices.", pointer=f"/evidence/questions/{i}/choices")
-        if question.type != "choice" and question.choices:
-            raise Invalid("Only a question of type choice has choices.", pointer=f"/evidence/questions/{i}/choices")
-        if question.min is not None and question.max is not None and question.min > question.max:
-            raise Invalid("`min` is above `max`.", pointer=f"/evidence/questions/{i}/min")
-    if "at_place" in draft.acceptance.declared and draft.place is None:
-        raise Invalid("The check at_place needs a place.", pointer="/acceptance/checks")
-    if draft.standing is not None and draft.standing.per_round > draft.quantity:
-        raise Invalid("A round cannot buy more than the task's quantity.", pointer="/standing/per_round")
-    if draft.reward.currency != currency:
-        raise Invalid(f"This account trades in {currency}.", pointer="/reward/currency")
-    for name, least in LEAST_SAID.items():
-        if len(getattr(draft, name).strip()) < least:
-            raise Invalid(f"At least {least} characters, white space around them left out.", pointer=f"/{name}")
-    for name, at in (("opens_at", draft.opens_at), ("closes_at", draft.closes_at)):
-        if at is not None and at.tzinfo is None:
-            raise Invalid("Times need an offset, such as Z.", pointer=f"/{name}")
-
-
-async def post(conn: asyncpg.Connection, actor: keys.Actor, draft: TaskDraft, *, fee_bps: int) -> Task:
-    """Post a task and hold its worst case. Raises Invalid, OverCap, AccountHeld, InsufficientFunds."""
-    check(draft, actor.currency)
-    fee = money.fee(draft.reward.amount, fee_bps)
-    worst = (draft.reward.amount + fee) * draft.quantity
-    await keys.spend(conn, actor, worst, one_task=worst)
-    place, standing, task = draft.place, draft.standing, ids.new()
-    row = await conn.fetchrow(
-        """WITH times AS (
-             SELECT market_now() AS now, coalesce($5, market_now()) AS opens,
-                    coalesce($6, coalesce($5, market_now()) + make_interval(secs => $24)) AS closes),
-           new AS (
-             INSERT INTO task (id, account_id, key_id, kind, opens_at, closes_at, title, instructions, purpose,
-                 lat, lon, radius_m, loc, evidence, acceptance, license, mode, reward, fee, currency, quantity,
-                 claim_ttl_s, review_deadline_s, external_id, metadata, created_at, every_s, per_round,
-                 per_person)
-               SELECT $1, $2, $3, $4, opens, closes, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-                      $21, $22, $23, $26, $27, now, $29, $30, $31
-               FROM times WHERE closes > greatest(opens, now)
-                 AND closes <= greatest(opens, now) + make_interval(secs => $25) RETURNING *),
-           told AS (
-             INSERT INTO event (type, account_id, subject_type, subject_id, actor, data)
-               SELECT 'task.posted', account_id, 'task', id, $28, '{}' FROM new)
-           SELECT * FROM new""",
-        task, actor.owner, actor.key, draft.kind, draft.opens_at, draft.closes_at, draft.title.strip(),
-        draft.instructions.strip(), draft.purpose.strip(), place and place.lat, place and place.lon,
-        place and place.radius_m, place and asyncpg.Point(*near.project(place.lat, place.lon)),
-        msgspec.to_builtins(draft.evidence), msgspec.to_builtins(draft.acceptance), msgspec.to_builtins(draft.license),
-        draft.acceptance.mode, draft.reward.amount, fee, draft.reward.currency, draft.quantity, draft.claim_ttl_s,
-        draft.acceptance.review_deadline_s, DEFAULT_OPEN_S, LONGEST_OPEN_S, draft.external_id, draft.metadata,
-        actor.name, standing and standing.every_s, standing and standing.per_round,
-        standing and standing.per_person,
-    )  # fmt: skip
-    if row is None:
-        raise Invalid(
-            f"It must lie in the future, after `opens_at`, and at most {LONGEST_OPEN_S // 86_400} days away.",
-            pointer="/closes_at",
-        )
-    await _hold(conn, row, worst, key=f"hold:{task}", actor=actor.name)
-    return show(row)
-
-
-async def _hold(conn: asyncpg.Connection, row: asyncpg.Record, amount: int, *, key: str, actor: str) -> None:
+async def hold(conn: asyncpg.Connection, row: asyncpg.Record, amount: int, *, key: str, actor: str) -> None:
+    """Set `amount` aside for a task. Raises InsufficientFunds, saying how much is needed."""
     try:
         await ledger.post(
             conn, "task.hold", key,
@@ -160,7 +91,7 @@ async def _hold(conn: asyncpg.Connection, row: asyncpg.Record, amount: int, *, k
 async def get(conn: asyncpg.Connection, account: UUID, task: str) -> Task:
     """One task of the account."""
     row = await conn.fetchrow(
-        "SELECT * FROM task WHERE id = $1 AND account_id = $2", ids.read("task", task), account
+        f"SELECT {COLUMNS} FROM task WHERE id = $1 AND account_id = $2", ids.read("task", task), account
     )  # fmt: skip
     if row is None:
         raise NotFound("There is no such task.")
@@ -178,7 +109,7 @@ async def listed(
 ) -> list[Task]:
     """The account's tasks, newest first; `before`: those older than the task with this id."""
     rows = await conn.fetch(
-        """SELECT * FROM task WHERE account_id = $1 AND ($2::text IS NULL OR status = $2::text::task_status)
+        f"""SELECT {COLUMNS} FROM task WHERE account_id = $1 AND ($2::text IS NULL OR status = $2::text::task_status)
              AND ($3::text IS NULL OR external_id = $3) AND ($4::uuid IS NULL OR id < $4)
            ORDER BY id DESC LIMIT $5""",
         account, status, external_id, before and ids.read("task", before), limit,
@@ -195,57 +126,104 @@ async def change(
     fee_bps: int,
     version: int | None = None,
 ) -> Task:
-    """Raise the reward, extend, add quantity; never worse for somebody who has claimed.
+    """Raise the price, extend, add quantity; never worse for somebody who has claimed, who gets a raise too.
 
     version: what the caller has read (If-Match); raises Changed when it is another by now.
     """
     row = await conn.fetchrow(
-        "SELECT * FROM task WHERE id = $1 AND account_id = $2 FOR NO KEY UPDATE", ids.read("task", task), actor.owner
-    )
+        f"SELECT {COLUMNS} FROM task WHERE id = $1 AND account_id = $2 FOR NO KEY UPDATE",
+        ids.read("task", task), actor.owner,
+    )  # fmt: skip
     if row is None:
         raise NotFound("There is no such task.")
     if version is not None and row["version"] != version:
         raise Changed
     if row["status"] != "open":
         raise TaskNotOpen
-    reward, fee = row["reward"], row["fee"]
-    if change.reward is not None:
-        if change.reward.currency != row["currency"] or change.reward.amount < reward:
-            raise Invalid(f"A reward may only rise, in {row['currency']}.", pointer="/reward")
-        reward = change.reward.amount
-        fee = max(fee, money.fee(reward, fee_bps))
+    price = _repriced(row, change, fee_bps)
     quantity = row["quantity"] + (change.add_quantity or 0)
-    if quantity > 1000:
-        raise Invalid("A task has at most 1000 slots.", pointer="/add_quantity")
+    if quantity > MOST_SLOTS:
+        raise Invalid(f"A task has at most {MOST_SLOTS} slots.", pointer="/add_quantity")
     closes = change.closes_at
     if closes is not None and (closes.tzinfo is None or closes < row["closes_at"]):
         raise Invalid("The end may only be moved later; times need an offset.", pointer="/closes_at")
-    more = (reward + fee) * (quantity - row["done"]) - (row["reward"] + row["fee"]) * (row["quantity"] - row["done"])
-    raised = (reward + fee) * quantity - (row["reward"] + row["fee"]) * row["quantity"]
+    before, after, kept = row["top"] + row["top_fee"], price.top + price.top_fee, row["appealed"] - row["done"]
+    more = after * (quantity + kept) - before * (row["quantity"] + kept)
+    raised = after * quantity - before * row["quantity"]
     await keys.spend(conn, actor, more, one_task=raised + await cost(conn, row["id"]))
-    changed = await conn.fetchrow(
-        """UPDATE task SET reward = $2, fee = $3, quantity = $4, closes_at = coalesce($5, closes_at),
-             version = version + 1
-           WHERE id = $1 AND status = 'open'
-             AND coalesce($5, closes_at) <= greatest(closes_at, market_now() + make_interval(secs => $6))
-           RETURNING *""",
-        row["id"], reward, fee, quantity, closes, LONGEST_OPEN_S,
-    )  # fmt: skip
+    rebase = change.reward is not None or change.price_schedule is not None
+    changed = await _rewrite(conn, row["id"], price, quantity, closes, rebase=rebase)
     if changed is None:
         raise Invalid(f"At most {LONGEST_OPEN_S // 86_400} days from now.", pointer="/closes_at")
     await events.append(
         conn, "task.changed", ("task", row["id"]), actor.name, account=actor.owner,
-        data={"reward": reward, "quantity": quantity, "version": changed["version"]},
+        data={"reward": price.reward, "quantity": quantity, "version": changed["version"]},
     )  # fmt: skip
     if more:
-        await _hold(conn, changed, more, key=f"hold:{row['id']}:{changed['version']}", actor=actor.name)
+        await hold(conn, changed, more, key=f"hold:{row['id']}:{changed['version']}", actor=actor.name)
     return show(changed)
 
 
+class _Price(NamedTuple):
+    """What a slot pays from now on, and at most."""
+
+    reward: int
+    fee: int
+    top: int
+    top_fee: int
+    step_s: int | None
+    step_percent: int | None
+
+
+def _repriced(row: asyncpg.Record, change: TaskChange, fee_bps: int) -> _Price:
+    """The price after a change, which is nowhere and never below what was promised before. Raises Invalid."""
+    now, schedule, currency = row["price_now"], change.price_schedule, row["currency"]
+    if change.reward is None and schedule is None:
+        return _Price(row["reward"], row["fee"], row["top"], row["top_fee"], row["step_s"], row["step_percent"])
+    reward = now
+    if change.reward is not None:
+        if change.reward.currency != currency or change.reward.amount < now:
+            raise Invalid(f"A reward may only rise, in {currency}: it is {now} now.", pointer="/reward")
+        reward = change.reward.amount
+    top, step_s, step_percent = max(row["top"], reward), row["step_s"], row["step_percent"]
+    if schedule is not None:
+        if schedule.max.currency != currency or schedule.max.amount < top:
+            detail = f"The highest price may only rise, in {currency}: it is {top}."
+            raise Invalid(detail, pointer="/price_schedule/max")
+        top, step_s, step_percent = schedule.max.amount, schedule.step_s, schedule.step_percent
+    fee = max(row["fee_now"], money.fee(reward, fee_bps))
+    return _Price(reward, fee, top, max(row["top_fee"], fee, money.fee(top, fee_bps)), step_s, step_percent)
+
+
+async def _rewrite(
+    conn: asyncpg.Connection, task: UUID, price: _Price, quantity: int, closes: datetime | None, *, rebase: bool
+) -> asyncpg.Record | None:
+    """Write a change, and give whoever has claimed the better price; None where the end would be too far away.
+
+    rebase: the price counts anew from now.
+    """
+    return await conn.fetchrow(
+        f"""WITH task AS (
+             UPDATE task SET reward = $2, fee = $3, top = $4, top_fee = $5, step_s = $6, step_percent = $7,
+               rises_from = CASE WHEN $6::int IS NULL THEN NULL WHEN $8 THEN greatest(opens_at, market_now())
+                                 ELSE rises_from END,
+               quantity = $9, closes_at = coalesce($10, closes_at), version = version + 1
+             WHERE id = $1 AND status = 'open'
+               AND coalesce($10, closes_at) <= greatest(closes_at, market_now() + make_interval(secs => $11))
+             RETURNING *),
+           raised AS (
+             UPDATE claim SET reward = task.reward, fee = greatest(claim.fee, task.fee) FROM task
+             WHERE claim.task_id = task.id AND claim.status IN ('active', 'submitted') AND claim.reward < task.reward)
+           SELECT {COLUMNS} FROM task""",
+        task, price.reward, price.fee, price.top, price.top_fee, price.step_s, price.step_percent, rebase, quantity,
+        closes, LONGEST_OPEN_S,
+    )  # fmt: skip
+
+
 async def cost(conn: asyncpg.Connection, task: UUID) -> int:
-    """What a task may cost in all: each slot not given up, at its present price, and the bonuses paid so far."""
+    """What a task may cost in all: each slot not given up, at its highest price, and the bonuses paid so far."""
     found: int = await conn.fetchval(
-        """SELECT (reward + fee) * CASE WHEN status = 'open' THEN quantity ELSE claimed + done END
+        """SELECT (top + top_fee) * CASE WHEN status = 'open' THEN quantity ELSE claimed + done END
              + (SELECT coalesce(sum(bonus), 0)::bigint FROM submission WHERE task_id = $1)
            FROM task WHERE id = $1""",
         task,
@@ -281,8 +259,8 @@ async def expire_due(conn: asyncpg.Connection, limit: int = 100) -> int:
 
 async def _close(conn: asyncpg.Connection, task: UUID, status: str, actor: str) -> asyncpg.Record | None:
     row = await conn.fetchrow(
-        """UPDATE task SET status = $2::text::task_status, closed_at = market_now(), version = version + 1
-           WHERE id = $1 AND status = 'open' RETURNING *""",
+        f"""UPDATE task SET status = $2::text::task_status, closed_at = market_now(), version = version + 1
+           WHERE id = $1 AND status = 'open' RETURNING {COLUMNS}""",
         task, status,
     )  # fmt: skip
     if row is None:
@@ -302,7 +280,7 @@ def touched(rows: list[asyncpg.Record]) -> set[tuple[str, str]]:
 
 async def unhold(conn: asyncpg.Connection, row: asyncpg.Record, slots: int, *, key: str, actor: str) -> None:
     """Give the buyer back what was held for `slots` slots of a task that has ended."""
-    amount = (row["reward"] + row["fee"]) * slots
+    amount = (row["top"] + row["top_fee"]) * slots
     await ledger.post(
         conn, "task.unhold", key,
         [(ledger.escrow(row["id"]), amount), (ledger.buyer(row["account_id"]), -amount)],
@@ -331,8 +309,11 @@ def show(row: asyncpg.Record) -> Task:
         id=public, status=row["status"], kind=row["kind"], title=row["title"], instructions=row["instructions"],
         purpose=row["purpose"], place=place_of(row), opens_at=row["opens_at"], closes_at=row["closes_at"],
         evidence=msgspec.convert(row["evidence"], Evidence), reward=Money(row["reward"], currency),
-        price_now=Money(row["reward"], currency), fee=Money(row["fee"], currency),
-        held=Money((row["reward"] + row["fee"]) * left, currency), quantity=row["quantity"],
+        price_schedule=schedule_of(row), price_now=Money(row["price_now"], currency),
+        next_rise_at=row["next_rise_at"], fee=Money(row["fee_now"], currency),
+        expected_minutes=row["expected_minutes"],
+        held=Money((row["top"] + row["top_fee"]) * (left + row["appealed"]) + row["bonds"], currency),
+        quantity=row["quantity"],
         slots=Slots(free, row["claimed"], row["done"]), acceptance=msgspec.convert(row["acceptance"], Acceptance),
         license=msgspec.convert(row["license"], License), claim_ttl_s=row["claim_ttl_s"],
         standing=standing_of(row), external_id=row["external_id"], metadata=row["metadata"], version=row["version"],
@@ -344,6 +325,14 @@ def show(row: asyncpg.Record) -> Task:
 def place_of(row: asyncpg.Record) -> Place | None:
     """The place of a task's row."""
     return None if row["lat"] is None else Place(lat=row["lat"], lon=row["lon"], radius_m=row["radius_m"])
+
+
+def schedule_of(row: asyncpg.Record) -> PriceSchedule | None:
+    """How a task's price rises; None for a fixed one."""
+    if row["step_s"] is None:
+        return None
+    top = Price(row["top"], row["currency"])
+    return PriceSchedule(max=top, step_s=row["step_s"], step_percent=row["step_percent"])
 
 
 def standing_of(row: asyncpg.Record) -> Standing | None:

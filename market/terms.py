@@ -124,6 +124,7 @@ class Acceptance(Strict, frozen=True, kw_only=True):
     checks: those whose failure rejects. Left out, they follow from what is asked: fresh and not_duplicate for photos,
     at_place for a place, live for live_capture, quality for a declared minimum (or max_brightness), readings for
     readings, shows for what a picture should show. Given, they are all there is.
+    honest_negative_percent: of the price, for evidence that there is nothing to answer, such as a shop that is gone.
     """
 
     mode: Literal["auto", "manual"] = "auto"
@@ -131,6 +132,7 @@ class Acceptance(Strict, frozen=True, kw_only=True):
     min_score: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.7
     review_deadline_s: Annotated[int, msgspec.Meta(ge=60, le=30 * 86_400)] = 86_400
     pay_honest_negative: bool = True
+    honest_negative_percent: Annotated[int, msgspec.Meta(ge=1, le=100)] = 100
 
     @property
     def declared(self) -> list[Check]:
@@ -157,10 +159,23 @@ class Standing(Strict, frozen=True, kw_only=True):
     per_person: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
 
 
-class TaskDraft(Strict, frozen=True, kw_only=True):
-    """A task to be posted. `reward` is what the person earns for each accepted answer; the fee comes on top."""
+class PriceSchedule(Strict, frozen=True, kw_only=True):
+    """How the price rises while nobody takes it: every `step_s` seconds by `step_percent` of `reward` (rounded down, at
+    least one unit), up to `max`. Whoever claims has the price of that moment."""
 
-    kind: Literal["photo", "reading", "action"]
+    max: Price
+    step_s: Annotated[int, msgspec.Meta(ge=60, le=30 * 86_400, examples=[1800])]
+    step_percent: Annotated[int, msgspec.Meta(ge=1, le=100, examples=[15])]
+
+
+class TaskDraft(Strict, frozen=True, kw_only=True):
+    """A task to be posted. `reward` is what the person earns for each accepted answer; the fee comes on top.
+
+    price_schedule: how it rises; the worst case is held. expected_minutes: of work at the place, where it is more than
+    the market's own estimate; the minimum pay counts by it.
+    """
+
+    kind: Literal["photo", "reading", "action", "answer"]
     title: Annotated[str, msgspec.Meta(min_length=3, max_length=200, examples=["Is the bakery at 12 Main St open?"])]
     instructions: Text
     purpose: Annotated[str, msgspec.Meta(min_length=3, max_length=1000, examples=["Opening hours for a planner."])]
@@ -169,6 +184,8 @@ class TaskDraft(Strict, frozen=True, kw_only=True):
     closes_at: datetime | None = None
     evidence: Evidence
     reward: Price
+    price_schedule: PriceSchedule | None = None
+    expected_minutes: Annotated[int, msgspec.Meta(ge=1, le=1440)] | None = None
     quantity: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
     acceptance: Acceptance = Acceptance()
     license: License = License()
@@ -200,8 +217,12 @@ def _implied(evidence: Evidence, place: Place | None) -> list[Check]:
 
 
 class TaskChange(Strict, frozen=True, kw_only=True):
-    """What may be changed while a task is open: only to the better for whoever has claimed it."""
+    """What may be changed while a task is open: only to the better for whoever has claimed it.
+
+    reward: not below the price now; the schedule goes on from it. price_schedule: from the price now, not to less.
+    """
 
     reward: Price | None = None
+    price_schedule: PriceSchedule | None = None
     closes_at: datetime | None = None
     add_quantity: Annotated[int, msgspec.Meta(ge=1, le=1000)] | None = None

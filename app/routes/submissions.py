@@ -12,7 +12,7 @@ from app.db import EVENTS, wake
 from app.edge import Call, endpoint
 from app.paging import Page, Window, page, read_text
 from app.request_headers import IF_NONE_MATCH
-from market import ids, submissions
+from market import ids, review, submissions
 from market.errors import Invalid
 from market.money import Price
 from market.terms import Strict
@@ -53,7 +53,7 @@ async def accept_submission(call: Call, submission_id: str, data: Accepting) -> 
     bonus = 0 if data.bonus is None else data.bonus.amount
     if data.bonus is not None and data.bonus.currency != call.actor.currency:
         raise Invalid(f"This account trades in {call.actor.currency}.", pointer="/bonus/currency")
-    await submissions.accept(
+    await review.accept(
         call.connection,
         call.actor,
         submission_id,
@@ -71,12 +71,12 @@ async def accept_submission(call: Call, submission_id: str, data: Accepting) -> 
     problems=("wrong-state", "reason-required"),
     example={"reason_code": "unreadable", "comment": "The door cannot be seen: please step back."},
 )  # fmt: skip
-async def reject_submission(call: Call, submission_id: str, data: submissions.Rejecting) -> submissions.Submission:
+async def reject_submission(call: Call, submission_id: str, data: review.Rejecting) -> submissions.Submission:
     """Reject a submission that awaits review.
 
     For a check that the task declared or a reason code, and with a comment that the person can learn from.
     """
-    await submissions.reject(call.connection, call.actor, submission_id, data)
+    await review.reject(call.connection, call.actor, submission_id, data)
     wake(EVENTS)
     return await submissions.get(call.connection, submission_id, account=call.actor.owner)
 

@@ -5,13 +5,14 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
-from app import funds, judging, shows
-from app.answers import request_id
+from app import funds
+from app.answers import Answer, json_answer, request_id
 from app.auth import AGENT
 from app.db import EVENTS, wake
 from app.edge import Call, endpoint
 from app.errors import Problem
 from app.paging import Page, Window, page, read_text
+from app.postings import Rehearsal, Rehearsing, post, rehearse, tried
 from app.problems import members
 from app.request_headers import IF_MATCH
 from app.strict import decode_body
@@ -37,10 +38,11 @@ class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What became of one draft: the task, or the problem why not."""
+    """What became of one draft: the task, in a dry run what it would be, or the problem why not."""
 
     status: int
     task: tasks.Task | None = None
+    rehearsal: Rehearsal | None = None
     problem: dict[str, Any] | None = None
 
 
@@ -68,42 +70,50 @@ EXAMPLE = {
 
 
 @endpoint(
-    "POST", "/v1/tasks", by=AGENT, scope="tasks:write", once=True, status=201,
-    problems=("insufficient-funds", "over-cap", "account-held"), example=EXAMPLE,
+    "POST", "/v1/tasks", by=AGENT, scope="tasks:write", once=True, status=201, rehearsal=Rehearsal,
+    problems=("below-minimum", "insufficient-funds", "over-cap", "account-held"), example=EXAMPLE,
 )  # fmt: skip
-async def post_task(call: Call, data: TaskDraft) -> tasks.Task:
+async def post_task(call: Call, data: TaskDraft, query: Rehearsing) -> tasks.Task | Answer:
     """Post a task.
 
-    Its whole possible cost, fee included, is held from the available balance; what is not used comes back.
+    Its whole possible cost, fee included, is held from the available balance; what is not used comes back. With
+    `?dry_run=true` everything is checked, funds and caps too, and nothing is done.
     """
-    judging.require_checkable(data)
-    await shows.require_usable(call.services, call.connection, call.actor.owner, data)
-    task = await tasks.post(call.connection, call.actor, data, fee_bps=call.services.config.fee_bps)
+    if query.dry_run:
+        return json_answer(await rehearse(call, lambda: tried(call, data)))
+    task = await post(call, data)
     wake(EVENTS)
     return _with_etag(call, task)
 
 
 @endpoint(
-    "POST", "/v1/tasks/batch", by=AGENT, scope="tasks:write", once=True, limit=BATCH_LIMIT, example={"tasks": [EXAMPLE]}
-)
-async def post_tasks(call: Call, data: Batch) -> Outcomes:
+    "POST", "/v1/tasks/batch", by=AGENT, scope="tasks:write", once=True, limit=BATCH_LIMIT, rehearsal=Outcomes,
+    example={"tasks": [EXAMPLE]},
+)  # fmt: skip
+async def post_tasks(call: Call, data: Batch, query: Rehearsing) -> Outcomes:
     """Post up to 500 tasks.
 
-    Each is judged alone: the answer holds, in the same order, a task or a problem for each.
+    Each is judged alone: the answer holds, in the same order, a task or a problem for each. With `?dry_run=true`
+    nothing is done; each is judged as if those before it had been.
     """
-    results = [await _try_post(call, bytes(draft)) for draft in data.tasks]
+    if query.dry_run:
+        return Outcomes(await rehearse(call, lambda: _try_all(call, data, dry=True)))
+    results = await _try_all(call, data)
     wake(EVENTS)
     return Outcomes(results)
 
 
-async def _try_post(call: Call, draft: bytes) -> Outcome:
+async def _try_all(call: Call, data: Batch, *, dry: bool = False) -> list[Outcome]:
+    return [await _try_post(call, bytes(draft), dry=dry) for draft in data.tasks]
+
+
+async def _try_post(call: Call, draft: bytes, *, dry: bool) -> Outcome:
     try:
         async with call.connection.transaction():
             data = decode_body(draft, TaskDraft)
-            judging.require_checkable(data)
-            await shows.require_usable(call.services, call.connection, call.actor.owner, data)
-            task = await tasks.post(call.connection, call.actor, data, fee_bps=call.services.config.fee_bps)
-            return Outcome(201, task=task)
+            if dry:
+                return Outcome(200, rehearsal=await tried(call, data))
+            return Outcome(201, task=await post(call, data))
     except (Problem, Refusal) as refused:
         error: Exception = refused
         if isinstance(refused, InsufficientFunds):
@@ -139,7 +149,7 @@ async def get_task(call: Call, task_id: str) -> tasks.Task:
     headers=(IF_MATCH,), example={"reward": {"amount": 400, "currency": "usd"}, "add_quantity": 2},
 )  # fmt: skip
 async def change_task(call: Call, task_id: str, data: TaskChange) -> tasks.Task:
-    """Raise the reward, extend the time, add quantity.
+    """Raise the price or let it rise, extend the time, add quantity.
 
     Only ever to the better for whoever has claimed. With `If-Match` it is done only to the version that you have read.
     """

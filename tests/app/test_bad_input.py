@@ -351,7 +351,7 @@ async def test_an_unforeseen_error_says_nothing_of_the_inside(ada: Caller, monke
     async def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("password=hunter2 at 10.0.0.7")
 
-    monkeypatch.setattr("market.tasks.post", broken)
+    monkeypatch.setattr("market.posting.post", broken)
     refused = await ada.post("/v1/tasks", a_task())
     problem = is_problem(refused, 500, "internal")
     assert "hunter2" not in refused.text and "RuntimeError" not in refused.text
@@ -361,15 +361,15 @@ async def test_an_unforeseen_error_says_nothing_of_the_inside(ada: Caller, monke
 
 
 async def test_a_handler_that_fails_late_leaves_nothing(ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    from market import tasks
+    from market import posting
 
-    post = tasks.post
+    post = posting.post
 
     async def post_and_fail(*given: Any, **named: Any) -> None:
         await post(*given, **named)
         raise RuntimeError("after the money was held")
 
-    monkeypatch.setattr("market.tasks.post", post_and_fail)
+    monkeypatch.setattr("market.posting.post", post_and_fail)
     is_problem(await ada.post("/v1/tasks", a_task()), 500, "internal")
     monkeypatch.undo()
     await nothing_happened(ada)

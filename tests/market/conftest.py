@@ -7,7 +7,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from market import accounts, claims, keys, ledger, people, submissions, tasks
+from market import accounts, claims, keys, ledger, people, posting, submissions, tasks
 from market.terms import TaskDraft
 
 FEE_BPS = 1000
@@ -48,7 +48,7 @@ class Cast:
 
     async def post(self, actor: keys.Actor, **changes: Any) -> tasks.Task:
         draft = msgspec.convert(BAKERY | changes, TaskDraft)
-        return await tasks.post(self.conn, actor, draft, fee_bps=FEE_BPS)
+        return await posting.post(self.conn, actor, draft, rates=posting.Rates(FEE_BPS))
 
     async def photo(self, person: UUID, claim: str, n: int = 1, sha256: bytes = b"\x01" * 32) -> None:
         await claims.put_photo(self.conn, person, claim, claims.Photo(n, sha256, 900, "image/jpeg", None))

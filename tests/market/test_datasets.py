@@ -8,7 +8,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from market import datasets, ids, keys, observations, photos, submissions
+from market import datasets, ids, keys, observations, photos, review
 from market.errors import Invalid, NotFound
 from tests.market.conftest import Cast
 
@@ -165,8 +165,8 @@ async def test_people_are_pseudonyms_that_differ_from_buyer_to_buyer(cast: Cast,
 
 async def test_a_rejected_answer_is_no_observation(cast: Cast, ada: keys.Actor, bo: UUID) -> None:
     _, submission = await cast.submit(bo, (await cast.post(ada)).id)
-    review = {"score": 0.5, "outcome": "review", "version": "1", "checks": []}
-    await cast.judge(submission, review)
-    why = submissions.Rejecting(comment="Unreadable.", reason_code="unreadable")
-    await submissions.reject(cast.conn, ada, ids.show("submission", submission), why)
+    doubtful = {"score": 0.5, "outcome": "review", "version": "1", "checks": []}
+    await cast.judge(submission, doubtful)
+    why = review.Rejecting(comment="Unreadable.", reason_code="unreadable")
+    await review.reject(cast.conn, ada, ids.show("submission", submission), why)
     assert await observations.listed(cast.conn, ada.owner, limit=10) == []

@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from market import claims, clock, earnings, errors, ids, keys, ledger, submissions, tasks
+from market import claims, clock, earnings, errors, ids, keys, ledger, review, submissions, tasks
 from market.audit import audit
 from market.terms import TaskChange
 from tests.market.conftest import FEE_BPS, HOLD_S, PASS, Cast
@@ -95,8 +95,8 @@ async def test_a_rejection_and_twenty_new_claims_at_once_give_one_new_try_and_th
     task = await posted(pool, ada, quantity=20)
     for left in (2, 1, 0):
         submission = await waiting(pool, bo, task)
-        why = submissions.Rejecting(comment="Unreadable.", reason_code="unreadable")
-        rejecting = doing(submissions.reject, ada, ids.show("submission", submission), why)
+        why = review.Rejecting(comment="Unreadable.", reason_code="unreadable")
+        rejecting = doing(review.reject, ada, ids.show("submission", submission), why)
         claiming = [doing(claims.claim, bo, task, None)] * 10
         answers = await at_once(pool, *claiming, rejecting, *claiming)
         assert answers[10] is None
@@ -162,7 +162,7 @@ async def test_one_submission_accepted_twenty_times_at_once_is_paid_once(pool: a
     ada, [bo] = await ada_and(pool, "bo")
     submission = await waiting(pool, bo, await posted(pool, ada))
     public = ids.show("submission", submission)
-    answers = await at_once(pool, *[doing(submissions.accept, ada, public, hold_s=HOLD_S)] * 20)
+    answers = await at_once(pool, *[doing(review.accept, ada, public, hold_s=HOLD_S)] * 20)
     assert answers.count(None) == 1
     assert sum(isinstance(answer, errors.WrongState) for answer in answers) == 19
     assert await balance(pool, ledger.person(bo, "pending")) == 300
@@ -172,14 +172,14 @@ async def test_one_submission_accepted_twenty_times_at_once_is_paid_once(pool: a
 async def test_accept_and_reject_at_once_are_one_decision(pool: asyncpg.Pool) -> None:
     ada, people = await ada_and(pool, *(f"p{n}" for n in range(6)))
     task = await posted(pool, ada, quantity=6)
-    why = submissions.Rejecting(comment="Unreadable.", reason_code="unreadable")
+    why = review.Rejecting(comment="Unreadable.", reason_code="unreadable")
     paid = 0
     for person in people:
         public = ids.show("submission", await waiting(pool, person, task))
         answers = await at_once(
             pool,
-            doing(submissions.accept, ada, public, hold_s=HOLD_S),
-            doing(submissions.reject, ada, public, why),
+            doing(review.accept, ada, public, hold_s=HOLD_S),
+            doing(review.reject, ada, public, why),
         )
         assert sum(isinstance(answer, errors.WrongState) for answer in answers) == 1
         paid += answers[0] is None
@@ -275,7 +275,7 @@ async def test_sweeps_over_many_buyers_and_people_never_block_each_other(pool: a
 
     steps: list[Act] = [
         doing(tasks.expire_due, 7), doing(claims.expire_due, 7), doing(earnings.release_due, 7),
-        doing(submissions.accept_overdue, hold_s=HOLD_S, limit=7),
+        doing(review.accept_overdue, hold_s=HOLD_S, limit=7),
     ]  # fmt: skip
     for _ in range(12):
         answers = await at_once(pool, *steps * 4)
@@ -343,10 +343,10 @@ class Life:
         buyer = next(each for each in self.buyers if each.owner == found["account_id"])
         if self.random.random() < 0.6:
             bonus = self.random.choice([0, 20])
-            await submissions.accept(self.conn, buyer, public, hold_s=HOLD_S, bonus=bonus)
+            await review.accept(self.conn, buyer, public, hold_s=HOLD_S, bonus=bonus)
         else:
-            why = submissions.Rejecting(comment="Unreadable.", reason_code="unreadable")
-            await submissions.reject(self.conn, buyer, public, why)
+            why = review.Rejecting(comment="Unreadable.", reason_code="unreadable")
+            await review.reject(self.conn, buyer, public, why)
 
     async def cancel(self) -> None:
         buyer = self.random.choice(self.buyers)
@@ -369,7 +369,7 @@ class Life:
         elif sweep == 2:
             await tasks.expire_due(self.conn)
         elif sweep == 3:
-            await submissions.accept_overdue(self.conn, hold_s=HOLD_S)
+            await review.accept_overdue(self.conn, hold_s=HOLD_S)
         else:
             await earnings.release_due(self.conn)
 

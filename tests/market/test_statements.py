@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from market import account_statements, accounts, clock, earnings, ids, ledger, statements, submissions, tasks
+from market import account_statements, accounts, clock, earnings, ids, ledger, review, statements, tasks
 from market.errors import Invalid
 from market.keys import Actor
 from market.periods import LONGEST_DAYS, Period, period
@@ -74,7 +74,7 @@ async def test_an_answer_is_earned_with_its_bonus_and_then_released(
     task = await cast.post(ada, acceptance={"mode": "manual", "checks": ["fresh"]})
     _, submission = await cast.submit(bo, task.id)
     await cast.judge(submission)
-    await submissions.accept(conn, ada, ids.show("submission", submission), hold_s=HOLD_S, bonus=50)
+    await review.accept(conn, ada, ids.show("submission", submission), hold_s=HOLD_S, bonus=50)
     await clock.advance(conn, HOLD_S + 1)
     await earnings.release_due(conn)
     found = await statements.of_person(conn, bo, await around(conn, 30, 0), "usd")
@@ -146,7 +146,7 @@ async def test_a_buyers_statement_has_every_cent_of_balance_and_tasks(
     task = await cast.post(ada, acceptance={"mode": "manual", "checks": ["fresh"]}, quantity=2)
     _, submission = await cast.submit(bo, task.id)
     await cast.judge(submission)
-    await submissions.accept(conn, ada, ids.show("submission", submission), hold_s=HOLD_S, bonus=50)
+    await review.accept(conn, ada, ids.show("submission", submission), hold_s=HOLD_S, bonus=50)
     await tasks.cancel(conn, ada, task.id)
     found = await account_statements.of_account(conn, ada.owner, await around(conn, 0, 0), "usd")
     assert (found.opening.total, found.opening.available) == (100_000, 100_000)

@@ -6,7 +6,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from market import claims, earnings, ids, keys, ledger, offers, submissions, tasks
+from market import claims, earnings, ids, keys, ledger, offers, review, submissions, tasks
 from market.audit import CHECKS
 from market.clock import advance
 from market.errors import (
@@ -94,7 +94,7 @@ async def test_whoever_is_rejected_may_try_twice_more(cast: Cast, ada: keys.Acto
     bo, cy = await cast.person("bo"), await cast.person("cy")
     task = await cast.post(ada, quantity=2)
     here: dict[str, Any] = {"lat": 52.52, "lon": 13.405, "limit": 10}
-    why = submissions.Rejecting(comment="Unreadable.", reason_code="unreadable")
+    why = review.Rejecting(comment="Unreadable.", reason_code="unreadable")
     for left in (2, 1, 0):
         held, submission = await cast.submit(bo, task.id)
         assert await offers.near_by(cast.conn, bo, **here) == []
@@ -102,7 +102,7 @@ async def test_whoever_is_rejected_may_try_twice_more(cast: Cast, ada: keys.Acto
             await claims.claim(cast.conn, bo, task.id, None)
         if left == 1:  # by the buyer this time
             assert await cast.judge(submission, REVIEW) == "needs_review"
-            await submissions.reject(cast.conn, ada, ids.show("submission", submission), why)
+            await review.reject(cast.conn, ada, ids.show("submission", submission), why)
         else:
             assert await cast.judge(submission, FAIL, "fresh") == "rejected"
         assert (await claims.get(cast.conn, bo, held)).status == "rejected"
@@ -144,9 +144,9 @@ async def test_a_doubtful_answer_waits_for_the_buyer_and_silence_means_yes(cast:
     bo = await cast.person("bo")
     _, submission = await cast.submit(bo, (await cast.post(ada)).id)
     assert await cast.judge(submission, REVIEW) == "needs_review"
-    assert await submissions.accept_overdue(cast.conn, hold_s=HOLD_S) == 0
+    assert await review.accept_overdue(cast.conn, hold_s=HOLD_S) == 0
     await advance(cast.conn, 86_401)
-    assert await submissions.accept_overdue(cast.conn, hold_s=HOLD_S) == 1
+    assert await review.accept_overdue(cast.conn, hold_s=HOLD_S) == 1
     assert await cast.balance(ledger.person(bo, "pending")) == 300
     assert await broken(cast.conn) == []
 
@@ -158,12 +158,12 @@ async def test_a_rejection_must_cite_what_was_declared(cast: Cast, ada: keys.Act
     public = ids.show("submission", submission)
     for wrong in ({"failed_check": "live"}, {}, {"failed_check": "fresh", "reason_code": "unreadable"}):
         with pytest.raises(ReasonRequired):
-            why = submissions.Rejecting(comment="No.", **wrong)
-            await submissions.reject(cast.conn, ada, public, why)
-    why = submissions.Rejecting(comment="It shows another shop.", reason_code="not_what_was_asked")
-    await submissions.reject(cast.conn, ada, public, why)
+            why = review.Rejecting(comment="No.", **wrong)
+            await review.reject(cast.conn, ada, public, why)
+    why = review.Rejecting(comment="It shows another shop.", reason_code="not_what_was_asked")
+    await review.reject(cast.conn, ada, public, why)
     with pytest.raises(WrongState):
-        await submissions.accept(cast.conn, ada, public, hold_s=HOLD_S)
+        await review.accept(cast.conn, ada, public, hold_s=HOLD_S)
     with pytest.raises(NotFound):
         await submissions.photo(cast.conn, public, 1, account=ada.owner)
     assert await broken(cast.conn) == []
@@ -174,7 +174,7 @@ async def test_a_bonus_comes_from_the_buyer_on_top(cast: Cast, ada: keys.Actor) 
     _, submission = await cast.submit(bo, (await cast.post(ada)).id)
     await cast.judge(submission, REVIEW)
     public = ids.show("submission", submission)
-    await submissions.accept(cast.conn, ada, public, hold_s=HOLD_S, bonus=50, rating=5)
+    await review.accept(cast.conn, ada, public, hold_s=HOLD_S, bonus=50, rating=5)
     assert await cast.balance(ledger.person(bo, "pending")) == 350
     assert await cast.balance(ledger.buyer(ada.owner)) == 100_000 - 330 - 50
     assert await broken(cast.conn) == []

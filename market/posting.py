@@ -1,0 +1,166 @@
+"""Posting a task: what may be asked for, what it must pay at least, and the money held for the worst case."""
+
+import math
+from typing import NamedTuple
+
+import asyncpg
+import msgspec
+
+from market import effort, ids, keys, money, near, tasks
+from market.errors import BelowMinimum, Invalid
+from market.terms import TaskDraft
+
+# Characters without the white space around them; the shapes count that too.
+LEAST_SAID = {"title": 3, "instructions": 1, "purpose": 3}
+
+
+class Rates(NamedTuple):
+    """What the market sets. fee_bps: its fee, in basis points of what a person earns; least_per_minute: what an answer
+    must pay at least for each expected minute, in minor units by currency, none where a currency is not named."""
+
+    fee_bps: int
+    least_per_minute: dict[str, int] = {}
+
+
+class Costs(NamedTuple):
+    """What a draft may cost, in minor units of its currency: for a slot at first, at most, and in all at most."""
+
+    reward: int
+    fee: int
+    top: int
+    top_fee: int
+    worst: int
+
+
+def check(draft: TaskDraft, currency: str) -> None:
+    """The rules that bounds alone cannot say. Raises Invalid naming the field."""
+    photos = draft.evidence.photos
+    if photos is None and not draft.evidence.readings and not draft.evidence.questions:
+        raise Invalid("Ask for at least one photo, reading or question.", pointer="/evidence")
+    if photos is not None and photos.min > photos.max:
+        raise Invalid("`min` is above `max`.", pointer="/evidence/photos/min")
+    if draft.kind == "photo" and photos is None:
+        raise Invalid("A task of kind photo asks for photos.", pointer="/evidence/photos")
+    if draft.kind == "reading" and not draft.evidence.readings:
+        raise Invalid("A task of kind reading asks for readings.", pointer="/evidence/readings")
+    if draft.kind == "answer" and not draft.evidence.questions:
+        raise Invalid("A task of kind answer asks questions.", pointer="/evidence/questions")
+    for field, named in (
+        ("questions", [question.id for question in draft.evidence.questions]),
+        ("readings", [reading.name for reading in draft.evidence.readings]),
+        ("checks", list(draft.acceptance.declared)),
+    ):
+        if len(set(named)) < len(named):
+            where = "/acceptance/checks" if field == "checks" else f"/evidence/{field}"
+            raise Invalid("Each name may stand here once.", pointer=where)
+    _check_questions(draft)
+    if "at_place" in draft.acceptance.declared and draft.place is None:
+        raise Invalid("The check at_place needs a place.", pointer="/acceptance/checks")
+    if draft.standing is not None and draft.standing.per_round > draft.quantity:
+        raise Invalid("A round cannot buy more than the task's quantity.", pointer="/standing/per_round")
+    _check_price(draft, currency)
+    for name, least in LEAST_SAID.items():
+        if len(getattr(draft, name).strip()) < least:
+            raise Invalid(f"At least {least} characters, white space around them left out.", pointer=f"/{name}")
+    for name, at in (("opens_at", draft.opens_at), ("closes_at", draft.closes_at)):
+        if at is not None and at.tzinfo is None:
+            raise Invalid("Times need an offset, such as Z.", pointer=f"/{name}")
+
+
+def _check_questions(draft: TaskDraft) -> None:
+    for i, question in enumerate(draft.evidence.questions):
+        if question.type == "choice" and len(set(question.choices)) < 2:
+            raise Invalid("A choice needs two different choices.", pointer=f"/evidence/questions/{i}/choices")
+        if question.type != "choice" and question.choices:
+            raise Invalid("Only a question of type choice has choices.", pointer=f"/evidence/questions/{i}/choices")
+        if question.min is not None and question.max is not None and question.min > question.max:
+            raise Invalid("`min` is above `max`.", pointer=f"/evidence/questions/{i}/min")
+
+
+def _check_price(draft: TaskDraft, currency: str) -> None:
+    if draft.reward.currency != currency:
+        raise Invalid(f"This account trades in {currency}.", pointer="/reward/currency")
+    schedule = draft.price_schedule
+    if schedule is None:
+        return
+    if schedule.max.currency != currency:
+        raise Invalid(f"This account trades in {currency}.", pointer="/price_schedule/max/currency")
+    if schedule.max.amount < draft.reward.amount:
+        raise Invalid("The price rises from `reward`, so it cannot end below it.", pointer="/price_schedule/max")
+
+
+def costs(draft: TaskDraft, fee_bps: int) -> Costs:
+    """What is held for a draft: each slot at the highest price of its schedule, with the fee on that."""
+    reward = draft.reward.amount
+    top = reward if draft.price_schedule is None else draft.price_schedule.max.amount
+    fee, top_fee = money.fee(reward, fee_bps), money.fee(top, fee_bps)
+    return Costs(reward, fee, top, top_fee, (top + top_fee) * draft.quantity)
+
+
+def require_fair(draft: TaskDraft, least_per_minute: dict[str, int]) -> None:
+    """Raise BelowMinimum where the price at the beginning pays less than the market's minimum for the expected minutes.
+
+    The way there is part of them. What devices answer by themselves takes nobody's time.
+    """
+    least = least_per_minute.get(draft.reward.currency, 0)
+    if not least or (draft.standing is not None and not draft.evidence.photos and not draft.evidence.questions):
+        return
+    minutes = effort.expected(draft.evidence, has_place=draft.place is not None, own=draft.expected_minutes)
+    needed = math.ceil(least * minutes)  # quarters of a minute: exact
+    if draft.reward.amount < needed:
+        raise BelowMinimum(
+            f"This is expected to take {minutes:g} minutes, the way there included; at {least} a minute that is "
+            f"{needed} {draft.reward.currency} in minor units at least.",
+            pointer="/reward/amount",
+        )
+
+
+async def post(conn: asyncpg.Connection, actor: keys.Actor, draft: TaskDraft, *, rates: Rates) -> tasks.Task:
+    """Post a task and hold its worst case. Raises Invalid, BelowMinimum, OverCap, AccountHeld, InsufficientFunds."""
+    check(draft, actor.currency)
+    require_fair(draft, rates.least_per_minute)
+    cost = costs(draft, rates.fee_bps)
+    await keys.spend(conn, actor, cost.worst, one_task=cost.worst)
+    row = await _insert(conn, actor, draft, cost, rates.fee_bps)
+    if row is None:
+        raise Invalid(
+            f"It must lie in the future, after `opens_at`, and at most {tasks.LONGEST_OPEN_S // 86_400} days away.",
+            pointer="/closes_at",
+        )
+    await tasks.hold(conn, row, cost.worst, key=f"hold:{row['id']}", actor=actor.name)
+    return tasks.show(row)
+
+
+async def _insert(
+    conn: asyncpg.Connection, actor: keys.Actor, draft: TaskDraft, cost: Costs, fee_bps: int
+) -> asyncpg.Record | None:
+    """The task's row, its times fixed by the market's clock; None where they are not in order."""
+    place, standing, rises = draft.place, draft.standing, draft.price_schedule
+    return await conn.fetchrow(
+        f"""WITH times AS (
+             SELECT market_now() AS now, coalesce($5, market_now()) AS opens,
+                    coalesce($6, coalesce($5, market_now()) + make_interval(secs => $24)) AS closes),
+           new AS (
+             INSERT INTO task (id, account_id, key_id, kind, opens_at, closes_at, title, instructions, purpose,
+                 lat, lon, radius_m, loc, evidence, acceptance, license, mode, reward, fee, currency, quantity,
+                 claim_ttl_s, review_deadline_s, external_id, metadata, created_at, every_s, per_round,
+                 per_person, top, top_fee, fee_bps, step_s, step_percent, rises_from, expected_minutes)
+               SELECT $1, $2, $3, $4, opens, closes, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+                      $21, $22, $23, $26, $27, now, $29, $30, $31, $32, $33, $34, $35, $36,
+                      CASE WHEN $35::int IS NOT NULL THEN greatest(opens, now) END, $37
+               FROM times WHERE closes > greatest(opens, now)
+                 AND closes <= greatest(opens, now) + make_interval(secs => $25) RETURNING *),
+           told AS (
+             INSERT INTO event (type, account_id, subject_type, subject_id, actor, data)
+               SELECT 'task.posted', account_id, 'task', id, $28, '{{}}' FROM new)
+           SELECT {tasks.COLUMNS} FROM new AS task""",
+        ids.new(), actor.owner, actor.key, draft.kind, draft.opens_at, draft.closes_at, draft.title.strip(),
+        draft.instructions.strip(), draft.purpose.strip(), place and place.lat, place and place.lon,
+        place and place.radius_m, place and asyncpg.Point(*near.project(place.lat, place.lon)),
+        msgspec.to_builtins(draft.evidence), msgspec.to_builtins(draft.acceptance), msgspec.to_builtins(draft.license),
+        draft.acceptance.mode, cost.reward, cost.fee, draft.reward.currency, draft.quantity, draft.claim_ttl_s,
+        draft.acceptance.review_deadline_s, tasks.DEFAULT_OPEN_S, tasks.LONGEST_OPEN_S, draft.external_id,
+        draft.metadata, actor.name, standing and standing.every_s, standing and standing.per_round,
+        standing and standing.per_person, cost.top, cost.top_fee, fee_bps, rises and rises.step_s,
+        rises and rises.step_percent, draft.expected_minutes,
+    )  # fmt: skip

@@ -1,0 +1,71 @@
+"""Review: the buyer's decision on evidence, with a reason that the task declared; nobody deciding in time accepts."""
+
+from typing import Annotated, Literal
+
+import asyncpg
+import msgspec
+
+from market import decisions, ids, keys, ledger, tasks
+from market.errors import NotFound, ReasonRequired, WrongState
+from market.terms import Acceptance, Strict
+
+
+class Rejecting(Strict, frozen=True, kw_only=True):
+    """Why a buyer rejects: a check that the task declared, or a reason code; and what to say to the person."""
+
+    failed_check: str | None = None
+    reason_code: Literal["not_what_was_asked", "unreadable", "wrong_answer", "incomplete"] | None = None
+    comment: Annotated[str, msgspec.Meta(min_length=3, max_length=2000)]
+
+
+async def accept(
+    conn: asyncpg.Connection,
+    actor: keys.Actor,
+    submission: str,
+    *,
+    hold_s: int,
+    bonus: int = 0,
+    rating: int | None = None,
+) -> None:
+    """The buyer takes the evidence: it is paid, and becomes an observation. Raises NotFound, WrongState, OverCap."""
+    row = await decisions.lock(conn, ids.read("submission", submission), actor.owner)
+    if row is None:
+        raise NotFound("There is no such submission.")
+    if row["status"] != "needs_review":
+        raise WrongState(f"The submission is {row['status'].replace('_', ' ')}.")
+    if bonus:
+        # After the task's row, as everywhere: the other way round, a raise of the same task would wait for this.
+        await keys.spend(conn, actor, bonus, one_task=bonus + await tasks.cost(conn, row["task_id"]))
+    await decisions.accept(conn, row, actor.name, hold_s=hold_s, bonus=bonus, rating=rating)
+
+
+async def reject(conn: asyncpg.Connection, actor: keys.Actor, submission: str, why: Rejecting) -> None:
+    """The buyer refuses the evidence, for a reason that the task declared. Raises ReasonRequired, WrongState."""
+    row = await decisions.lock(conn, ids.read("submission", submission), actor.owner)
+    if row is None:
+        raise NotFound("There is no such submission.")
+    if row["status"] != "needs_review":
+        raise WrongState(f"The submission is {row['status'].replace('_', ' ')}.")
+    if (why.failed_check is None) == (why.reason_code is None):
+        raise ReasonRequired("Cite either `failed_check` or `reason_code`.")
+    declared = msgspec.convert(row["acceptance"], Acceptance).declared
+    if why.failed_check is not None and why.failed_check not in declared:
+        raise ReasonRequired(f"The task declared these checks: {', '.join(declared) or 'none'}.")
+    await decisions.reject(conn, row, msgspec.to_builtins(why), actor.name)
+
+
+async def accept_overdue(conn: asyncpg.Connection, *, hold_s: int, limit: int = 50) -> int:
+    """Accept what nobody reviewed in time; how many."""
+    due = await conn.fetch(
+        """SELECT s.id, s.person_id, t.id AS task_id, t.currency FROM submission s JOIN task t ON t.id = s.task_id
+           WHERE s.status = 'needs_review' AND s.review_by <= market_now()
+           ORDER BY t.id LIMIT $1 FOR NO KEY UPDATE OF t SKIP LOCKED""",
+        limit,
+    )
+    escrows = {(ledger.escrow(each["task_id"]), each["currency"]) for each in due}
+    await ledger.lock(conn, escrows | {(ledger.person(each["person_id"], "pending"), each["currency"]) for each in due})
+    for each in due:
+        row = await decisions.lock(conn, each["id"])
+        if row is not None and row["status"] == "needs_review":
+            await decisions.accept(conn, row, "deadline", hold_s=hold_s)
+    return len(due)
