@@ -107,6 +107,9 @@ class Endpoint:
         return self.data is not None or (self.once and self.uses == "write")
 
 
+_BY_HINT = (("query", "query"), ("data", "data"), ("answer", "return"))
+
+
 def endpoint(
     method: Method,
     path: str,
@@ -138,8 +141,8 @@ def endpoint(
     · bodies: by media type, what a handler reads by itself, for the description
     · problems, headers: slugs of its own refusals, headers that it reads itself, for the description · example: of a
     body, where the fields' own make no sensible one · hidden: a page, no part of the API description · audited: an
-    operator's looking is kept in the audit log too · proven: in a session, an operator must have shown it lately.
-    · rehearsal: what the handler answers with 200 when its query has `dry_run`; then no Idempotency-Key is asked.
+    operator's looking is kept in the audit log too · proven: in a session, an operator must have shown it lately
+    · rehearsal: what it answers with 200 when its query has `dry_run`, without an Idempotency-Key.
     """
 
     def decorate(handler: Handler) -> HTTPRouteHandler:
@@ -165,9 +168,7 @@ def endpoint(
             description=cleandoc(handler.__doc__ or ""),
             handler=handler,
             parameters={name: hints[name] for name in names if name not in ("query", "data")},
-            query=hints.get("query"),
-            data=hints.get("data"),
-            answer=hints.get("return"),
+            **{field: hints.get(hint) for field, hint in _BY_HINT},
             example=example,
             headers=headers,
             hidden=hidden,
@@ -176,8 +177,7 @@ def endpoint(
             rehearsal=rehearsal,
             may_be_empty="data" in names and signature(handler).parameters["data"].default is not Parameter.empty,
         )
-        _check(spec, signature(handler).parameters)
-        return _route(spec)
+        return _route(_checked(spec, signature(handler).parameters))
 
     return decorate
 
@@ -206,7 +206,7 @@ def _route(spec: Endpoint) -> HTTPRouteHandler:
     )(handle)
 
 
-def _check(spec: Endpoint, parameters: Mapping[str, Parameter]) -> None:
+def _checked(spec: Endpoint, parameters: Mapping[str, Parameter]) -> Endpoint:
     """Mistakes in a declaration stop the start, not a request."""
     if "call" not in parameters:
         raise TypeError(f"{spec.name}: the first parameter must be `call`")
@@ -216,6 +216,9 @@ def _check(spec: Endpoint, parameters: Mapping[str, Parameter]) -> None:
         raise TypeError(f"{spec.name}: only operators prove who they are")
     if spec.data is not None and spec.uses == "own" and spec.once:
         raise TypeError(f"{spec.name}: a handler with its own transactions keeps its own idempotency")
+    if spec.rehearsal is not None and spec.uses != "write":
+        raise TypeError(f"{spec.name}: only what writes in the edge's transaction can be taken back")
+    return spec
 
 
 def _litestar_path(part: str, parameters: Mapping[str, type]) -> str:

@@ -154,7 +154,7 @@ async def test_extreme_evidence_is_refused_or_judged_sold_and_listed(world: Worl
     handed_in = 0
     for start in range(0, len(given), 500):
         some = given[start : start + 500]
-        tasks = [a_task(**MEASURE, reward={"amount": 1, "currency": "usd"})] * len(some)
+        tasks = [a_task(**MEASURE, reward={"amount": 100, "currency": "usd"})] * len(some)
         posted = ok(await ada.post("/v1/tasks/batch", {"tasks": tasks}))["results"]
         for (evidence, capture), each in zip(some, posted, strict=True):
             handed_in += await hand_in(bo, each["task"], evidence, capture)

@@ -131,7 +131,7 @@ async def test_what_an_operator_holds_is_taken_before_anything_is_owed(desk: Des
 async def test_the_buyer_gets_the_price_of_then_back(desk: Desk) -> None:
     """The fee that was taken, not the one that a later price would have."""
     submission = await desk.earned()
-    await desk.conn.execute("UPDATE task SET fee = fee + 5")
+    await desk.conn.execute("UPDATE task SET fee = fee + 5, top_fee = top_fee + 5")
     had = await desk.buyer()
     await desk.clawed_back(submission)
     assert await desk.buyer() == had + 330
