@@ -1,3 +1,16 @@
+CREATE TYPE public.appeal_stake AS ENUM (
+    'slot',
+    'held',
+    'none',
+    'paid'
+);
+
+CREATE TYPE public.appeal_status AS ENUM (
+    'open',
+    'decided',
+    'withdrawn'
+);
+
 CREATE TYPE public.claim_status AS ENUM (
     'active',
     'submitted',
@@ -382,7 +395,7 @@ CREATE TABLE public.account (
 CREATE TABLE public.account_hold (
     account_id uuid NOT NULL,
     reason text NOT NULL,
-    operator_id uuid NOT NULL,
+    operator_id uuid,
     created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
     expires_at timestamp with time zone,
     CONSTRAINT account_hold_reason_check CHECK ((reason <> ''::text))
@@ -420,6 +433,70 @@ CREATE TABLE public.api_key (
     CONSTRAINT api_key_kind_check CHECK ((kind = ANY (ARRAY['agent'::text, 'person'::text, 'operator'::text]))),
     CONSTRAINT api_key_max_per_day_check CHECK ((max_per_day > 0)),
     CONSTRAINT api_key_max_per_task_check CHECK ((max_per_task > 0))
+);
+
+CREATE TABLE public.appeal (
+    id uuid NOT NULL,
+    submission_id uuid NOT NULL,
+    task_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    person_id uuid NOT NULL,
+    side text NOT NULL,
+    against text NOT NULL,
+    failed_check text,
+    reason_code text,
+    comment text NOT NULL,
+    status public.appeal_status DEFAULT 'open'::public.appeal_status NOT NULL,
+    stake public.appeal_stake NOT NULL,
+    bond bigint DEFAULT 0 NOT NULL,
+    opened_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    answer_by timestamp with time zone NOT NULL,
+    decide_by timestamp with time zone NOT NULL,
+    decided_at timestamp with time zone,
+    decided_by text,
+    award_percent smallint,
+    reason text,
+    paid bigint,
+    refunded bigint,
+    fronted bigint DEFAULT 0 NOT NULL,
+    collected_at timestamp with time zone,
+    CONSTRAINT appeal_against_check CHECK ((against = ANY (ARRAY['buyer'::text, 'market'::text, 'deadline'::text]))),
+    CONSTRAINT appeal_award_percent_check CHECK (((award_percent >= 0) AND (award_percent <= 100))),
+    CONSTRAINT appeal_bond_check CHECK ((bond >= 0)),
+    CONSTRAINT appeal_check CHECK ((decide_by > answer_by)),
+    CONSTRAINT appeal_check1 CHECK (((status = 'open'::public.appeal_status) = (decided_at IS NULL))),
+    CONSTRAINT appeal_check2 CHECK (((status <> 'decided'::public.appeal_status) OR (award_percent IS NOT NULL))),
+    CONSTRAINT appeal_check3 CHECK (((side = 'buyer'::text) = (stake = 'paid'::public.appeal_stake))),
+    CONSTRAINT appeal_check4 CHECK (((fronted = 0) OR ((stake = 'none'::public.appeal_stake) AND (status = 'decided'::public.appeal_status)))),
+    CONSTRAINT appeal_check5 CHECK (((collected_at IS NULL) OR (fronted > 0))),
+    CONSTRAINT appeal_fronted_check CHECK ((fronted >= 0)),
+    CONSTRAINT appeal_paid_check CHECK ((paid >= 0)),
+    CONSTRAINT appeal_refunded_check CHECK ((refunded >= 0)),
+    CONSTRAINT appeal_side_check CHECK ((side = ANY (ARRAY['person'::text, 'buyer'::text])))
+);
+
+CREATE TABLE public.appeal_review (
+    appeal_id uuid NOT NULL,
+    n smallint NOT NULL,
+    person_id uuid NOT NULL,
+    award_percent smallint NOT NULL,
+    reason text NOT NULL,
+    reviewed_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    CONSTRAINT appeal_review_award_percent_check CHECK ((award_percent = ANY (ARRAY[0, 100]))),
+    CONSTRAINT appeal_review_n_check CHECK (((n >= 1) AND (n <= 2))),
+    CONSTRAINT appeal_review_reason_check CHECK ((length(reason) <= 2000))
+);
+
+CREATE TABLE public.appeal_statement (
+    appeal_id uuid NOT NULL,
+    side text NOT NULL,
+    n smallint NOT NULL,
+    words text NOT NULL,
+    photos smallint[] DEFAULT '{}'::smallint[] NOT NULL,
+    said_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    CONSTRAINT appeal_statement_n_check CHECK (((n >= 1) AND (n <= 5))),
+    CONSTRAINT appeal_statement_side_check CHECK ((side = ANY (ARRAY['person'::text, 'buyer'::text]))),
+    CONSTRAINT appeal_statement_words_check CHECK ((length(words) <= 2000))
 );
 
 CREATE TABLE public.audit_log (
@@ -648,7 +725,9 @@ CREATE TABLE public.earning (
     fee bigint DEFAULT 0 NOT NULL,
     payout_id uuid,
     clawed_back_at timestamp with time zone,
+    contested boolean DEFAULT false NOT NULL,
     CONSTRAINT earning_amount_check CHECK ((amount > 0)),
+    CONSTRAINT earning_check CHECK (((NOT contested) OR (released_at IS NULL))),
     CONSTRAINT earning_fee_check CHECK ((fee >= 0)),
     CONSTRAINT earning_paid_after_release CHECK (((payout_id IS NULL) OR (released_at IS NOT NULL)))
 );
@@ -673,6 +752,23 @@ ALTER TABLE public.event ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.fix_up (
+    submission_id uuid NOT NULL,
+    n smallint NOT NULL,
+    failed_check text,
+    reason_code text,
+    comment text NOT NULL,
+    asked_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    until timestamp with time zone NOT NULL,
+    ended text,
+    ended_at timestamp with time zone,
+    CONSTRAINT fix_up_check CHECK ((until > asked_at)),
+    CONSTRAINT fix_up_check1 CHECK ((num_nonnulls(failed_check, reason_code) = 1)),
+    CONSTRAINT fix_up_check2 CHECK (((ended IS NULL) = (ended_at IS NULL))),
+    CONSTRAINT fix_up_ended_check CHECK ((ended = ANY (ARRAY['mended'::text, 'given_up'::text, 'overdue'::text]))),
+    CONSTRAINT fix_up_n_check CHECK (((n >= 1) AND (n <= 2)))
 );
 
 CREATE TABLE public.fraud_warning (
@@ -915,6 +1011,7 @@ CREATE TABLE public.observation (
     created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
     coarse_lat double precision,
     coarse_lon double precision,
+    locked boolean DEFAULT false NOT NULL,
     CONSTRAINT observation_check CHECK ((num_nulls(lat, coarse_lat, coarse_lon) = ANY (ARRAY[0, 3]))),
     CONSTRAINT observation_license_check CHECK ((license = ANY (ARRAY['resale'::text, 'exclusive'::text])))
 );
@@ -1427,12 +1524,29 @@ CREATE TABLE public.submission (
     rating smallint,
     captured_at timestamp with time zone,
     CONSTRAINT submission_bonus_check CHECK ((bonus >= 0)),
-    CONSTRAINT submission_check CHECK (((status = ANY (ARRAY['accepted'::public.submission_status, 'rejected'::public.submission_status])) = (decided_at IS NOT NULL))),
-    CONSTRAINT submission_check1 CHECK (((status = 'rejected'::public.submission_status) = (rejection IS NOT NULL))),
+    CONSTRAINT submission_check CHECK (((status = ANY (ARRAY['accepted'::public.submission_status, 'rejected'::public.submission_status, 'disputed'::public.submission_status])) = (decided_at IS NOT NULL))),
+    CONSTRAINT submission_check1 CHECK (
+CASE status
+    WHEN 'rejected'::public.submission_status THEN (rejection IS NOT NULL)
+    WHEN 'disputed'::public.submission_status THEN true
+    ELSE (rejection IS NULL)
+END),
     CONSTRAINT submission_check2 CHECK (((status <> 'needs_review'::public.submission_status) OR (review_by IS NOT NULL))),
     CONSTRAINT submission_check3 CHECK ((captured_at <= submitted_at)),
     CONSTRAINT submission_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'honest_negative'::text]))),
     CONSTRAINT submission_rating_check CHECK (((rating >= 1) AND (rating <= 5)))
+);
+
+CREATE TABLE public.submission_revision (
+    submission_id uuid NOT NULL,
+    n smallint NOT NULL,
+    outcome text NOT NULL,
+    answers jsonb NOT NULL,
+    readings jsonb,
+    notes text NOT NULL,
+    photos jsonb NOT NULL,
+    verdict jsonb,
+    submitted_at timestamp with time zone NOT NULL
 );
 
 CREATE TABLE public.task (
@@ -1530,6 +1644,21 @@ ALTER TABLE ONLY public.api_key
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.appeal
+    ADD CONSTRAINT appeal_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.appeal_review
+    ADD CONSTRAINT appeal_review_appeal_id_person_id_key UNIQUE (appeal_id, person_id);
+
+ALTER TABLE ONLY public.appeal_review
+    ADD CONSTRAINT appeal_review_pkey PRIMARY KEY (appeal_id, n);
+
+ALTER TABLE ONLY public.appeal_statement
+    ADD CONSTRAINT appeal_statement_pkey PRIMARY KEY (appeal_id, side, n);
+
+ALTER TABLE ONLY public.appeal
+    ADD CONSTRAINT appeal_submission_id_key UNIQUE (submission_id);
+
 ALTER TABLE ONLY public.audit_log
     ADD CONSTRAINT audit_log_hash_key UNIQUE (hash);
 
@@ -1595,6 +1724,9 @@ ALTER TABLE ONLY public.earning
 
 ALTER TABLE ONLY public.event
     ADD CONSTRAINT event_pkey PRIMARY KEY (seq);
+
+ALTER TABLE ONLY public.fix_up
+    ADD CONSTRAINT fix_up_pkey PRIMARY KEY (submission_id, n);
 
 ALTER TABLE ONLY public.fraud_warning
     ADD CONSTRAINT fraud_warning_pkey PRIMARY KEY (id);
@@ -1753,7 +1885,7 @@ ALTER TABLE ONLY public.photo_hash
     ADD CONSTRAINT photo_hash_pkey PRIMARY KEY (seq);
 
 ALTER TABLE ONLY public.photo_hash
-    ADD CONSTRAINT photo_hash_submission_id_n_key UNIQUE (submission_id, n);
+    ADD CONSTRAINT photo_hash_submission_id_n_sha256_key UNIQUE (submission_id, n, sha256);
 
 ALTER TABLE ONLY public.photo_motion
     ADD CONSTRAINT photo_motion_pkey PRIMARY KEY (claim_id, n);
@@ -1812,6 +1944,9 @@ ALTER TABLE ONLY public.submission
 ALTER TABLE ONLY public.submission
     ADD CONSTRAINT submission_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.submission_revision
+    ADD CONSTRAINT submission_revision_pkey PRIMARY KEY (submission_id, n);
+
 ALTER TABLE ONLY public.task
     ADD CONSTRAINT task_pkey PRIMARY KEY (id);
 
@@ -1819,11 +1954,25 @@ CREATE INDEX api_key_account ON public.api_key USING btree (account_id, id) WHER
 
 CREATE INDEX api_key_person ON public.api_key USING btree (person_id) WHERE (person_id IS NOT NULL);
 
+CREATE INDEX appeal_account ON public.appeal USING btree (account_id, id);
+
+CREATE INDEX appeal_due ON public.appeal USING btree (decide_by) WHERE (status = 'open'::public.appeal_status);
+
+CREATE INDEX appeal_fronted ON public.appeal USING btree (account_id) WHERE ((fronted > 0) AND (collected_at IS NULL));
+
+CREATE INDEX appeal_person ON public.appeal USING btree (person_id, id);
+
+CREATE INDEX appeal_review_person ON public.appeal_review USING btree (person_id);
+
+CREATE INDEX appeal_task ON public.appeal USING btree (task_id);
+
 CREATE INDEX audit_log_subject ON public.audit_log USING btree (subject, seq);
 
 CREATE INDEX bank_payout_person ON public.bank_payout USING btree (person_id, created_at);
 
 CREATE INDEX camera_trait_person ON public.camera_trait USING btree (person_id);
+
+CREATE INDEX claim_awarded ON public.claim USING btree (task_id, person_id) WHERE (status = 'awarded'::public.claim_status);
 
 CREATE INDEX claim_deadline ON public.claim USING btree (expires_at) WHERE (status = 'active'::public.claim_status);
 
@@ -1853,6 +2002,8 @@ CREATE INDEX dispute_open ON public.dispute USING btree (opened_at) WHERE (close
 
 CREATE INDEX doomed_media_due ON public.doomed_media USING btree (due_at);
 
+CREATE INDEX earning_contested ON public.earning USING btree (person_id) WHERE contested;
+
 CREATE INDEX earning_due ON public.earning USING btree (release_at) WHERE (released_at IS NULL);
 
 CREATE INDEX earning_payout ON public.earning USING btree (payout_id) WHERE (payout_id IS NOT NULL);
@@ -1866,6 +2017,10 @@ CREATE INDEX event_account ON public.event USING btree (account_id, xid, seq) WH
 CREATE INDEX event_person ON public.event USING btree (person_id, xid, seq) WHERE (person_id IS NOT NULL);
 
 CREATE INDEX event_subject ON public.event USING btree (subject_id, seq);
+
+CREATE INDEX fix_up_due ON public.fix_up USING btree (until) WHERE (ended IS NULL);
+
+CREATE UNIQUE INDEX fix_up_open ON public.fix_up USING btree (submission_id) WHERE (ended IS NULL);
 
 CREATE INDEX fraud_warning_open ON public.fraud_warning USING btree (created_at) WHERE (status = 'open'::text);
 
@@ -2079,6 +2234,27 @@ ALTER TABLE ONLY public.api_key
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_rotated_to_fkey FOREIGN KEY (rotated_to) REFERENCES public.api_key(id);
 
+ALTER TABLE ONLY public.appeal
+    ADD CONSTRAINT appeal_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.appeal
+    ADD CONSTRAINT appeal_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
+
+ALTER TABLE ONLY public.appeal_review
+    ADD CONSTRAINT appeal_review_appeal_id_fkey FOREIGN KEY (appeal_id) REFERENCES public.appeal(id);
+
+ALTER TABLE ONLY public.appeal_review
+    ADD CONSTRAINT appeal_review_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
+
+ALTER TABLE ONLY public.appeal_statement
+    ADD CONSTRAINT appeal_statement_appeal_id_fkey FOREIGN KEY (appeal_id) REFERENCES public.appeal(id);
+
+ALTER TABLE ONLY public.appeal
+    ADD CONSTRAINT appeal_submission_id_fkey FOREIGN KEY (submission_id) REFERENCES public.submission(id);
+
+ALTER TABLE ONLY public.appeal
+    ADD CONSTRAINT appeal_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.task(id);
+
 ALTER TABLE ONLY public.auto_top_up
     ADD CONSTRAINT auto_top_up_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
 
@@ -2153,6 +2329,9 @@ ALTER TABLE ONLY public.earning
 
 ALTER TABLE ONLY public.earning
     ADD CONSTRAINT earning_submission_id_fkey FOREIGN KEY (submission_id) REFERENCES public.submission(id);
+
+ALTER TABLE ONLY public.fix_up
+    ADD CONSTRAINT fix_up_submission_id_fkey FOREIGN KEY (submission_id) REFERENCES public.submission(id);
 
 ALTER TABLE ONLY public.fraud_warning
     ADD CONSTRAINT fraud_warning_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
@@ -2333,6 +2512,9 @@ ALTER TABLE ONLY public.submission
 
 ALTER TABLE ONLY public.submission
     ADD CONSTRAINT submission_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
+
+ALTER TABLE ONLY public.submission_revision
+    ADD CONSTRAINT submission_revision_submission_id_n_fkey FOREIGN KEY (submission_id, n) REFERENCES public.fix_up(submission_id, n);
 
 ALTER TABLE ONLY public.submission
     ADD CONSTRAINT submission_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.task(id);
