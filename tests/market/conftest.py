@@ -7,7 +7,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from market import accounts, claims, keys, ledger, people, posting, submissions, tasks
+from market import accounts, audit, claims, keys, ledger, people, posting, submissions, tasks
 from market.terms import TaskDraft
 
 FEE_BPS = 1000
@@ -62,6 +62,11 @@ class Cast:
 
     async def judge(self, submission: UUID, verdict: dict[str, Any] = PASS, failed: str | None = None) -> str | None:
         return await submissions.judge(self.conn, submission, verdict, failed_check=failed, hold_s=HOLD_S)
+
+    async def broken(self) -> list[str]:
+        """The rules of the audit that do not hold."""
+        await self.conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        return [rule for rule, query in audit.CHECKS.items() if await self.conn.fetch(query)]
 
     async def balance(self, code: str) -> int:
         return (await ledger.balances(self.conn, [code], "usd"))[0]
