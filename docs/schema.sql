@@ -33,6 +33,13 @@ CREATE TYPE public.funding_status AS ENUM (
     'expired'
 );
 
+CREATE TYPE public.listing_status AS ENUM (
+    'active',
+    'paused',
+    'ended',
+    'withdrawn'
+);
+
 CREATE TYPE public.payout_run_status AS ENUM (
     'draft',
     'frozen',
@@ -137,6 +144,12 @@ CREATE FUNCTION public.fee_of(price bigint, reward bigint, fee bigint, top_fee b
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
   SELECT CASE WHEN price = reward THEN fee ELSE least(top_fee, greatest(fee, price * fee_bps / 10000)) END $$;
+
+CREATE FUNCTION public.fresh_price(price bigint, lowest bigint, half_life_s integer, age_s double precision) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT CASE WHEN half_life_s IS NULL THEN price ELSE lowest
+    + floor((price - lowest) * power(2::double precision, -greatest(age_s, 0) / half_life_s))::bigint END $$;
 
 CREATE FUNCTION public.funding_stays() RETURNS trigger
     LANGUAGE plpgsql
@@ -261,6 +274,11 @@ BEGIN
     RAISE EXCEPTION 'the day % is closed', last USING ERRCODE = 'LG007';
   END IF;
   RETURN NEW; END$$;
+
+CREATE FUNCTION public.listing_stays() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$BEGIN
+  RAISE EXCEPTION 'the terms of listing % stay, and what is over stays over', OLD.id USING ERRCODE = 'ST001'; END$$;
 
 CREATE FUNCTION public.market_now() RETURNS timestamp with time zone
     LANGUAGE sql STABLE
@@ -726,10 +744,19 @@ CREATE TABLE public.earning (
     payout_id uuid,
     clawed_back_at timestamp with time zone,
     contested boolean DEFAULT false NOT NULL,
+    sale_id uuid,
+    royalty_id uuid,
+    id uuid GENERATED ALWAYS AS (COALESCE(royalty_id, submission_id)) STORED NOT NULL,
+    kind text GENERATED ALWAYS AS (
+CASE
+    WHEN (sale_id IS NULL) THEN 'reward'::text
+    ELSE 'royalty'::text
+END) STORED,
     CONSTRAINT earning_amount_check CHECK ((amount > 0)),
     CONSTRAINT earning_check CHECK (((NOT contested) OR (released_at IS NULL))),
     CONSTRAINT earning_fee_check CHECK ((fee >= 0)),
-    CONSTRAINT earning_paid_after_release CHECK (((payout_id IS NULL) OR (released_at IS NOT NULL)))
+    CONSTRAINT earning_paid_after_release CHECK (((payout_id IS NULL) OR (released_at IS NOT NULL))),
+    CONSTRAINT earning_royalty CHECK (((sale_id IS NULL) = (royalty_id IS NULL)))
 );
 
 CREATE TABLE public.event (
@@ -823,6 +850,22 @@ CREATE TABLE public.funding (
     CONSTRAINT funding_fee_check CHECK ((fee >= 0))
 );
 
+CREATE TABLE public.holding (
+    id uuid NOT NULL,
+    observation_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    sale_id uuid NOT NULL,
+    source uuid,
+    license uuid NOT NULL,
+    royalty_percent smallint NOT NULL,
+    resale boolean NOT NULL,
+    share_percent smallint NOT NULL,
+    exclusive_until timestamp with time zone,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    CONSTRAINT holding_royalty_percent_check CHECK (((royalty_percent >= 10) AND (royalty_percent <= 100))),
+    CONSTRAINT holding_share_percent_check CHECK (((share_percent >= 0) AND (share_percent <= 50)))
+);
+
 CREATE TABLE public.idempotency (
     owner uuid NOT NULL,
     key text NOT NULL,
@@ -891,6 +934,80 @@ CREATE TABLE public.ledger_tx (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
     meta jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+CREATE TABLE public.license (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    text text,
+    digest bytea NOT NULL,
+    CONSTRAINT license_check CHECK ((digest = sha256(convert_to(COALESCE(text, ''::text), 'UTF8'::name)))),
+    CONSTRAINT license_check1 CHECK (((text IS NOT NULL) = (name ~~ 'LicenseRef-%'::text)))
+);
+
+CREATE TABLE public.listing (
+    id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    observation_id uuid,
+    dataset_id uuid,
+    status public.listing_status DEFAULT 'active'::public.listing_status NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    price bigint NOT NULL,
+    currency text NOT NULL,
+    lowest bigint,
+    half_life_s integer,
+    license uuid,
+    royalty_percent smallint NOT NULL,
+    resale boolean NOT NULL,
+    resale_share_percent smallint NOT NULL,
+    exclusive_s integer,
+    exclusive_price bigint,
+    seller text NOT NULL,
+    named boolean NOT NULL,
+    title text NOT NULL,
+    kinds text[] NOT NULL,
+    asks jsonb NOT NULL,
+    asked text[] NOT NULL,
+    licenses text[] NOT NULL,
+    items integer NOT NULL,
+    photos integer NOT NULL,
+    captured_from timestamp with time zone NOT NULL,
+    captured_at timestamp with time zone NOT NULL,
+    upstream_percent smallint NOT NULL,
+    available_from timestamp with time zone,
+    search tsvector NOT NULL,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT listing_check CHECK (((lowest >= 1) AND (lowest <= price))),
+    CONSTRAINT listing_check1 CHECK ((captured_at >= captured_from)),
+    CONSTRAINT listing_check2 CHECK ((num_nonnulls(observation_id, dataset_id) = 1)),
+    CONSTRAINT listing_check3 CHECK (((lowest IS NULL) = (half_life_s IS NULL))),
+    CONSTRAINT listing_check4 CHECK (((exclusive_s IS NULL) = (exclusive_price IS NULL))),
+    CONSTRAINT listing_check5 CHECK ((resale OR (resale_share_percent = 0))),
+    CONSTRAINT listing_check6 CHECK (((status = ANY (ARRAY['ended'::public.listing_status, 'withdrawn'::public.listing_status])) = (ended_at IS NOT NULL))),
+    CONSTRAINT listing_exclusive_price_check CHECK ((exclusive_price > 0)),
+    CONSTRAINT listing_exclusive_s_check CHECK ((exclusive_s > 0)),
+    CONSTRAINT listing_half_life_s_check CHECK ((half_life_s > 0)),
+    CONSTRAINT listing_items_check CHECK ((items > 0)),
+    CONSTRAINT listing_price_check CHECK ((price > 0)),
+    CONSTRAINT listing_resale_share_percent_check CHECK (((resale_share_percent >= 0) AND (resale_share_percent <= 50))),
+    CONSTRAINT listing_royalty_percent_check CHECK (((royalty_percent >= 10) AND (royalty_percent <= 100)))
+);
+
+CREATE TABLE public.listing_cell (
+    listing_id uuid NOT NULL,
+    lat double precision NOT NULL,
+    lon double precision NOT NULL,
+    cell point NOT NULL
+);
+
+CREATE TABLE public.listing_item (
+    listing_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    observation_id uuid NOT NULL,
+    license uuid NOT NULL,
+    royalty_percent smallint NOT NULL,
+    CONSTRAINT listing_item_royalty_percent_check CHECK (((royalty_percent >= 10) AND (royalty_percent <= 100)))
 );
 
 CREATE TABLE public.login_code (
@@ -1380,6 +1497,36 @@ CREATE TABLE public.refund (
     CONSTRAINT refund_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'succeeded'::text, 'failed'::text])))
 );
 
+CREATE TABLE public.sale (
+    id uuid NOT NULL,
+    listing_id uuid NOT NULL,
+    buyer_id uuid NOT NULL,
+    seller_id uuid NOT NULL,
+    price bigint NOT NULL,
+    currency text NOT NULL,
+    fee bigint NOT NULL,
+    royalty bigint NOT NULL,
+    shares bigint NOT NULL,
+    proceeds bigint NOT NULL,
+    exclusive_until timestamp with time zone,
+    dataset_id uuid,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    CONSTRAINT sale_check CHECK ((price = (((fee + royalty) + shares) + proceeds))),
+    CONSTRAINT sale_check1 CHECK ((buyer_id <> seller_id)),
+    CONSTRAINT sale_fee_check CHECK ((fee >= 0)),
+    CONSTRAINT sale_price_check CHECK ((price > 0)),
+    CONSTRAINT sale_proceeds_check CHECK ((proceeds >= 0)),
+    CONSTRAINT sale_royalty_check CHECK ((royalty > 0)),
+    CONSTRAINT sale_shares_check CHECK ((shares >= 0))
+);
+
+CREATE TABLE public.sale_share (
+    sale_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    CONSTRAINT sale_share_amount_check CHECK ((amount > 0))
+);
+
 CREATE TABLE public.saved_card (
     stripe_id text NOT NULL,
     account_id uuid NOT NULL,
@@ -1720,7 +1867,7 @@ ALTER TABLE ONLY public.doomed_media
     ADD CONSTRAINT doomed_media_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY public.earning
-    ADD CONSTRAINT earning_pkey PRIMARY KEY (submission_id);
+    ADD CONSTRAINT earning_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.event
     ADD CONSTRAINT event_pkey PRIMARY KEY (seq);
@@ -1745,6 +1892,12 @@ ALTER TABLE ONLY public.funding
 
 ALTER TABLE ONLY public.funding
     ADD CONSTRAINT funding_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.holding
+    ADD CONSTRAINT holding_observation_id_account_id_key UNIQUE (observation_id, account_id);
+
+ALTER TABLE ONLY public.holding
+    ADD CONSTRAINT holding_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.idempotency
     ADD CONSTRAINT idempotency_pkey PRIMARY KEY (owner, key);
@@ -1775,6 +1928,24 @@ ALTER TABLE ONLY public.ledger_tx
 
 ALTER TABLE ONLY public.ledger_tx
     ADD CONSTRAINT ledger_tx_reverses_key UNIQUE (reverses);
+
+ALTER TABLE ONLY public.license
+    ADD CONSTRAINT license_name_digest_key UNIQUE (name, digest);
+
+ALTER TABLE ONLY public.license
+    ADD CONSTRAINT license_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.listing_cell
+    ADD CONSTRAINT listing_cell_pkey PRIMARY KEY (listing_id, lat, lon);
+
+ALTER TABLE ONLY public.listing_item
+    ADD CONSTRAINT listing_item_listing_id_observation_id_key UNIQUE (listing_id, observation_id);
+
+ALTER TABLE ONLY public.listing_item
+    ADD CONSTRAINT listing_item_pkey PRIMARY KEY (listing_id, "position");
+
+ALTER TABLE ONLY public.listing
+    ADD CONSTRAINT listing_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.login_code
     ADD CONSTRAINT login_code_pkey PRIMARY KEY (id);
@@ -1905,6 +2076,12 @@ ALTER TABLE ONLY public.refund
 ALTER TABLE ONLY public.refund
     ADD CONSTRAINT refund_stripe_id_key UNIQUE (stripe_id);
 
+ALTER TABLE ONLY public.sale
+    ADD CONSTRAINT sale_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.sale_share
+    ADD CONSTRAINT sale_share_pkey PRIMARY KEY (sale_id, account_id);
+
 ALTER TABLE ONLY public.saved_card
     ADD CONSTRAINT saved_card_pkey PRIMARY KEY (stripe_id);
 
@@ -2008,7 +2185,11 @@ CREATE INDEX earning_due ON public.earning USING btree (release_at) WHERE (relea
 
 CREATE INDEX earning_payout ON public.earning USING btree (payout_id) WHERE (payout_id IS NOT NULL);
 
-CREATE INDEX earning_person ON public.earning USING btree (person_id, submission_id);
+CREATE INDEX earning_person ON public.earning USING btree (person_id, id);
+
+CREATE UNIQUE INDEX earning_sale ON public.earning USING btree (sale_id, submission_id) WHERE (sale_id IS NOT NULL);
+
+CREATE INDEX earning_submission ON public.earning USING btree (submission_id);
 
 CREATE INDEX earning_unpaid ON public.earning USING btree (currency, person_id) INCLUDE (amount, fee, released_at) WHERE ((payout_id IS NULL) AND (released_at IS NOT NULL) AND (clawed_back_at IS NULL));
 
@@ -2030,6 +2211,12 @@ CREATE INDEX funding_auto_day ON public.funding USING btree (account_id, created
 
 CREATE UNIQUE INDEX funding_auto_one ON public.funding USING btree (account_id) WHERE ((cause = 'auto'::text) AND (status = 'pending'::public.funding_status));
 
+CREATE INDEX holding_account ON public.holding USING btree (account_id, id);
+
+CREATE INDEX holding_exclusive ON public.holding USING btree (observation_id, exclusive_until) WHERE (exclusive_until IS NOT NULL);
+
+CREATE INDEX holding_sale ON public.holding USING btree (sale_id);
+
 CREATE INDEX idempotency_age ON public.idempotency USING btree (created_at);
 
 CREATE INDEX ledger_account_payable ON public.ledger_account USING btree (currency, id) WHERE (code ~~ 'person:%:payable'::text);
@@ -2041,6 +2228,20 @@ CREATE INDEX ledger_entry_account ON public.ledger_entry USING btree (account_id
 CREATE INDEX ledger_tx_effective ON public.ledger_tx USING btree (effective_at, id);
 
 CREATE INDEX ledger_tx_subject ON public.ledger_tx USING btree (subject_id) WHERE (subject_id IS NOT NULL);
+
+CREATE INDEX listing_active ON public.listing USING btree (id) WHERE (status = 'active'::public.listing_status);
+
+CREATE INDEX listing_cell_near ON public.listing_cell USING gist (cell);
+
+CREATE UNIQUE INDEX listing_dataset ON public.listing USING btree (dataset_id) WHERE ((dataset_id IS NOT NULL) AND (status = ANY (ARRAY['active'::public.listing_status, 'paused'::public.listing_status])));
+
+CREATE INDEX listing_item_observation ON public.listing_item USING btree (observation_id);
+
+CREATE UNIQUE INDEX listing_observation ON public.listing USING btree (observation_id, account_id) WHERE ((observation_id IS NOT NULL) AND (status = ANY (ARRAY['active'::public.listing_status, 'paused'::public.listing_status])));
+
+CREATE INDEX listing_search ON public.listing USING gin (search) WHERE (status = 'active'::public.listing_status);
+
+CREATE INDEX listing_seller ON public.listing USING btree (seller, id);
 
 CREATE INDEX login_code_network ON public.login_code USING btree (network, sent_at);
 
@@ -2120,6 +2321,14 @@ CREATE INDEX refund_account ON public.refund USING btree (account_id, id);
 
 CREATE INDEX refund_funding ON public.refund USING btree (funding_id);
 
+CREATE INDEX sale_buyer ON public.sale USING btree (buyer_id, id);
+
+CREATE INDEX sale_listing ON public.sale USING btree (listing_id);
+
+CREATE INDEX sale_seller ON public.sale USING btree (seller_id, id);
+
+CREATE INDEX sale_share_account ON public.sale_share USING btree (account_id);
+
 CREATE INDEX saved_card_account ON public.saved_card USING btree (account_id) WHERE (removed_at IS NULL);
 
 CREATE INDEX stripe_balance_txn_created ON public.stripe_balance_txn USING btree (created_at);
@@ -2180,6 +2389,8 @@ CREATE TRIGGER event_whole BEFORE TRUNCATE ON public.event FOR EACH STATEMENT EX
 
 CREATE TRIGGER funding_terminal BEFORE UPDATE OF status ON public.funding FOR EACH ROW WHEN (((old.status = 'succeeded'::public.funding_status) AND (new.status <> 'succeeded'::public.funding_status))) EXECUTE FUNCTION public.funding_stays();
 
+CREATE TRIGGER holding_stays BEFORE DELETE OR UPDATE ON public.holding FOR EACH ROW EXECUTE FUNCTION public.append_only();
+
 CREATE TRIGGER ledger_entry_keep BEFORE DELETE OR UPDATE ON public.ledger_entry FOR EACH ROW EXECUTE FUNCTION public.append_only();
 
 CREATE TRIGGER ledger_entry_whole BEFORE TRUNCATE ON public.ledger_entry FOR EACH STATEMENT EXECUTE FUNCTION public.append_only();
@@ -2194,6 +2405,10 @@ CREATE TRIGGER ledger_tx_open_day BEFORE INSERT ON public.ledger_tx FOR EACH ROW
 
 CREATE TRIGGER ledger_tx_whole BEFORE TRUNCATE ON public.ledger_tx FOR EACH STATEMENT EXECUTE FUNCTION public.append_only();
 
+CREATE TRIGGER listing_item_stays BEFORE DELETE OR UPDATE ON public.listing_item FOR EACH ROW EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER listing_stays BEFORE UPDATE ON public.listing FOR EACH ROW WHEN (((old.status = ANY (ARRAY['ended'::public.listing_status, 'withdrawn'::public.listing_status])) OR ((((((((((old.account_id IS DISTINCT FROM new.account_id) OR (old.observation_id IS DISTINCT FROM new.observation_id)) OR (old.dataset_id IS DISTINCT FROM new.dataset_id)) OR (old.currency IS DISTINCT FROM new.currency)) OR (old.license IS DISTINCT FROM new.license)) OR (old.royalty_percent IS DISTINCT FROM new.royalty_percent)) OR (old.resale IS DISTINCT FROM new.resale)) OR (old.resale_share_percent IS DISTINCT FROM new.resale_share_percent)) OR (old.exclusive_s IS DISTINCT FROM new.exclusive_s)) OR (old.exclusive_price IS DISTINCT FROM new.exclusive_price)))) EXECUTE FUNCTION public.listing_stays();
+
 CREATE TRIGGER money_decision_fixed BEFORE UPDATE ON public.money_decision FOR EACH ROW WHEN (((old.status <> 'asked'::text) OR (((((((old.kind IS DISTINCT FROM new.kind) OR (old.subject_id IS DISTINCT FROM new.subject_id)) OR (old.txn_id IS DISTINCT FROM new.txn_id)) OR (old.target IS DISTINCT FROM new.target)) OR (old.amount IS DISTINCT FROM new.amount)) OR (old.currency IS DISTINCT FROM new.currency)) OR (old.asked_by IS DISTINCT FROM new.asked_by)))) EXECUTE FUNCTION public.decision_stays();
 
 CREATE TRIGGER payout_approval_keep BEFORE UPDATE ON public.payout_approval FOR EACH ROW EXECUTE FUNCTION public.payout_approval_stays();
@@ -2203,6 +2418,10 @@ CREATE TRIGGER payout_fixed BEFORE INSERT OR DELETE OR UPDATE ON public.payout F
 CREATE TRIGGER payout_run_as_frozen BEFORE INSERT OR UPDATE ON public.payout_run FOR EACH ROW EXECUTE FUNCTION public.payout_run_fixed();
 
 CREATE TRIGGER payout_run_guard BEFORE UPDATE OF status ON public.payout_run FOR EACH ROW WHEN ((old.status <> new.status)) EXECUTE FUNCTION public.payout_run_moves();
+
+CREATE TRIGGER sale_share_stays BEFORE DELETE OR UPDATE ON public.sale_share FOR EACH ROW EXECUTE FUNCTION public.append_only();
+
+CREATE TRIGGER sale_stays BEFORE DELETE OR UPDATE ON public.sale FOR EACH ROW EXECUTE FUNCTION public.append_only();
 
 CREATE TRIGGER stripe_op_log_keep BEFORE DELETE OR UPDATE ON public.stripe_op_log FOR EACH ROW EXECUTE FUNCTION public.append_only();
 
@@ -2328,6 +2547,9 @@ ALTER TABLE ONLY public.earning
     ADD CONSTRAINT earning_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
 
 ALTER TABLE ONLY public.earning
+    ADD CONSTRAINT earning_sale_id_fkey FOREIGN KEY (sale_id) REFERENCES public.sale(id);
+
+ALTER TABLE ONLY public.earning
     ADD CONSTRAINT earning_submission_id_fkey FOREIGN KEY (submission_id) REFERENCES public.submission(id);
 
 ALTER TABLE ONLY public.fix_up
@@ -2348,6 +2570,21 @@ ALTER TABLE ONLY public.funding
 ALTER TABLE ONLY public.funding
     ADD CONSTRAINT funding_currency_fkey FOREIGN KEY (currency) REFERENCES public.currency(code);
 
+ALTER TABLE ONLY public.holding
+    ADD CONSTRAINT holding_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.holding
+    ADD CONSTRAINT holding_license_fkey FOREIGN KEY (license) REFERENCES public.license(id);
+
+ALTER TABLE ONLY public.holding
+    ADD CONSTRAINT holding_observation_id_fkey FOREIGN KEY (observation_id) REFERENCES public.observation(id);
+
+ALTER TABLE ONLY public.holding
+    ADD CONSTRAINT holding_sale_id_fkey FOREIGN KEY (sale_id) REFERENCES public.sale(id);
+
+ALTER TABLE ONLY public.holding
+    ADD CONSTRAINT holding_source_fkey FOREIGN KEY (source) REFERENCES public.holding(id);
+
 ALTER TABLE ONLY public.key_spend
     ADD CONSTRAINT key_spend_key_id_fkey FOREIGN KEY (key_id) REFERENCES public.api_key(id);
 
@@ -2362,6 +2599,33 @@ ALTER TABLE ONLY public.ledger_entry
 
 ALTER TABLE ONLY public.ledger_tx
     ADD CONSTRAINT ledger_tx_reverses_fkey FOREIGN KEY (reverses) REFERENCES public.ledger_tx(id);
+
+ALTER TABLE ONLY public.listing
+    ADD CONSTRAINT listing_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.listing_cell
+    ADD CONSTRAINT listing_cell_listing_id_fkey FOREIGN KEY (listing_id) REFERENCES public.listing(id);
+
+ALTER TABLE ONLY public.listing
+    ADD CONSTRAINT listing_currency_fkey FOREIGN KEY (currency) REFERENCES public.currency(code);
+
+ALTER TABLE ONLY public.listing
+    ADD CONSTRAINT listing_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);
+
+ALTER TABLE ONLY public.listing_item
+    ADD CONSTRAINT listing_item_license_fkey FOREIGN KEY (license) REFERENCES public.license(id);
+
+ALTER TABLE ONLY public.listing_item
+    ADD CONSTRAINT listing_item_listing_id_fkey FOREIGN KEY (listing_id) REFERENCES public.listing(id);
+
+ALTER TABLE ONLY public.listing_item
+    ADD CONSTRAINT listing_item_observation_id_fkey FOREIGN KEY (observation_id) REFERENCES public.observation(id);
+
+ALTER TABLE ONLY public.listing
+    ADD CONSTRAINT listing_license_fkey FOREIGN KEY (license) REFERENCES public.license(id);
+
+ALTER TABLE ONLY public.listing
+    ADD CONSTRAINT listing_observation_id_fkey FOREIGN KEY (observation_id) REFERENCES public.observation(id);
 
 ALTER TABLE ONLY public.login_code
     ADD CONSTRAINT login_code_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
@@ -2485,6 +2749,27 @@ ALTER TABLE ONLY public.refund
 
 ALTER TABLE ONLY public.refund
     ADD CONSTRAINT refund_funding_id_fkey FOREIGN KEY (funding_id) REFERENCES public.funding(id);
+
+ALTER TABLE ONLY public.sale
+    ADD CONSTRAINT sale_buyer_id_fkey FOREIGN KEY (buyer_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.sale
+    ADD CONSTRAINT sale_currency_fkey FOREIGN KEY (currency) REFERENCES public.currency(code);
+
+ALTER TABLE ONLY public.sale
+    ADD CONSTRAINT sale_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);
+
+ALTER TABLE ONLY public.sale
+    ADD CONSTRAINT sale_listing_id_fkey FOREIGN KEY (listing_id) REFERENCES public.listing(id);
+
+ALTER TABLE ONLY public.sale
+    ADD CONSTRAINT sale_seller_id_fkey FOREIGN KEY (seller_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.sale_share
+    ADD CONSTRAINT sale_share_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.sale_share
+    ADD CONSTRAINT sale_share_sale_id_fkey FOREIGN KEY (sale_id) REFERENCES public.sale(id);
 
 ALTER TABLE ONLY public.saved_card
     ADD CONSTRAINT saved_card_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
