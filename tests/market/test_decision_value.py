@@ -49,11 +49,11 @@ def test_a_thousand_random_problems_are_worth_what_enumeration_says() -> None:
     positive = 0
     for _ in range(1000):
         problem = a_problem(random)
-        reports = int(random.integers(0, 4))
+        reports = int(random.choice([0, 1, 1, 2, 3, 4]))
         exact = by_enumeration(problem, reports)
         assert dv.sample_value(problem, reports) == pytest.approx(exact, abs=1e-9)
         positive += exact > 1e-6
-    assert 300 < positive < 900
+    assert 300 < positive < 900  # neither all worthless nor all worth something
 
 
 def test_more_reports_are_never_worth_less_and_none_more_than_the_truth() -> None:
