@@ -124,11 +124,13 @@ class PhotoIndex:
                      SELECT $1, $2, $3, s.submitted_at, p.n, p.sha256, p.pdq, p.quality
                      FROM turn, submission s, unnest($4::smallint[], $5::bytea[], $6::bytea[], $7::smallint[])
                        AS p (n, sha256, pdq, quality)
-                     WHERE s.id = $1 ON CONFLICT (submission_id, n) DO NOTHING RETURNING n, seq),
+                     WHERE s.id = $1 ON CONFLICT (submission_id, n, sha256) DO NOTHING RETURNING n, seq),
                    words AS (
                      INSERT INTO photo_word (word, seq) SELECT w.word, new.seq
                      FROM new JOIN unnest($9::smallint[], $10::int[]) AS w (n, word) USING (n))
-                   SELECT n, seq FROM new UNION ALL SELECT n, seq FROM photo_hash WHERE submission_id = $1""",
+                   SELECT n, seq FROM new UNION ALL
+                   SELECT h.n, h.seq FROM photo_hash h JOIN unnest($4::smallint[], $5::bytea[]) AS p (n, sha256)
+                     ON p.n = h.n AND p.sha256 = h.sha256 WHERE h.submission_id = $1""",
                 submission,
                 task,
                 person,
@@ -142,10 +144,16 @@ class PhotoIndex:
             )
         return {row["n"]: row["seq"] for row in rows}
 
-    async def numbers(self, submission: UUID) -> dict[int, int]:
-        """The number in the table of each photo of a submission that was entered before."""
+    async def numbers(self, submission: UUID, seen: list[Seen]) -> dict[int, int]:
+        """The number in the table of each of these photos of a submission that was entered before."""
         async with self._database.read() as connection:
-            rows = await connection.fetch("SELECT n, seq FROM photo_hash WHERE submission_id = $1", submission)
+            rows = await connection.fetch(
+                """SELECT h.n, h.seq FROM photo_hash h JOIN unnest($2::smallint[], $3::bytea[]) AS p (n, sha256)
+                     ON p.n = h.n AND p.sha256 = h.sha256 WHERE h.submission_id = $1""",
+                submission,
+                [each.n for each in seen],
+                [each.sha256 for each in seen],
+            )
         return {row["n"]: row["seq"] for row in rows}
 
     async def earlier(
@@ -155,7 +163,7 @@ class PhotoIndex:
         await self._catch_up()
         async with self._database.read() as connection:
             found = await self._exact(connection, submission, seen, numbers)
-            found += await self._alike(connection, task, person, seen, numbers)
+            found += await self._alike(connection, (submission, task, person), seen, numbers)
         duplicates = []
         for each in seen:
             own = sorted((one for one in found if one.n == each.n), key=_certainty)
@@ -180,9 +188,12 @@ class PhotoIndex:
         return [Candidate(row["n"], "exact", 0, row) for row in rows]
 
     async def _alike(
-        self, connection: Connection, task: UUID, person: UUID, seen: list[Seen], numbers: dict[int, int]
+        self, connection: Connection, own: tuple[UUID, UUID, UUID], seen: list[Seen], numbers: dict[int, int]
     ) -> list[Candidate]:
-        """The most alike, but none of what the same person tried in vain for the same task."""
+        """The most alike, but none of what the same person tried in vain for the same task, or has replaced.
+
+        own: the submission, its task and its person.
+        """
         lists: list[tuple[Seen, list[_Hit]]] = []
         for each in seen:
             if each.inspection is None:
@@ -198,12 +209,14 @@ class PhotoIndex:
             return []
         rows = await connection.fetch(
             """SELECT seq, submission_id, task_id, person_id, submitted_at, n, sha256, quality,
-                 (task_id = $2 AND person_id = $3) IS TRUE AS own FROM photo_hash h
-               WHERE seq = ANY ($1::bigint[]) AND ((task_id = $2 AND person_id = $3) IS NOT TRUE
-                 OR NOT EXISTS (SELECT FROM submission s WHERE s.id = h.submission_id AND s.status = 'rejected'))""",
+                 (task_id = $3 AND person_id = $4) IS TRUE AS own FROM photo_hash h
+               WHERE seq = ANY ($1::bigint[]) AND ((task_id = $3 AND person_id = $4) IS NOT TRUE
+                 OR NOT EXISTS (SELECT FROM submission s
+                                WHERE s.id = h.submission_id AND s.status IN ('rejected', 'disputed')))
+                 AND (submission_id IS DISTINCT FROM $2 OR seq = ANY ($5::bigint[]))""",
             wanted,
-            task,
-            person,
+            *own,
+            list(numbers.values()),
         )
         by_number = {row["seq"]: row for row in rows}
         frames = {(each.n, key) for each, hits in lists for kind, _, key in hits if kind != "part"}

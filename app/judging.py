@@ -88,7 +88,8 @@ async def _judge(services: Services, submission: UUID) -> None:
     if todo is not None:
         verdict = await verdict_on(services, todo)
         at = await asyncio.to_thread(_captured_at, todo, verdict)
-        await _apply(services, todo.id, verdict, _reason(verdict, todo.acceptance.declared), at)
+        reason = _reason(verdict, todo.acceptance.declared)
+        await _apply(services, todo.id, verdict, reason, at, of=todo.submitted_at)
 
 
 def _captured_at(todo: submissions.ToJudge, verdict: Verdict) -> datetime:
@@ -104,7 +105,7 @@ async def verdict_on(services: Services, todo: submissions.ToJudge, *, again: bo
     photos, seen = await _look(services, todo)
     index = services.photo_index
     if again:
-        numbers = await index.numbers(todo.id)
+        numbers = await index.numbers(todo.id, seen)
         seen = [each for each in seen if each.n in numbers]
     else:
         numbers = await index.record(todo.id, todo.task_id, todo.person_id, seen) if seen else {}
@@ -126,7 +127,13 @@ async def verdict_on(services: Services, todo: submissions.ToJudge, *, again: bo
 
 
 async def _apply(
-    services: Services, submission: UUID, verdict: Verdict, reason: str | None, at: datetime | None = None
+    services: Services,
+    submission: UUID,
+    verdict: Verdict,
+    reason: str | None,
+    at: datetime | None = None,
+    *,
+    of: datetime | None = None,
 ) -> None:
     async with services.database.transaction() as connection:
         status = await submissions.judge(
@@ -135,6 +142,7 @@ async def _apply(
             msgspec.to_builtins(verdict),
             failed_check=reason,
             captured_at=at,
+            of=of,
             hold_s=services.config.hold_window_s,
         )
         if status == "accepted":

@@ -11,7 +11,7 @@ from market import claims, earnings, review, tasks
 Step = Callable[[Connection], Awaitable[int]]
 
 
-async def _until_done(services: Services, step: Step) -> None:
+async def until_done(services: Services, step: Step) -> None:
     """One transaction a batch, so that locks are short, until nothing is due."""
     while True:
         async with services.database.transaction() as connection:
@@ -25,26 +25,26 @@ async def _until_done(services: Services, step: Step) -> None:
 @sweep("claims", every_s=2)
 async def expire_claims(services: Services) -> None:
     """End claims whose time is over."""
-    await _until_done(services, claims.expire_due)
+    await until_done(services, claims.expire_due)
 
 
 @sweep("tasks", every_s=2)
 async def expire_tasks(services: Services) -> None:
     """End tasks whose time is over."""
-    await _until_done(services, tasks.expire_due)
+    await until_done(services, tasks.expire_due)
 
 
 @sweep("reviews", every_s=5)
 async def accept_overdue(services: Services) -> None:
     """Accept what no buyer has reviewed in time."""
     hold_s = services.config.hold_window_s
-    await _until_done(services, lambda connection: review.accept_overdue(connection, hold_s=hold_s))
+    await until_done(services, lambda connection: review.accept_overdue(connection, hold_s=hold_s))
 
 
 @sweep("earnings", every_s=5)
 async def release_earnings(services: Services) -> None:
     """Make payable what the hold window has passed for."""
-    await _until_done(services, earnings.release_due)
+    await until_done(services, earnings.release_due)
 
 
 @sweep("idempotency", every_s=600)

@@ -74,7 +74,7 @@ _STATEMENT = """
           WHEN x.subject_type = 'dispute' THEN 'dispute_won'
           WHEN total < 0 THEN 'spent'
           WHEN x.subject_type = 'funding' OR x.kind IN ('funding', 'funded') THEN 'funded'
-          WHEN x.subject_type = 'submission' THEN 'paid_back'
+          WHEN x.subject_type IN ('submission', 'appeal') THEN 'paid_back'
           WHEN total > 0 THEN 'received' ELSE 'moved' END AS kind,
         coalesce((SELECT -sum(f.amount) FROM ledger_account a JOIN ledger_entry f ON f.account_id = a.id
                   WHERE a.code = $6 AND a.currency = $3 AND f.tx_id = s.tx_id), 0)::bigint AS fee

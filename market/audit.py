@@ -3,11 +3,12 @@
 import asyncpg
 import msgspec
 
-from market import closing_audit, settlement_audit
+from market import closing_audit, review_audit, settlement_audit
 
 CHECKS = (
     settlement_audit.CHECKS
     | closing_audit.CHECKS
+    | review_audit.CHECKS
     | {
         "each ledger transaction sums to zero in its currency, over two entries or more": """
         SELECT t.id::text AS what FROM ledger_tx t LEFT JOIN ledger_entry e ON e.tx_id = t.id
@@ -26,34 +27,17 @@ CHECKS = (
         WHERE account_version <> n OR balance_after <> running""",
         "no balance is below its floor": """
         SELECT code AS what FROM ledger_account WHERE floor_zero AND normal * posted < 0""",
-        "each task holds exactly what its free, claimed and undecided slots may cost": """
+        "each task holds exactly what its free, claimed, undecided and appealed slots may cost, and the bonds": """
         SELECT t.id::text AS what FROM task t
           LEFT JOIN ledger_account l ON l.code = 'task:' || t.id || ':escrow' AND l.currency = t.currency
         WHERE coalesce(-l.posted, 0) <> t.bonds + (t.top + t.top_fee)
           * (t.appealed + CASE WHEN t.status = 'open' THEN t.quantity - t.done ELSE t.claimed END)""",
-        "a task counts as claimed what is claimed or being judged, and as done what was accepted": """
-        SELECT t.id::text AS what FROM task t LEFT JOIN (
-          SELECT c.task_id,
-                 count(*) FILTER (WHERE c.status = 'active' OR s.status IN ('checking', 'needs_review')) AS claimed,
-                 count(*) FILTER (WHERE s.status = 'accepted') AS done
-          FROM claim c LEFT JOIN submission s ON s.claim_id = c.id GROUP BY c.task_id) AS real ON real.task_id = t.id
-        WHERE t.claimed <> coalesce(real.claimed, 0) OR t.done <> coalesce(real.done, 0)""",
-        "each accepted submission is one observation, one earning and one posting": """
-        SELECT s.id::text AS what FROM submission s
-          LEFT JOIN observation o ON o.submission_id = s.id LEFT JOIN earning e ON e.submission_id = s.id
-          LEFT JOIN ledger_tx x ON x.idem_key = 'accept:' || s.id
-        WHERE (s.status = 'accepted') <> (o.id IS NOT NULL AND e.submission_id IS NOT NULL AND x.id IS NOT NULL)
-           OR (s.status <> 'accepted' AND num_nonnulls(o.id, e.submission_id, x.id) > 0)""",
         "what is pending for a person is the sum of their lines in the hold window": """
         SELECT p.id::text AS what FROM person p
           LEFT JOIN ledger_account l ON l.code = 'person:' || p.id || ':pending'
           LEFT JOIN (SELECT person_id, currency, sum(amount) AS pending FROM earning WHERE released_at IS NULL
                      GROUP BY person_id, currency) e ON e.person_id = p.id AND e.currency = l.currency
         WHERE coalesce(-l.posted, 0) <> coalesce(e.pending, 0)""",
-        "a claim is rejected with its submission, and handed in while that is not": """
-        SELECT c.id::text AS what FROM claim c LEFT JOIN submission s ON s.claim_id = c.id
-        WHERE (c.status = 'rejected') <> coalesce(s.status = 'rejected', false)
-           OR (c.status = 'submitted') <> coalesce(s.status <> 'rejected', false)""",
         "submissions belong to the buyer of their task": """
         SELECT s.id::text AS what FROM submission s JOIN task t ON t.id = s.task_id
         WHERE s.account_id <> t.account_id""",

@@ -118,7 +118,8 @@ async def earlier(conn: asyncpg.Connection, claim: UUID) -> list[Seen]:
            other AS (
              SELECT c.*, f.first, coalesce(f.first, c.created_at) AS began, own.began AS until
              FROM own JOIN claim c ON c.person_id = own.person_id AND c.id <> own.id AND c.device_id IS NULL
-               AND (c.status IN ('active', 'submitted') OR c.status = 'rejected' AND c.task_id <> own.task_id)
+               AND (c.status IN ('active', 'submitted', 'awarded')
+                 OR c.status = 'rejected' AND c.task_id <> own.task_id)
                AND coalesce(c.ended_at > own.began - interval '1 day', true)
              CROSS JOIN LATERAL (SELECT min(p.uploaded_at) AS first FROM photo p WHERE p.claim_id = c.id) f
              WHERE (coalesce(f.first, c.created_at), c.id) < (own.began, own.id))

@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import events, ids, ledger, tasks
+from market import events, fix_ups, ids, ledger, tasks
 from market.errors import (
     AlreadyAnswered,
     Changed,
@@ -99,7 +99,7 @@ def answered_by(person: str, device: str = "NULL::uuid") -> str:
 
     person, device: SQL expressions, the latter NULL for somebody who claims by hand. The row of `task` is at hand.
     """
-    own = _own(person, "c.status IN ('active', 'submitted')")
+    own = _own(person, "c.status IN ('active', 'submitted', 'awarded')")
     return f"""(EXISTS (SELECT {own} AND c.device_id IS NOT DISTINCT FROM {device})
         OR (SELECT count(*) {own}) >= {PER_PERSON})"""
 
@@ -233,29 +233,41 @@ async def active(conn: asyncpg.Connection, person: UUID) -> list[Claim]:
     return [show(row) for row in rows]
 
 
-async def release(conn: asyncpg.Connection, person: UUID, claim: str) -> None:
-    """Give a slot back before its time is over."""
+async def release(conn: asyncpg.Connection, person: UUID, claim: str) -> UUID | None:
+    """Give a slot back before its time is over; a fix-up is given up, and the answer stays as it was.
+
+    Returns a submission that is to be judged again: photos of it were replaced while it could be mended.
+    """
     claim_id = ids.read("claim", claim)
-    task = await _lock_task(conn, claim_id, person)
-    if not await _end(conn, claim_id, task, "released", f"person:{person}"):
+    task, actor = await _lock_task(conn, claim_id, person), f"person:{person}"
+    mending, again = await fix_ups.end(conn, claim_id, "given_up", actor)
+    if not mending and not await _end(conn, claim_id, task, "released", actor):
         raise ClaimOver
+    return again
 
 
 async def release_all(conn: asyncpg.Connection, person: UUID) -> int:
-    """Give back all that a person holds, whose tasks the caller has locked; how many."""
+    """Give back all that a person holds, whose tasks the caller has locked; how many. Fix-ups are given up."""
     held = await conn.fetch(
         "SELECT id, task_id FROM claim WHERE person_id = $1 AND status = 'active' ORDER BY task_id", person
     )
-    return sum([await _end(conn, row["id"], row["task_id"], "released", f"person:{person}") for row in held])
+    actor = f"person:{person}"
+    released = 0
+    for row in held:
+        mending, _ = await fix_ups.end(conn, row["id"], "given_up", actor)
+        released += not mending and await _end(conn, row["id"], row["task_id"], "released", actor)
+    return released
 
 
 async def expire_due(conn: asyncpg.Connection, limit: int = 100) -> int:
     """End claims whose time is over; how many. Safe to run anywhere at once."""
     due = await conn.fetch(
-        # Tasks in id order, and only those nobody else works on: two sweeps never wait for each other.
+        # Tasks in id order, and only those nobody else works on: two sweeps never wait for each other. What was handed
+        # in before is being mended, and not lost with its claim: fix_ups.end_due ends those.
         """SELECT c.id AS claim_id, t.id, t.status, t.account_id, t.currency
            FROM claim c JOIN task t ON t.id = c.task_id
            WHERE c.status = 'active' AND c.expires_at <= market_now()
+             AND NOT EXISTS (SELECT FROM submission s WHERE s.claim_id = c.id)
            ORDER BY t.id LIMIT $1 FOR NO KEY UPDATE OF t SKIP LOCKED""",
         limit,
     )

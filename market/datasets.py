@@ -57,7 +57,8 @@ class Dataset(msgspec.Struct, frozen=True):
 
 
 async def draft(conn: asyncpg.Connection, account: UUID, asked: DatasetDraft, *, actor: str) -> Dataset:
-    """Begin a snapshot; a job builds it. Raises Invalid, NotFound for an observation that is not the account's."""
+    """Begin a snapshot; a job builds it. Raises Invalid, NotFound for an observation that is not the account's,
+    EvidenceLocked for one that it may not pass on."""
     if (asked.query is None) == (asked.observation_ids is None):
         raise Invalid("Give either `query` or `observation_ids`.", pointer="/query")
     if asked.query is not None:
@@ -75,6 +76,7 @@ async def draft(conn: asyncpg.Connection, account: UUID, asked: DatasetDraft, *,
         )
         if own != len(wanted):
             raise NotFound("Some of these observations do not exist here.")
+        await observations.require_readable(conn, account, wanted)
     row = await conn.fetchrow(
         "INSERT INTO dataset (id, account_id, asked) VALUES ($1, $2, $3) RETURNING *",
         ids.new(), account, msgspec.to_builtins(asked),
@@ -90,7 +92,10 @@ async def build(conn: asyncpg.Connection, dataset: UUID) -> None:
     )  # fmt: skip
     if row is None:
         return
-    found = await conn.fetch(f"{observations.SELECT} WHERE {_MATCHES} ORDER BY o.id LIMIT $7", *_asked(row))
+    # Locked against a dispute that begins now: it waits, and then finds the observation used.
+    found = await conn.fetch(
+        f"{observations.SELECT} WHERE {_MATCHES} ORDER BY o.id LIMIT $7 FOR SHARE OF o", *_asked(row)
+    )
     if not found or len(found) > MOST_ROWS:
         why = f"More than {MOST_ROWS} observations match." if found else "No observation matches."
         await conn.execute("UPDATE dataset SET status = 'failed', failure = $2 WHERE id = $1", dataset, why)
@@ -115,7 +120,7 @@ async def build(conn: asyncpg.Connection, dataset: UUID) -> None:
     )
 
 
-_MATCHES = """o.account_id = $1 AND ($2::uuid[] IS NULL OR o.id = ANY ($2))
+_MATCHES = """o.account_id = $1 AND NOT o.locked AND ($2::uuid[] IS NULL OR o.id = ANY ($2))
     AND ($3::uuid[] IS NULL OR o.task_id = ANY ($3)) AND ($4::timestamptz IS NULL OR o.created_at >= $4)
     AND ($5::timestamptz IS NULL OR o.created_at < $5) AND ($6::text IS NULL OR o.outcome = $6)"""
 

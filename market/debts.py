@@ -16,6 +16,7 @@ from market.errors import Invalid, NotFound, WrongState
 from market.money import Money
 from market.money_decisions import Asked
 
+CONTESTED = "The buyer disputes this submission: its review decides on the pay."
 PARTS = ("payable", "held", "receivable")
 
 
@@ -45,13 +46,16 @@ async def owed(conn: asyncpg.Connection, person: UUID, currency: str) -> int:
 async def ask_clawback(conn: asyncpg.Connection, operator: UUID, submission: UUID, reason: str) -> UUID:
     """Ask that an accepted submission's pay is taken back: the decision's id.
 
-    Raises NotFound for a submission that was not paid, WrongState when it was taken back or is asked for already.
+    Raises NotFound for a submission that was not paid, WrongState when it was taken back or is asked for already, or is
+    contested.
     """
     row = await conn.fetchrow("SELECT * FROM earning WHERE submission_id = $1", submission)
     if row is None:
         raise NotFound("There is no accepted submission with this id.")
     if row["clawed_back_at"] is not None:
         raise WrongState("The pay of this submission has been taken back.")
+    if row["contested"]:
+        raise WrongState(CONTESTED)
     return await money_decisions.ask(
         conn, operator, "clawback", subject=submission, amount=row["amount"], currency=row["currency"], reason=reason
     )
@@ -133,6 +137,8 @@ async def _claw_back(conn: asyncpg.Connection, asked: Asked) -> None:
     )
     if row is None or row["clawed_back_at"] is not None:
         raise WrongState("The pay of this submission has been taken back.")
+    if row["contested"]:
+        raise WrongState(CONTESTED)
     await conn.execute(
         """UPDATE earning SET clawed_back_at = market_now(), released_at = coalesce(released_at, market_now())
            WHERE submission_id = $1 AND clawed_back_at IS NULL""",
@@ -168,7 +174,8 @@ async def _fee(conn: asyncpg.Connection, submission: UUID) -> int:
     taken: int = await conn.fetchval(
         """SELECT coalesce(-sum(l.amount), 0)::bigint FROM ledger_tx x JOIN ledger_entry l ON l.tx_id = x.id
              JOIN ledger_account a ON a.id = l.account_id
-           WHERE x.idem_key = 'accept:' || $1::uuid AND a.code = 'platform:fee'""",
+           WHERE x.idem_key = ANY (ARRAY['accept:' || $1::uuid, 'award:' || $1::uuid, 'redecide:' || $1::uuid])
+             AND a.code = 'platform:fee'""",
         submission,
     )
     return taken

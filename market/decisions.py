@@ -50,6 +50,19 @@ def pay_for(row: asyncpg.Record) -> Pay:
     return Pay(reward, fee, row["top"] + row["top_fee"] - reward - fee)
 
 
+def observed(id: str, coarse_lat: str, coarse_lon: str, locked: str = "false") -> str:
+    """SQL: what was seen becomes the buyer's, where `s` and `t` are the rows of an accepted submission and its task."""
+    return f"""
+        INSERT INTO observation (id, submission_id, task_id, account_id, person_id, kind, outcome, captured_at,
+            lat, lon, loc, coarse_lat, coarse_lon, license, exclusive_until, locked)
+          SELECT {id}, s.id, s.task_id, s.account_id, s.person_id, t.kind, s.outcome,
+            coalesce(s.captured_at, s.submitted_at), t.lat, t.lon, t.loc, {coarse_lat}, {coarse_lon},
+            CASE WHEN (t.license->>'resale')::boolean THEN 'resale' ELSE 'exclusive' END,
+            CASE WHEN (t.license->>'exclusive_s')::int > 0
+              THEN market_now() + make_interval(secs => (t.license->>'exclusive_s')::int) END, {locked}
+          FROM s JOIN t ON true RETURNING id"""
+
+
 async def accept(
     conn: asyncpg.Connection, row: asyncpg.Record, actor: str, *, hold_s: int, bonus: int = 0, rating: int | None = None
 ) -> None:
@@ -57,7 +70,7 @@ async def accept(
     submission, currency, pay = row["id"], row["currency"], pay_for(row)
     coarse = (None, None) if row["lat"] is None else near.coarse(row["lat"], row["lon"])
     done = await conn.fetchval(
-        """WITH s AS (
+        f"""WITH s AS (
              UPDATE submission SET status = 'accepted', decided_at = market_now(), decided_by = $2,
                bonus = $3, rating = $4
              WHERE id = $1 AND status IN ('checking', 'needs_review') RETURNING *),
@@ -67,15 +80,7 @@ async def accept(
                closed_at = CASE WHEN u.done + 1 = u.quantity THEN coalesce(u.closed_at, market_now())
                                 ELSE u.closed_at END
              FROM s WHERE u.id = s.task_id RETURNING u.*),
-           o AS (
-             INSERT INTO observation (id, submission_id, task_id, account_id, person_id, kind, outcome, captured_at,
-                 lat, lon, loc, coarse_lat, coarse_lon, license, exclusive_until)
-               SELECT $5, s.id, s.task_id, s.account_id, s.person_id, t.kind, s.outcome,
-                 coalesce(s.captured_at, s.submitted_at), t.lat, t.lon, t.loc, $8, $9,
-                 CASE WHEN (t.license->>'resale')::boolean THEN 'resale' ELSE 'exclusive' END,
-                 CASE WHEN (t.license->>'exclusive_s')::int > 0
-                   THEN market_now() + make_interval(secs => (t.license->>'exclusive_s')::int) END
-               FROM s JOIN t ON true RETURNING id),
+           o AS ({observed("$5", "$8", "$9")}),
            r AS (INSERT INTO receipt (observation_id) SELECT id FROM o),
            e AS (
              INSERT INTO earning (submission_id, person_id, amount, currency, release_at, fee)
@@ -85,7 +90,7 @@ async def accept(
              INSERT INTO event (type, account_id, person_id, subject_type, subject_id, actor, data)
                SELECT 'submission.accepted', s.account_id, s.person_id, 'submission', s.id, $2, $7::jsonb FROM s
                UNION ALL
-               SELECT 'task.completed', s.account_id, NULL, 'task', s.task_id, $2, '{}'
+               SELECT 'task.completed', s.account_id, NULL, 'task', s.task_id, $2, '{{}}'
                FROM s JOIN t ON t.done = t.quantity)
            SELECT 1 FROM s JOIN t ON true JOIN o ON true""",
         submission, actor, bonus, rating, ids.new(), hold_s, told(row) | {"reward": pay.reward + bonus},

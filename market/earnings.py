@@ -11,8 +11,9 @@ from market.money import Money
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One accepted submission's pay. status: pending · released: in the next payout, or held · paid: sent ·
-    clawed_back: it turned out to be fraud. netted: of what this made payable, what went to pay a debt."""
+    """One accepted submission's pay. status: pending · contested: the buyer disputes it, so it is not released ·
+    released: in the next payout, or held · paid: sent · clawed_back: it turned out to be fraud. netted: of what this
+    made payable, what went to pay a debt."""
 
     submission_id: str
     title: str
@@ -66,7 +67,7 @@ async def of_person(conn: asyncpg.Connection, person: UUID, *, limit: int = 50) 
         person, limit,
     )  # fmt: skip
     upcoming = await conn.fetchval(
-        "SELECT min(release_at) FROM earning WHERE person_id = $1 AND released_at IS NULL", person
+        "SELECT min(release_at) FROM earning WHERE person_id = $1 AND released_at IS NULL AND NOT contested", person
     )
     first = sums[0] if sums else await _sums(conn, person, "usd")
     return Earnings(
@@ -86,7 +87,7 @@ def _status(row: asyncpg.Record) -> str:
     if row["clawed_back_at"] is not None:
         return "clawed_back"
     if row["released_at"] is None:
-        return "pending"
+        return "contested" if row["contested"] else "pending"
     # Only what has arrived is paid: a transfer under way may yet come back.
     return "paid" if row["payout"] == "paid" else "released"
 
@@ -107,7 +108,8 @@ async def release_due(conn: asyncpg.Connection, limit: int = 200) -> int:
     """Make payable what has been pending for the hold window, and take from it what its person owes; how many lines."""
     due = await conn.fetch(
         """UPDATE earning SET released_at = market_now() WHERE submission_id IN (
-             SELECT submission_id FROM earning WHERE released_at IS NULL AND release_at <= market_now()
+             SELECT submission_id FROM earning
+             WHERE released_at IS NULL AND release_at <= market_now() AND NOT contested
              ORDER BY submission_id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED) RETURNING *""",
         limit,
     )

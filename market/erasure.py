@@ -5,7 +5,8 @@ readings that buyers have paid for, which say something about places; and what p
 anybody, so that no one else sells those pictures.
 
 In progress: claims are given back, and what nobody has decided on is withdrawn. It cannot be kept, so it cannot be
-sold; the slot is free again for others, and the person, who is told before, is not paid for it.
+sold; the slot is free again for others, and the person, who is told before, is not paid for it. So it is with what is
+mended or contested: nobody could review it.
 """
 
 from typing import Any
@@ -14,7 +15,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import cameras, claims, decisions, devices, events, ids, ledger, payout_accounts, photos, tasks
+from market import appeals, cameras, claims, decisions, devices, events, ids, ledger, payout_accounts, photos, tasks
 from market.errors import NotFound, WrongState
 from market.money import Money
 
@@ -43,13 +44,15 @@ class Erasure(msgspec.Struct, frozen=True):
 
 
 async def owed(conn: asyncpg.Connection, person: UUID) -> list[Money]:
-    """What the market owes a person, in each currency: pending, payable and held together."""
+    """What the market owes a person, in each currency: pending, payable and held together, less what is contested."""
     codes = [ledger.person(person, part) for part in ("pending", "payable", "held")]
     rows = await conn.fetch(
-        """SELECT currency, sum(normal * posted)::bigint AS amount FROM ledger_account WHERE code = ANY ($1::text[])
-           GROUP BY currency HAVING sum(normal * posted) > 0 ORDER BY currency""",
-        codes,
-    )
+        """SELECT currency, sum(amount)::bigint AS amount FROM (
+             SELECT currency, normal * posted AS amount FROM ledger_account WHERE code = ANY ($1::text[])
+             UNION ALL SELECT currency, -amount FROM earning WHERE person_id = $2 AND contested) AS parts
+           GROUP BY currency HAVING sum(amount) > 0 ORDER BY currency""",
+        codes, person,
+    )  # fmt: skip
     return [Money(row["amount"], row["currency"]) for row in rows]
 
 
@@ -90,12 +93,17 @@ async def _stop_work(conn: asyncpg.Connection, person: UUID) -> tuple[int, int]:
     """Give back the person's claims, withdraw what is not decided; how many of each."""
     rows = await conn.fetch(
         # Tasks in id order, as wherever several are locked.
-        """SELECT t.id, t.status, t.account_id, t.currency FROM task t WHERE id IN (
-             SELECT task_id FROM claim WHERE person_id = $1 AND status IN ('active', 'submitted'))
+        """SELECT t.id, t.id AS task_id, t.status, t.account_id, t.currency, $1::uuid AS person_id,
+             EXISTS (SELECT FROM appeal a WHERE a.task_id = t.id AND a.person_id = $1 AND a.status = 'open') AS appealed
+           FROM task t WHERE id IN (
+             SELECT task_id FROM claim WHERE person_id = $1 AND status IN ('active', 'submitted')
+             UNION ALL SELECT task_id FROM appeal WHERE person_id = $1 AND status = 'open')
            ORDER BY t.id FOR NO KEY UPDATE""",
         person,
     )
-    await ledger.lock(conn, tasks.touched([row for row in rows if row["status"] != "open"]))
+    ended = tasks.touched([row for row in rows if row["status"] != "open"])
+    await ledger.lock(conn, ended | appeals.touched([row for row in rows if row["appealed"]]))
+    contested = await appeals.withdraw_all(conn, person)
     released = await claims.release_all(conn, person)
     undecided = await conn.fetch(
         """SELECT id FROM submission WHERE person_id = $1 AND status IN ('checking', 'needs_review')
@@ -106,7 +114,7 @@ async def _stop_work(conn: asyncpg.Connection, person: UUID) -> tuple[int, int]:
         row = await decisions.lock(conn, each["id"])
         if row is not None:
             await decisions.reject(conn, row, WITHDRAWN, f"person:{person}")
-    return released, len(undecided)
+    return released, len(undecided) + contested
 
 
 async def _photos(conn: asyncpg.Connection, person: UUID) -> int:
@@ -165,6 +173,9 @@ async def _evidence(conn: asyncpg.Connection, person: UUID) -> int:
              FROM jsonb_array_elements(verdict->'checks') WITH ORDINALITY AS e (c, i)))
            WHERE person_id = $1 AND (notes <> '' OR verdict IS NOT NULL)""",
         person,
+    )
+    await conn.execute(
+        "DELETE FROM submission_revision r USING submission s WHERE s.id = r.submission_id AND s.person_id = $1", person
     )
     await conn.execute(
         "DELETE FROM receipt r USING observation o WHERE o.id = r.observation_id AND o.person_id = $1", person
@@ -243,6 +254,17 @@ _EXPORT = {
         captured_at, decided_at, verdict, rejection, rating FROM submission WHERE person_id = $1 ORDER BY id""",
     "observations": """SELECT id, submission_id, kind, outcome, captured_at, license, created_at
         FROM observation WHERE person_id = $1 ORDER BY id""",
+    "fix_ups": """SELECT f.submission_id, f.n, f.failed_check, f.reason_code, f.comment, f.asked_at, f.until, f.ended,
+        f.ended_at, r.outcome, r.answers, r.readings, r.notes, r.photos, r.verdict, r.submitted_at
+        FROM fix_up f JOIN submission s ON s.id = f.submission_id
+          LEFT JOIN submission_revision r ON r.submission_id = f.submission_id AND r.n = f.n
+        WHERE s.person_id = $1 ORDER BY f.submission_id, f.n""",
+    "appeals": """SELECT id, submission_id, side, against, failed_check, reason_code, comment, status, opened_at,
+        answer_by, decide_by, decided_at, award_percent, reason, paid FROM appeal WHERE person_id = $1 ORDER BY id""",
+    "statements": """SELECT w.appeal_id, w.side, w.words, w.photos, w.said_at FROM appeal_statement w
+        JOIN appeal a ON a.id = w.appeal_id WHERE a.person_id = $1 AND w.side = 'person' ORDER BY w.appeal_id, w.n""",
+    "reviews": """SELECT appeal_id, award_percent, reason, reviewed_at FROM appeal_review WHERE person_id = $1
+        ORDER BY appeal_id""",
     "earnings": """SELECT submission_id, amount, currency, created_at, release_at, released_at
         FROM earning WHERE person_id = $1 ORDER BY submission_id""",
     "payouts": """SELECT id, amount, currency, status::text AS status, settled_at
@@ -260,6 +282,8 @@ _TYPES = {
     "motion": {"claim_id": "claim"},
     "submissions": {"id": "submission", "claim_id": "claim", "task_id": "task"},
     "observations": {"id": "observation", "submission_id": "submission"},
+    "fix_ups": {"submission_id": "submission"}, "appeals": {"id": "appeal", "submission_id": "submission"},
+    "statements": {"appeal_id": "appeal"}, "reviews": {"appeal_id": "appeal"},
     "earnings": {"submission_id": "submission"}, "payouts": {"id": "payout"},
 }  # fmt: skip
 

@@ -78,6 +78,58 @@ class ReasonRequired(Refusal):
     """A rejection must cite a check that the task declared, or a reason code, with a comment."""
 
 
+class FixUpLimit(Refusal):
+    """A fix-up may be asked for twice: accept or reject it now."""
+
+
+class NotMendable(Refusal):
+    """A device answered with what it measured, which cannot be measured again: accept or reject it."""
+
+
+class AppealTooLate(Refusal):
+    """A rejection may be appealed for 72 hours, which are over."""
+
+
+class AlreadyAppealed(Refusal):
+    """This has been contested and reviewed, or is now: once for each submission, by whomever."""
+
+
+class OwnDecision(Refusal):
+    """The buyer accepted this themselves; only what was accepted by machine or by the deadline may be disputed."""
+
+
+class PaidOut(Refusal):
+    """The hold window is over and the pay belongs to its person: it was disputed too late."""
+
+
+class UsedAlready(Refusal):
+    """The observation has been sold, listed or put into a dataset: whoever uses it has accepted it."""
+
+
+class EvidenceLocked(Refusal):
+    """Nobody reads, sells or exports this for now: its acceptance is contested, or it is not paid for."""
+
+
+class WordsOver(Refusal):
+    """Both sides have had their time to speak; it is reviewed now, or has been."""
+
+
+class StatementLimit(Refusal):
+    """Each side speaks five times at most."""
+
+
+class NotInReview(Refusal):
+    """Both sides may still speak: the review begins when their time is over."""
+
+
+class ReviewTaken(Refusal):
+    """You have reviewed this, or two others have."""
+
+
+class PartyToIt(Refusal):
+    """Whoever has a part in it does not review it."""
+
+
 class OriginalNotAsked(Refusal):
     """The task did not ask for photos as they came, so nobody but whoever took them has them. Take `full`."""
 

@@ -10,9 +10,9 @@ import asyncpg
 import msgspec
 
 from market import devices, ids
-from market.errors import Erased, NotFound
+from market.errors import Erased, EvidenceLocked, NotFound
 
-MOMENTS = {"market": "market", "deadline": "deadline"}  # who accepted, where it was not the buyer
+MOMENTS = {"market": "market", "deadline": "deadline", "review": "review"}  # who accepted, where it was not the buyer
 
 
 class Batch(NamedTuple):
@@ -114,15 +114,17 @@ async def seal(conn: asyncpg.Connection, observation: UUID, sealed: Sealed) -> N
 async def get(conn: asyncpg.Connection, account: UUID, observation: str) -> tuple[UUID, Sealed | None]:
     """The receipt of an observation of the account, with its submission; None while it is being made.
 
-    Raises NotFound, Erased.
+    Raises NotFound, Erased, EvidenceLocked.
     """
     row = await conn.fetchrow(
-        """SELECT o.submission_id, r.*, p.erased_at FROM observation o JOIN person p ON p.id = o.person_id
+        """SELECT o.submission_id, o.locked, r.*, p.erased_at FROM observation o JOIN person p ON p.id = o.person_id
              LEFT JOIN receipt r ON r.observation_id = o.id WHERE o.id = $1 AND o.account_id = $2""",
         ids.read("observation", observation), account,
     )  # fmt: skip
     if row is None:
         raise NotFound("There is no such observation.")
+    if row["locked"]:
+        raise EvidenceLocked
     if row["observation_id"] is None:
         if row["erased_at"] is not None:
             raise Erased("The receipt has been erased, with the person whose photos it told of.")

@@ -35,6 +35,7 @@ class Owner(msgspec.Struct, frozen=True):
 class Hold(msgspec.Struct, frozen=True):
     """A hold on a person (kept out of payouts) or an account (posts no tasks, is refunded nothing).
 
+    owner: null where the market itself holds an account, for what it has fronted for it (market/awards.py) ·
     expires_at: it ends by itself then; null: when it is released · expired: it has ended so, and holds nobody.
     """
 
@@ -42,7 +43,7 @@ class Hold(msgspec.Struct, frozen=True):
     id: str
     name: str
     reason: str
-    owner: Owner
+    owner: Owner | None
     created_at: datetime
     expires_at: datetime | None
     expired: bool
@@ -89,7 +90,7 @@ _ALL = """
       UNION ALL
       SELECT 'account', h.account_id, a.name, h.reason, h.operator_id, h.created_at, h.expires_at
       FROM account_hold h JOIN account a ON a.id = h.account_id) AS hold
-    JOIN (SELECT id AS operator_id, name AS operator_name FROM operator) AS o USING (operator_id)
+    LEFT JOIN (SELECT id AS operator_id, name AS operator_name FROM operator) AS o USING (operator_id)
 """
 
 
@@ -112,7 +113,8 @@ async def listed(conn: asyncpg.Connection, *, after: UUID | None, limit: int, ki
 
 
 def _hold(row: asyncpg.Record) -> Hold:
-    owner = Owner(ids.show("operator", row["operator_id"]), row["operator_name"])
+    by = row["operator_id"]
+    owner = None if by is None else Owner(ids.show("operator", by), row["operator_name"])
     return Hold(
         row["kind"], ids.show(row["kind"], row["held"]), row["name"], row["reason"], owner, row["created_at"],
         row["expires_at"], bool(row["over"]),

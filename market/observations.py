@@ -9,7 +9,7 @@ import asyncpg
 import msgspec
 
 from market import ids, near, photos
-from market.errors import Invalid, NotFound
+from market.errors import EvidenceLocked, Invalid, NotFound
 from market.submissions import PhotoView
 from market.terms import Place
 
@@ -49,12 +49,14 @@ SELECT = f"""SELECT o.*, s.answers, s.readings, t.external_id, {photos.ORIGINALS
 
 
 async def get(conn: asyncpg.Connection, account: UUID, observation: str) -> Observation:
-    """One observation of the account."""
+    """One observation of the account. Raises NotFound; EvidenceLocked while nobody may read it."""
     row = await conn.fetchrow(
         f"{SELECT} WHERE o.id = $1 AND o.account_id = $2", ids.read("observation", observation), account
     )
     if row is None:
         raise NotFound("There is no such observation.")
+    if row["locked"]:
+        raise EvidenceLocked
     return show(row)
 
 
@@ -69,7 +71,10 @@ async def listed(
     before: str | None = None,
     limit: int,
 ) -> list[Observation]:
-    """The account's observations, newest first. near_to: within its radius; since: accepted at or after."""
+    """The account's observations, newest first, but for those that are locked.
+
+    near_to: within its radius; since: accepted at or after.
+    """
     if since is not None and since.tzinfo is None:
         raise Invalid("Times need an offset, such as Z.", pointer="/since")
     boxes = near.box(near_to.lat, near_to.lon, near_to.radius_m) if near_to else []
@@ -78,7 +83,7 @@ async def listed(
     wanted = None if task is None else ids.read("task", task)
     while len(found) < limit:
         rows = await conn.fetch(
-            f"""{SELECT} WHERE o.account_id = $1 AND ($2::uuid IS NULL OR o.task_id = $2)
+            f"""{SELECT} WHERE o.account_id = $1 AND NOT o.locked AND ($2::uuid IS NULL OR o.task_id = $2)
                 AND ($3::timestamptz IS NULL OR o.created_at >= $3) AND ($4::text IS NULL OR o.license = $4)
                 AND (cardinality($5::text[]) = 0 OR o.loc <@ ($5::text[])[1]::box OR o.loc <@ ($5::text[])[2]::box)
                 AND ($6::uuid IS NULL OR o.id < $6) ORDER BY o.id DESC LIMIT $7""",
@@ -97,11 +102,21 @@ def _within(row: asyncpg.Record, place: Place) -> bool:
 
 
 async def photo(conn: asyncpg.Connection, account: UUID, observation: str, n: int) -> photos.Kept:
-    """One photo of an observation that the account owns. Raises NotFound, Erased."""
+    """One photo of an observation that the account owns. Raises NotFound, Erased, EvidenceLocked."""
+    await require_readable(conn, account, [ids.read("observation", observation)])
     return await photos.find(
         conn, "s.id = (SELECT submission_id FROM observation WHERE id = $2 AND account_id = $3)", n,
         ids.read("observation", observation), account,
     )  # fmt: skip
+
+
+async def require_readable(conn: asyncpg.Connection, account: UUID, observations: list[UUID]) -> None:
+    """Raise EvidenceLocked when one of the account's observations is not theirs to read or pass on for now."""
+    if await conn.fetchval(
+        "SELECT true FROM observation WHERE id = ANY ($1::uuid[]) AND account_id = $2 AND locked LIMIT 1",
+        observations, account,
+    ):  # fmt: skip
+        raise EvidenceLocked
 
 
 def pseudonym(account: UUID, person: UUID) -> str:

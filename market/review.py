@@ -9,12 +9,14 @@ from market import decisions, ids, keys, ledger, tasks
 from market.errors import NotFound, ReasonRequired, WrongState
 from market.terms import Acceptance, Strict
 
+ReasonCode = Literal["not_what_was_asked", "unreadable", "wrong_answer", "incomplete"]
+
 
 class Rejecting(Strict, frozen=True, kw_only=True):
     """Why a buyer rejects: a check that the task declared, or a reason code; and what to say to the person."""
 
     failed_check: str | None = None
-    reason_code: Literal["not_what_was_asked", "unreadable", "wrong_answer", "incomplete"] | None = None
+    reason_code: ReasonCode | None = None
     comment: Annotated[str, msgspec.Meta(min_length=3, max_length=2000)]
 
 
@@ -46,12 +48,17 @@ async def reject(conn: asyncpg.Connection, actor: keys.Actor, submission: str, w
         raise NotFound("There is no such submission.")
     if row["status"] != "needs_review":
         raise WrongState(f"The submission is {row['status'].replace('_', ' ')}.")
-    if (why.failed_check is None) == (why.reason_code is None):
+    require_reason(row, why.failed_check, why.reason_code)
+    await decisions.reject(conn, row, msgspec.to_builtins(why), actor.name)
+
+
+def require_reason(row: asyncpg.Record, failed_check: str | None, reason_code: str | None) -> None:
+    """Raise ReasonRequired unless either is cited, a check only where the task declared it. row: of decisions.lock."""
+    if (failed_check is None) == (reason_code is None):
         raise ReasonRequired("Cite either `failed_check` or `reason_code`.")
     declared = msgspec.convert(row["acceptance"], Acceptance).declared
-    if why.failed_check is not None and why.failed_check not in declared:
+    if failed_check is not None and failed_check not in declared:
         raise ReasonRequired(f"The task declared these checks: {', '.join(declared) or 'none'}.")
-    await decisions.reject(conn, row, msgspec.to_builtins(why), actor.name)
 
 
 async def accept_overdue(conn: asyncpg.Connection, *, hold_s: int, limit: int = 50) -> int:

@@ -92,7 +92,7 @@ async def wanted(
               {claims.rejected_of("$1")} >= {claims.MOST_TRIES} * {claims.PER_PERSON} AS tried,
               NOT {claims.ROUND_OPEN} AS filled,
               (SELECT max(greatest(c.created_at, s.until)) FROM claim c LEFT JOIN device_sale s ON s.claim_id = c.id
-                 WHERE c.task_id = task.id AND c.device_id = $2 AND c.status = 'submitted') AS last
+                 WHERE c.task_id = task.id AND c.device_id = $2 AND c.status IN ('submitted', 'awarded')) AS last
             FROM task WHERE status = 'open' AND every_s IS NOT NULL
               AND opens_at <= market_now() AND closes_at > market_now()
               AND (loc IS NULL OR (cardinality($3::text[]) > 0
@@ -151,7 +151,8 @@ async def sold(conn: asyncpg.Connection, device: UUID, quantities: list[str]) ->
         # No task takes what is older than its longest round.
         f"""SELECT s.quantity, max(s.until) AS to_any, max(s.until) FILTER (WHERE s.alone) AS alone
             FROM device_sale s JOIN claim c ON c.id = s.claim_id
-            WHERE s.device_id = $1 AND s.quantity = ANY ($2::text[]) AND c.status = 'submitted'
+            WHERE s.device_id = $1 AND s.quantity = ANY ($2::text[]) AND (c.status IN ('submitted', 'awarded')
+                OR EXISTS (SELECT FROM submission d WHERE d.claim_id = c.id AND d.status = 'disputed'))
               AND s.until > market_now() - make_interval(secs => {LONGEST_ROUND_S}) GROUP BY s.quantity""",
         device, quantities,
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """Submissions: evidence comes in, is judged, accepted or rejected, and paid.
 
 checking -> needs_review | accepted | rejected; needs_review -> accepted | rejected. Nobody reviewing in time: accepted.
+What may come between or after is in fix_ups.py and appeals.py.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import captures, claims, decisions, devices, events, ids, instruments, photos, tasks, verdicts
+from market import captures, claims, decisions, devices, events, fix_ups, ids, instruments, photos, tasks, verdicts
 from market.errors import ClaimOver, EvidenceMissing, Invalid, NotFound
 from market.money import Money
 from market.terms import Acceptance, Evidence, Strict
@@ -31,6 +32,11 @@ class Answering(Strict, frozen=True, kw_only=True):
 Fitting = Callable[[Answering, Evidence, datetime, int], Answering]
 
 
+# SQL: the buyer reads nothing of the evidence of submission `s`: it was refused, is contested, or is not paid for.
+LOCKED = """(s.status IN ('rejected', 'disputed')
+  OR EXISTS (SELECT FROM observation l WHERE l.submission_id = s.id AND l.locked))"""
+
+
 class PhotoView(msgspec.Struct, frozen=True):
     """A photo. sha256: of the file as it came, which receipts name too; copies have hashes of their own."""
 
@@ -40,7 +46,10 @@ class PhotoView(msgspec.Struct, frozen=True):
 
 
 class Submission(msgspec.Struct, frozen=True):
-    """Evidence and what became of it. A buyer reads of the verdict what market/verdicts.py passes on."""
+    """Evidence and what became of it. A buyer reads of the verdict what market/verdicts.py passes on.
+
+    fix_up: what is to be mended, while it is. dispute_id: of the appeal or dispute about it, also one that is over.
+    """
 
     id: str
     task_id: str
@@ -58,6 +67,8 @@ class Submission(msgspec.Struct, frozen=True):
     rejection: dict[str, Any] | None
     bonus: Money
     rating: int | None
+    fix_up: fix_ups.FixUp | None = None
+    dispute_id: str | None = None
 
 
 class ToJudge(msgspec.Struct, frozen=True):
@@ -98,13 +109,17 @@ class ToJudge(msgspec.Struct, frozen=True):
 async def submit(
     conn: asyncpg.Connection, person: UUID, claim: str, given: Answering, *, fitting: Fitting | None = None
 ) -> UUID:
-    """Hand in a claim's evidence; from now on it is being judged. Raises ClaimOver, EvidenceMissing, Invalid.
+    """Hand in a claim's evidence, or mend what was handed in; from now on it is being judged.
+
+    Raises ClaimOver, EvidenceMissing, Invalid.
 
     What can be refused, also by `fitting`, is refused before anything is written: the event log waits for whoever has
     written and not yet committed. What is asked never changes, and photos only become more, so it holds for the write.
     """
     claim_id = ids.read("claim", claim)
-    given = await _require_fitting(conn, person, claim_id, given, fitting)
+    given, mended = await _require_fitting(conn, person, claim_id, given, fitting)
+    if mended:
+        return await fix_ups.hand_in(conn, person, claim_id, msgspec.structs.asdict(given))
     submission: UUID | None = await conn.fetchval(
         """WITH over AS (
              UPDATE claim SET status = 'submitted', ended_at = market_now()
@@ -127,11 +142,12 @@ async def submit(
 
 async def _require_fitting(
     conn: asyncpg.Connection, person: UUID, claim: UUID, given: Answering, fitting: Fitting | None
-) -> Answering:
-    """What is to be kept of it; refuses what could only be rejected. Only reads."""
+) -> tuple[Answering, bool]:
+    """What is to be kept of it, and whether it mends what is there; refuses what could only be rejected. Only reads."""
     row = await conn.fetchrow(
         """SELECT c.status = 'active' AND c.expires_at > market_now() AS active, t.evidence, t.acceptance,
-             market_now() AS now, (SELECT count(*) FROM photo p WHERE p.claim_id = c.id) AS photos
+             market_now() AS now, (SELECT count(*) FROM photo p WHERE p.claim_id = c.id) AS photos,
+             EXISTS (SELECT FROM submission s WHERE s.claim_id = c.id) AS mended
            FROM claim c JOIN task t ON t.id = c.task_id WHERE c.id = $1 AND c.person_id = $2""",
         claim, person,
     )  # fmt: skip
@@ -148,7 +164,7 @@ async def _require_fitting(
         raise EvidenceMissing(lacking, pointer="/photos")
     if evidence.readings and given.outcome == "done" and not given.readings:
         raise EvidenceMissing("The task asks for readings.", pointer="/readings")
-    return kept
+    return kept, row["mended"]
 
 
 def missing_photos(evidence: Evidence, outcome: str, uploaded: int) -> str | None:
@@ -204,14 +220,15 @@ async def judge(
     failed_check: str | None,
     hold_s: int,
     captured_at: datetime | None = None,
+    of: datetime | None = None,
 ) -> str | None:
     """Apply a verdict: pass accepts in auto mode, a failed declared check rejects, all else goes to the buyer.
 
-    verdict: {score, outcome, version, checks}; captured_at: the evidence's own time, where it is believed. Returns the
-    new status; None when somebody was first.
+    verdict: {score, outcome, version, checks}; captured_at: the evidence's own time, where it is believed; of: when
+    what was judged was handed in. Returns the new status; None when somebody was first, or it was mended meanwhile.
     """
     row = await decisions.lock(conn, submission)
-    if row is None or row["status"] != "checking":
+    if row is None or row["status"] != "checking" or (of is not None and row["submitted_at"] != of):
         return None
     failed = verdict["outcome"] == "fail"
     # Nothing was seen where no photo is asked and nothing is there: such a negative is the buyer's to believe.
@@ -267,8 +284,11 @@ async def of_task(
 
 
 def _for_buyer(row: asyncpg.Record) -> Submission:
-    """What was refused is not paid for, so the buyer reads why, and nothing of what was found."""
-    seen, refused = _show(row), row["status"] == "rejected"
+    """What was refused or is contested is not paid for, so the buyer reads why, and nothing of what was found. What is
+    being mended is theirs to read as it was, without photos, which may be others by now."""
+    seen, refused = _show(row), row["locked"]
+    if row["status"] == "fix_up":
+        seen = msgspec.structs.replace(seen, photos=[])
     verdict = None if seen.verdict is None else verdicts.for_buyer(seen.verdict, refused=refused)
     told = None if seen.rejection is None else verdicts.rejection_for_buyer(seen.rejection, row["decided_by"])
     seen = msgspec.structs.replace(seen, verdict=verdict, rejection=told)
@@ -286,7 +306,9 @@ async def of_person(conn: asyncpg.Connection, person: UUID, *, before: str | Non
 
 async def _fetch(conn: asyncpg.Connection, where: str, *given: Any) -> list[asyncpg.Record]:
     rows: list[asyncpg.Record] = await conn.fetch(
-        f"""SELECT s.*, t.currency, (SELECT json_agg(json_build_object('n', p.n, 'sha256', encode(p.sha256, 'hex'))
+        f"""SELECT s.*, t.currency, {LOCKED} AS locked, {fix_ups.COLUMN} AS fix_up,
+              (SELECT a.id FROM appeal a WHERE a.submission_id = s.id) AS appeal,
+              (SELECT json_agg(json_build_object('n', p.n, 'sha256', encode(p.sha256, 'hex'))
               ORDER BY p.n)::text FROM photo p WHERE p.claim_id = s.claim_id) AS photos
             FROM submission s JOIN task t ON t.id = s.task_id WHERE {where}""",
         *given,
@@ -308,16 +330,18 @@ def _show(row: asyncpg.Record) -> Submission:
             for p in found
         ],
         row["submitted_at"], row["review_by"], row["decided_at"], row["verdict"], row["rejection"],
-        Money(row["bonus"], row["currency"]), row["rating"],
+        Money(row["bonus"], row["currency"]), row["rating"], fix_ups.show(row),
+        None if row["appeal"] is None else ids.show("appeal", row["appeal"]),
     )  # fmt: skip
 
 
 async def photo(
     conn: asyncpg.Connection, submission: str, n: int, *, account: UUID | None = None, person: UUID | None = None
 ) -> photos.Kept:
-    """One photo, for the buyer while it is not rejected, or for the person. Raises NotFound, Erased."""
+    """One photo, for the buyer while it is theirs to see, or for the person. Raises NotFound, Erased."""
     return await photos.find(
         conn,
-        """s.id = $2 AND ((s.account_id = $3 AND s.status IN ('needs_review', 'accepted')) OR s.person_id = $4)""", n,
+        f"""s.id = $2 AND ((s.account_id = $3 AND s.status IN ('needs_review', 'accepted') AND NOT {LOCKED})
+              OR s.person_id = $4)""", n,
         ids.read("submission", submission), account, person,
     )  # fmt: skip

@@ -161,8 +161,13 @@ async def get_claim(call: Call, claim_id: str) -> claims.Claim:
 
 @endpoint("DELETE", "/v1/people/claims/{claim_id}", by=PERSON, status=204, problems=("claim-expired",))
 async def release_claim(call: Call, claim_id: str) -> None:
-    """Give a slot back before its time is over."""
-    await claims.release(call.connection, call.actor.owner, claim_id)
+    """Give a slot back before its time is over.
+
+    Where something was to be mended, the answer stays as it was, and is with the buyer again.
+    """
+    again = await claims.release(call.connection, call.actor.owner, claim_id)
+    if again is not None:
+        await judging.ask_for(call.connection, again)
     wake(EVENTS)
 
 
@@ -257,10 +262,11 @@ def _digest(call: Call) -> bytes | None:
 async def submit(call: Call, claim_id: str, data: submissions.Answering) -> submissions.Submission:
     """Hand in the evidence of a claim.
 
-    It is checked at once, in the background; the submission then has a verdict. `outcome: honest_negative` says that
-    what was asked for is not there, with a photo that shows it. Answers that do not fit their questions, readings in no
-    usable unit or of a task that asks for none, and gaps are refused at once: the claim then stays as it is. Readings
-    are kept in SenML's normalised form.
+    It is checked at once, in the background; the submission then has a verdict. Where the buyer has asked for something
+    to be mended, this hands the same submission in again, with these answers and the photos that are there now.
+    `outcome: honest_negative` says that what was asked for is not there, with a photo that shows it. Answers that do
+    not fit their questions, readings in no usable unit or of a task that asks for none, and gaps are refused at once:
+    the claim then stays as it is. Readings are kept in SenML's normalised form.
     """
     submission = await submissions.submit(call.connection, call.actor.owner, claim_id, data, fitting=judging.fitting)
     await judging.ask_for(call.connection, submission)

@@ -137,7 +137,7 @@ async def test_the_audit_sees_a_claim_that_did_not_follow_its_submission(cast: C
     held, submission = await cast.submit(bo, task.id)
     await cast.judge(submission, FAIL, "fresh")
     await cast.conn.execute("UPDATE claim SET status = 'submitted' WHERE id = $1", ids.read("claim", held))
-    assert await broken(cast.conn) == ["a claim is rejected with its submission, and handed in while that is not"]
+    assert await broken(cast.conn) == ["a claim is where its submission is"]
 
 
 async def test_a_doubtful_answer_waits_for_the_buyer_and_silence_means_yes(cast: Cast, ada: keys.Actor) -> None:
