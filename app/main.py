@@ -16,6 +16,7 @@ from app.config import Config
 from app.pages.operator.frame import refuse_anywhere
 from app.routes import (
     accounts,
+    appeals,
     captures,
     cards,
     claims,
@@ -51,6 +52,7 @@ ALWAYS = (
     cards,
     tasks,
     submissions,
+    appeals,
     observations,
     receipts,
     datasets,

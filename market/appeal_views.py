@@ -20,7 +20,7 @@ class Statement(msgspec.Struct, frozen=True):
     said_at: datetime
 
 
-class Dispute(msgspec.Struct, frozen=True):
+class Contested(msgspec.Struct, frozen=True):
     """A contested decision. status: open · decided · withdrawn, since its person has left.
 
     by: who contests, `person` (a rejection) or `buyer` (an acceptance); against: whose decision, `buyer`, `market` or
@@ -60,7 +60,7 @@ _SELECT = f"""SELECT a.*, t.currency, {STATEMENTS} AS statements,
 
 async def get(
     conn: asyncpg.Connection, appeal: str, *, account: UUID | None = None, person: UUID | None = None
-) -> Dispute:
+) -> Contested:
     """One that the account or the person has a part in. Raises NotFound."""
     row = await conn.fetchrow(f"{_SELECT} AND a.id = $3", account, person, ids.read("appeal", appeal))
     if row is None:
@@ -70,7 +70,7 @@ async def get(
 
 async def listed(
     conn: asyncpg.Connection, *, account: UUID | None = None, person: UUID | None = None, before: str | None, limit: int
-) -> list[Dispute]:
+) -> list[Contested]:
     """Those that the account or the person has a part in, newest first."""
     rows = await conn.fetch(
         f"{_SELECT} AND ($3::uuid IS NULL OR a.id < $3) ORDER BY a.id DESC LIMIT $4",
@@ -79,9 +79,9 @@ async def listed(
     return [_show(row) for row in rows]
 
 
-def _show(row: asyncpg.Record) -> Dispute:
+def _show(row: asyncpg.Record) -> Contested:
     currency = row["currency"]
-    return Dispute(
+    return Contested(
         ids.show("appeal", row["id"]), ids.show("submission", row["submission_id"]), ids.show("task", row["task_id"]),
         row["status"], row["side"], row["against"], row["failed_check"], row["reason_code"], row["comment"],
         row["stage"], row["opened_at"], row["answer_by"], row["decide_by"], Money(row["bond"], currency),

@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import awards, decisions, events, ids, keys, ledger, review, stakes, verdicts
+from market import awards, decisions, events, ids, keys, ledger, review, stakes, tasks, verdicts
 from market.awards import Decision
 from market.errors import (
     AlreadyAppealed,
@@ -86,10 +86,21 @@ async def appeal(conn: asyncpg.Connection, person: UUID, submission: str, words:
     return opened
 
 
+async def may_appeal(conn: asyncpg.Connection, submission: UUID) -> bool:
+    """Whether its person may contest a submission now."""
+    found: bool = await conn.fetchval(
+        """SELECT status = 'rejected' AND decided_at + make_interval(secs => $2) >= market_now()
+             AND NOT EXISTS (SELECT FROM appeal a WHERE a.submission_id = s.id) FROM submission s WHERE s.id = $1""",
+        submission, APPEAL_S,
+    )  # fmt: skip
+    return found
+
+
 async def dispute(conn: asyncpg.Connection, actor: keys.Actor, submission: str, given: Disputing) -> UUID:
     """Contest an acceptance by machine or by the deadline, before its pay is released; the dispute's id.
 
-    Raises NotFound, AlreadyAppealed, WrongState, OwnDecision, ReasonRequired, PaidOut, UsedAlready.
+    Raises NotFound, AlreadyAppealed, WrongState, OwnDecision, ReasonRequired, OverCap, AccountHeld, PaidOut,
+    UsedAlready.
     """
     row = await decisions.lock(conn, ids.read("submission", submission), actor.owner)
     if row is None:
@@ -100,6 +111,8 @@ async def dispute(conn: asyncpg.Connection, actor: keys.Actor, submission: str, 
     if row["decided_by"] not in ("market", "deadline"):
         raise OwnDecision
     review.require_reason(row, given.failed_check, given.reason_code)
+    bond = stakes.bond_for(row["reward"])
+    await keys.spend(conn, actor, bond, one_task=bond + await tasks.cost(conn, row["task_id"]))
     opened = await _open(
         conn, row, "buyer", row["decided_by"], given.failed_check, given.reason_code, given.words, actor=actor.name
     )
@@ -119,7 +132,7 @@ async def dispute(conn: asyncpg.Connection, actor: keys.Actor, submission: str, 
     ):
         raise UsedAlready
     await _say(conn, opened, "buyer", given.words, [])
-    await stakes.put(conn, row, opened, stakes.bond_for(row["reward"]), paid=True, actor=actor.name)
+    await stakes.put(conn, row, opened, bond, paid=True, actor=actor.name)
     return opened
 
 

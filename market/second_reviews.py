@@ -235,3 +235,13 @@ async def give_opinion(conn: asyncpg.Connection, person: UUID, appeal: str, give
     if agreed:
         await awards.decide(conn, appeal_id, Decision(given.award_percent, given.reason, "people"), hold_s=hold_s)
     return agreed
+
+
+async def submission_of(conn: asyncpg.Connection, appeal: str) -> UUID:
+    """The submission that an appeal is about. Raises NotFound."""
+    found: UUID | None = await conn.fetchval(
+        "SELECT submission_id FROM appeal WHERE id = $1", ids.read("appeal", appeal)
+    )
+    if found is None:
+        raise NotFound("There is no such review.")
+    return found

@@ -30,6 +30,8 @@ STATUS = {
     "accepted": "Accepted",
     "rejected": "Not accepted",
     "disputed": "Disputed",
+    "fix_up": "To be mended",
+    "awarded": "Paid after an appeal",
     "active": "In progress",
     "submitted": "Handed in",
     "expired": "Time over",

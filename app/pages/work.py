@@ -17,9 +17,10 @@ from app.pages.operations import FORM_LIMIT, Form, perform, read_form
 from app.pages.people import show_task
 from app.pages.render import refuse, show
 from app.paging import Window, read_text, write_cursor
+from app.routes import appeals as contesting
 from app.routes import claims as operations
 from app.strict import decode_query
-from market import claims, ids, offers, submissions
+from market import appeal_views, appeals, claims, fix_ups, ids, offers, submissions
 from market.terms import Strict
 
 PIECE = 256 * 1024
@@ -56,9 +57,10 @@ async def claim_page(call: Call, claim_id: str) -> Answer:
     claim = await claims.get(call.connection, call.actor.owner, claim_id)
     offer = await offers.get(call.connection, claim.task_id)
     stored = {photo.n for photo in await claims.photos(call.connection, ids.read("claim", claim_id))}
+    fix_up = await fix_ups.of_claim(call.connection, ids.read("claim", claim_id))
     return await show(
-        call, call.connection, "claim.html", claim=claim, offer=offer, stored=stored,
-        asked_for=words.asked_for(offer, minima=True), status=200, statuses=words.STATUS,
+        call, call.connection, "claim.html", claim=claim, offer=offer, stored=stored, fix_up=fix_up,
+        checks=words.CHECKS, asked_for=words.asked_for(offer, minima=True), status=200, statuses=words.STATUS,
         spoken=words.spoken, measured=words.measured, unit=words.unit,
         slots=range(1, PHOTOS_IN_A_FORM + 1), megabytes=PHOTO_LIMIT // 1_000_000,
     )  # fmt: skip
@@ -66,7 +68,7 @@ async def claim_page(call: Call, claim_id: str) -> Answer:
 
 @endpoint("POST", "/w/claims/{claim_id}/release", by=PERSON, uses="own", limit=FORM_LIMIT, hidden=True)
 async def release_by_form(call: Call, claim_id: str) -> Answer:
-    """Give a task back."""
+    """Give a task back, or leave what was to be mended as it is."""
     await perform(operations.release_claim, call, claim_id=claim_id)
     return redirect("/w")
 
@@ -139,16 +141,38 @@ async def submission_page(call: Call, submission_id: str) -> Answer:
     person, task = call.actor.owner, ids.read("task", found.task_id)
     chance = await claims.chance(call.connection, person, task) if found.status == "rejected" else None
     declared = {promise.name for promise in words.promises(offer)}
+    disputed = None
+    if found.dispute_id is not None:
+        disputed = await appeal_views.get(call.connection, found.dispute_id, person=person)
+    appealable = await appeals.may_appeal(call.connection, ids.read("submission", found.id))
     return await show(
         call, call.connection, "submission.html", found=found, offer=offer, declared=declared,
         statuses=words.STATUS, checks=words.CHECKS, findings=words.FINDINGS, spoken=words.spoken,
         questions={question.id: question.text for question in offer.evidence.questions if question.text},
-        hold_s=call.services.config.hold_window_s, chance=chance,
+        hold_s=call.services.config.hold_window_s, chance=chance, disputed=disputed, appealable=appealable,
+        most=appeals.MOST_STATEMENTS,
     )  # fmt: skip
+
+
+@endpoint("POST", "/w/submissions/{submission_id}/appeal", by=PERSON, uses="own", limit=FORM_LIMIT, hidden=True)
+async def appeal_by_form(call: Call, submission_id: str) -> Answer:
+    """Contest a rejection."""
+    given = decode_query((await read_form(call)).filled(), appeals.Appealing)
+    await perform(contesting.appeal_rejection, call, submission_id=submission_id, data=given)
+    return redirect(f"/w/submissions/{submission_id}")
+
+
+@endpoint("POST", "/w/disputes/{appeal_id}/statements", by=PERSON, uses="own", limit=FORM_LIMIT, hidden=True)
+async def state_by_form(call: Call, appeal_id: str) -> Answer:
+    """Say something to an appeal or dispute."""
+    given = decode_query((await read_form(call)).filled(), appeals.Appealing)
+    said = await perform(contesting.state, call, appeal_id=appeal_id, data=appeals.Saying(words=given.words))
+    return redirect(f"/w/submissions/{said.submission_id}")
 
 
 ROUTES: list[HTTPRouteHandler] = [
     claim_by_form, claim_page, release_by_form, submit_by_form, submissions_page, submission_page,
+    appeal_by_form, state_by_form,
 ]  # fmt: skip
 for route in ROUTES:
     route.exception_handlers = {Exception: refuse}

@@ -92,6 +92,20 @@ CASES: dict[str, Case] = {
     "GET /v1/submissions/{submission_id}": Case(),
     "POST /v1/submissions/{submission_id}/accept": Case({}),
     "POST /v1/submissions/{submission_id}/reject": Case({"reason_code": "unreadable", "comment": "blurred"}),
+    "POST /v1/submissions/{submission_id}/fix-up": Case(
+        {"reason_code": "unreadable", "comment": "blurred", "within_s": 3600}
+    ),
+    "POST /v1/submissions/{submission_id}/dispute": Case({"reason_code": "unreadable", "words": "blurred"}),
+    "POST /v1/people/submissions/{submission_id}/appeal": Case({"words": "It is sharp."}),
+    "GET /v1/disputes": SELF,
+    "GET /v1/disputes/{appeal_id}": Case(),
+    "POST /v1/disputes/{appeal_id}/statements": Case({"words": "It is sharp.", "photos": [1]}),
+    "GET /v1/people/reviews": SELF,
+    "GET /v1/people/reviews/{appeal_id}": Case(),
+    "GET /v1/people/reviews/{appeal_id}/photos/{n}": Case(),
+    "POST /v1/people/reviews/{appeal_id}": Case({"award_percent": 100, "reason": "It is sharp."}),
+    "POST /w/submissions/{submission_id}/appeal": Case(form={"words": "It is sharp."}),
+    "POST /w/disputes/{appeal_id}/statements": Case(form={"words": "It is sharp."}),
     "GET /v1/submissions/{submission_id}/photos/{n}": Case(),
     "GET /v1/observations": SELF,
     "GET /v1/observations/{observation_id}": Case(),
@@ -219,6 +233,10 @@ async def a_busy_market(world: World, ada: Caller, bo: Caller) -> Things:
     submitted = await submit(bo, claimed, notes=SECRET)
     await world.jobs()
     active = await claim(bo, open_task)
+    contested = await answer(bo, await post_task(ada, acceptance={"mode": "manual", "checks": ["fresh"]}), picture(3))
+    why = {"reason_code": "unreadable", "comment": SECRET}
+    ok(await ada.post(f"/v1/submissions/{contested['id']}/reject", why))
+    appealed = ok(await bo.post(f"/v1/people/submissions/{contested['id']}/appeal", {"words": SECRET}), 201)
     dataset = ok(await ada.post("/v1/datasets", {"query": {}}), 202)
     await world.jobs()
     model = ok(await ada.post("/v1/models", files=files(card=SECRET.encode())), 201)
@@ -243,6 +261,7 @@ async def a_busy_market(world: World, ada: Caller, bo: Caller) -> Things:
         "event_id": "evt_1", "switch_name": "payouts",
         "dispute_id": ids.show("dispute", ids.new()), "warning_id": ids.show("fraud_warning", ids.new()),
         "decision_id": ids.show("money_decision", ids.new()),
+        "appeal_id": appealed["id"],
         "number": "1", "slug": "validation", "token": "e30.x", **console_cases.NAMES,
     }  # fmt: skip
     return Things(ada, bo, names)

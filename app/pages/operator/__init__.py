@@ -6,7 +6,7 @@ page needs a script, but for passkeys.
 
 from litestar.handlers import HTTPRouteHandler
 
-from app.pages.operator import books, disputes, home, ledger, operations, parties, runs, sign_in
+from app.pages.operator import appeals, books, disputes, home, ledger, operations, parties, runs, sign_in
 
 ROUTES: list[HTTPRouteHandler] = [
     *sign_in.ROUTES,
@@ -15,6 +15,7 @@ ROUTES: list[HTTPRouteHandler] = [
     *operations.ROUTES,
     *parties.ROUTES,
     *disputes.ROUTES,
+    *appeals.ROUTES,
     *ledger.ROUTES,
     *books.ROUTES,
 ]

@@ -36,6 +36,7 @@ SECTIONS = [
         ("/operator/runs", "Payout runs"), ("/operator/operations", "Operations"), ("/operator/holds", "Holds"),
     ]),
     ("Paid in", [("/operator/disputes", "Disputes"), ("/operator/fraud-warnings", "Fraud warnings")]),
+    ("Answers", [("/operator/appeals", "Appeals")]),
     ("Who", [("/operator/people", "People"), ("/operator/accounts", "Accounts")]),
     ("Books", [
         ("/operator/reconciliation", "Reconciliation"), ("/operator/ledger", "Ledger"),

@@ -16,6 +16,7 @@ PLACES = {
     "run": "/operator/runs", "pay": "/operator/payouts", "prsn": "/operator/people", "acct": "/operator/accounts",
     "disp": "/operator/disputes", "efw": "/operator/fraud-warnings", "dec": "/operator/decisions",
     "sop": "/operator/operations", "ltx": "/operator/ledger/transactions", "txn": "/operator/reconciliation/lines",
+    "apl": "/operator/appeals",
 }  # fmt: skip
 
 CURRENCIES = {code: code.upper() for code in _CURRENCIES}  # to choose from

@@ -3,6 +3,7 @@
 from litestar.handlers import HTTPRouteHandler
 
 from app.routes.operator import (
+    appeals,
     books,
     closes,
     decisions,
@@ -22,6 +23,7 @@ ROUTES: list[HTTPRouteHandler] = [
     *switches.ROUTES,
     *operations.ROUTES,
     *disputes.ROUTES,
+    *appeals.ROUTES,
     *decisions.ROUTES,
     *parties.ROUTES,
     *reconciliation.ROUTES,
