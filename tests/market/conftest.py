@@ -30,6 +30,8 @@ BAKERY: dict[str, Any] = {
 class Cast:
     """The acts of the cast on one connection."""
 
+    rates = posting.Rates(FEE_BPS)
+
     def __init__(self, conn: asyncpg.Connection) -> None:
         self.conn = conn
 
@@ -48,7 +50,7 @@ class Cast:
 
     async def post(self, actor: keys.Actor, **changes: Any) -> tasks.Task:
         draft = msgspec.convert(BAKERY | changes, TaskDraft)
-        return await posting.post(self.conn, actor, draft, rates=posting.Rates(FEE_BPS))
+        return await posting.post(self.conn, actor, draft, rates=self.rates)
 
     async def photo(self, person: UUID, claim: str, n: int = 1, sha256: bytes = b"\x01" * 32) -> None:
         await claims.put_photo(self.conn, person, claim, claims.Photo(n, sha256, 900, "image/jpeg", None))
