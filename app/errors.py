@@ -60,6 +60,26 @@ PROBLEMS: dict[str, Kind] = {
         "sandbox, your key. A request with `Authorization: Bearer op_…` is its own proof.",
     ),
     "not-found": Kind(404, "There is no such thing here", "Either it does not exist or it belongs to somebody else."),
+    "not-for-resale": Kind(
+        403,
+        "This may not be sold on",
+        "Its task said `license.resale: false`, or the sale in which you bought it `resale: false`; or its evidence "
+        "was refused, or its person erased. `detail` says which.",
+    ),
+    "already-listed": Kind(
+        409, "You are offering this already", "Change that listing with PATCH, or end it and make another."
+    ),
+    "listing-not-active": Kind(409, "This is not for sale now", "It is paused, ended or withdrawn: look for another."),
+    "listing-over": Kind(409, "The listing is over", "What is ended or withdrawn stays so. List it anew if you may."),
+    "exclusive": Kind(409, "Somebody has this alone for now", "`available_from` of the listing says until when."),
+    "already-owned": Kind(
+        409, "You have this already", "GET /v1/observations lists what you have, bought and paid for yourself alike."
+    ),
+    "price-changed": Kind(
+        409,
+        "It costs more than you would pay",
+        "Read the listing: `price_now` is what it costs. Nothing was bought; send a higher `max_price` if you want it.",
+    ),
     "original-not-asked": Kind(
         403,
         "The task did not ask for photos as they came",
@@ -238,6 +258,13 @@ REFUSALS: dict[type[market.Refusal], str] = {
     market.ClaimOver: "claim-expired",
     market.EvidenceMissing: "evidence-missing",
     market.ReasonRequired: "reason-required",
+    market.NotForResale: "not-for-resale",
+    market.AlreadyListed: "already-listed",
+    market.ListingNotActive: "listing-not-active",
+    market.ListingOver: "listing-over",
+    market.Exclusive: "exclusive",
+    market.AlreadyOwned: "already-owned",
+    market.PriceChanged: "price-changed",
     market.OriginalNotAsked: "original-not-asked",
     market.Erased: "erased",
     market.FixUpLimit: "fix-up-limit",

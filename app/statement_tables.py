@@ -52,6 +52,7 @@ class Table(NamedTuple):
 
 PERSON_KINDS = {
     "earned": "Answer accepted",
+    "royalty": "Royalty of a sale",
     "released": "Released from pending",
     "payout": "Payout",
     "payout_returned": "Payout came back before it was sent",
@@ -70,6 +71,8 @@ ACCOUNT_KINDS = {
     "held_for_tasks": "Held for tasks",
     "released": "Released from tasks",
     "spent": "Paid for answers",
+    "bought": "Bought of others",
+    "sold": "Sold to others",
     "frozen": "Frozen for a dispute",
     "unfrozen": "No longer frozen",
     "dispute_lost": "Taken by a dispute",

@@ -145,6 +145,11 @@ CREATE FUNCTION public.fee_of(price bigint, reward bigint, fee bigint, top_fee b
     AS $$
   SELECT CASE WHEN price = reward THEN fee ELSE least(top_fee, greatest(fee, price * fee_bps / 10000)) END $$;
 
+CREATE FUNCTION public.forecast_stays() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$BEGIN
+  RAISE EXCEPTION 'what was foretold of task % stays as it was', OLD.task_id USING ERRCODE = 'FC001'; END$$;
+
 CREATE FUNCTION public.fresh_price(price bigint, lowest bigint, half_life_s integer, age_s double precision) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -426,6 +431,23 @@ CREATE TABLE public.account_spend (
     CONSTRAINT account_spend_spent_check CHECK ((spent >= 0))
 );
 
+CREATE TABLE public.active_near (
+    cell bigint NOT NULL,
+    person_id uuid NOT NULL,
+    last_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.answer_agreement (
+    kind text NOT NULL,
+    type text NOT NULL,
+    choices integer NOT NULL,
+    compared double precision NOT NULL,
+    agreed double precision NOT NULL,
+    CONSTRAINT answer_agreement_check CHECK (((agreed >= (0)::double precision) AND (agreed <= compared))),
+    CONSTRAINT answer_agreement_choices_check CHECK ((choices >= 2)),
+    CONSTRAINT answer_agreement_compared_check CHECK ((compared > (0)::double precision))
+);
+
 CREATE TABLE public.api_key (
     id uuid NOT NULL,
     kind text NOT NULL,
@@ -556,6 +578,12 @@ CREATE TABLE public.bank_payout (
     created_at timestamp with time zone NOT NULL,
     changed_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
     CONSTRAINT bank_payout_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'in_transit'::text, 'paid'::text, 'failed'::text, 'canceled'::text])))
+);
+
+CREATE TABLE public.calibration (
+    one boolean DEFAULT true NOT NULL,
+    body jsonb NOT NULL,
+    CONSTRAINT calibration_one_check CHECK (one)
 );
 
 CREATE TABLE public.camera_trait (
@@ -781,6 +809,37 @@ ALTER TABLE public.event ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.fill_cursor (
+    one boolean DEFAULT true NOT NULL,
+    xid xid8 NOT NULL,
+    seq bigint NOT NULL,
+    CONSTRAINT fill_cursor_one_check CHECK (one)
+);
+
+CREATE TABLE public.fill_model (
+    id bigint NOT NULL,
+    fitted_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    slots double precision NOT NULL,
+    seen bigint NOT NULL,
+    body jsonb NOT NULL
+);
+
+ALTER TABLE public.fill_model ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.fill_model_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.fill_place (
+    model_id bigint NOT NULL,
+    cell bigint NOT NULL,
+    observed double precision NOT NULL,
+    expected double precision NOT NULL
+);
+
 CREATE TABLE public.fix_up (
     submission_id uuid NOT NULL,
     n smallint NOT NULL,
@@ -796,6 +855,29 @@ CREATE TABLE public.fix_up (
     CONSTRAINT fix_up_check2 CHECK (((ended IS NULL) = (ended_at IS NULL))),
     CONSTRAINT fix_up_ended_check CHECK ((ended = ANY (ARRAY['mended'::text, 'given_up'::text, 'overdue'::text]))),
     CONSTRAINT fix_up_n_check CHECK (((n >= 1) AND (n <= 2)))
+);
+
+CREATE TABLE public.forecast (
+    task_id uuid NOT NULL,
+    made_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    model_id bigint,
+    kind text NOT NULL,
+    opened_at timestamp with time zone NOT NULL,
+    closes_at timestamp with time zone NOT NULL,
+    horizons integer[] NOT NULL,
+    chances double precision[] NOT NULL,
+    deciles integer[] NOT NULL,
+    filled_s integer,
+    known_s integer,
+    inside double precision,
+    scored_at timestamp with time zone,
+    CONSTRAINT forecast_check CHECK ((scored_at >= made_at)),
+    CONSTRAINT forecast_check1 CHECK (((cardinality(horizons) = cardinality(chances)) AND (cardinality(deciles) = 9))),
+    CONSTRAINT forecast_check2 CHECK (((scored_at IS NOT NULL) = (num_nonnulls(filled_s, known_s) = 1))),
+    CONSTRAINT forecast_check3 CHECK (((scored_at IS NOT NULL) = (inside IS NOT NULL))),
+    CONSTRAINT forecast_filled_s_check CHECK ((filled_s >= 0)),
+    CONSTRAINT forecast_inside_check CHECK (((inside >= (0)::double precision) AND (inside <= (1)::double precision))),
+    CONSTRAINT forecast_known_s_check CHECK ((known_s >= 0))
 );
 
 CREATE TABLE public.fraud_warning (
@@ -956,7 +1038,7 @@ CREATE TABLE public.listing (
     currency text NOT NULL,
     lowest bigint,
     half_life_s integer,
-    license uuid,
+    license_ids uuid[] NOT NULL,
     royalty_percent smallint NOT NULL,
     resale boolean NOT NULL,
     resale_share_percent smallint NOT NULL,
@@ -968,7 +1050,6 @@ CREATE TABLE public.listing (
     kinds text[] NOT NULL,
     asks jsonb NOT NULL,
     asked text[] NOT NULL,
-    licenses text[] NOT NULL,
     items integer NOT NULL,
     photos integer NOT NULL,
     captured_from timestamp with time zone NOT NULL,
@@ -1770,6 +1851,39 @@ CREATE TABLE public.task (
     CONSTRAINT task_step_s_check CHECK ((step_s > 0))
 );
 
+CREATE TABLE public.task_fill (
+    task_id uuid NOT NULL,
+    kind text NOT NULL,
+    currency text NOT NULL,
+    opened_at timestamp with time zone NOT NULL,
+    closes_at timestamp with time zone NOT NULL,
+    lat double precision,
+    lon double precision,
+    near bigint,
+    city bigint,
+    minutes double precision NOT NULL,
+    reward bigint NOT NULL,
+    top bigint NOT NULL,
+    step bigint NOT NULL,
+    step_s integer NOT NULL,
+    quantity integer NOT NULL,
+    people integer NOT NULL,
+    way integer NOT NULL,
+    lot integer NOT NULL,
+    changed_at timestamp with time zone,
+    CONSTRAINT task_fill_check CHECK ((closes_at > opened_at)),
+    CONSTRAINT task_fill_check1 CHECK ((top >= reward)),
+    CONSTRAINT task_fill_check2 CHECK ((num_nulls(lat, lon, near, city) = ANY (ARRAY[0, 4]))),
+    CONSTRAINT task_fill_check3 CHECK (((step = 0) = (step_s = 0))),
+    CONSTRAINT task_fill_minutes_check CHECK ((minutes > (0)::double precision)),
+    CONSTRAINT task_fill_people_check CHECK ((people >= 0)),
+    CONSTRAINT task_fill_quantity_check CHECK ((quantity > 0)),
+    CONSTRAINT task_fill_reward_check CHECK ((reward > 0)),
+    CONSTRAINT task_fill_step_check CHECK ((step >= 0)),
+    CONSTRAINT task_fill_step_s_check CHECK ((step_s >= 0)),
+    CONSTRAINT task_fill_way_check CHECK ((way >= 0))
+);
+
 ALTER TABLE ONLY public.pgqueuer ALTER COLUMN id SET DEFAULT nextval('public.pgqueuer_id_seq'::regclass);
 
 ALTER TABLE ONLY public.pgqueuer_schedules ALTER COLUMN id SET DEFAULT nextval('public.pgqueuer_schedules_id_seq'::regclass);
@@ -1784,6 +1898,12 @@ ALTER TABLE ONLY public.account
 
 ALTER TABLE ONLY public.account_spend
     ADD CONSTRAINT account_spend_pkey PRIMARY KEY (account_id, day);
+
+ALTER TABLE ONLY public.active_near
+    ADD CONSTRAINT active_near_pkey PRIMARY KEY (cell, person_id) INCLUDE (last_at);
+
+ALTER TABLE ONLY public.answer_agreement
+    ADD CONSTRAINT answer_agreement_pkey PRIMARY KEY (kind, type, choices);
 
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_hash_key UNIQUE (hash);
@@ -1817,6 +1937,9 @@ ALTER TABLE ONLY public.auto_top_up
 
 ALTER TABLE ONLY public.bank_payout
     ADD CONSTRAINT bank_payout_pkey PRIMARY KEY (stripe_id);
+
+ALTER TABLE ONLY public.calibration
+    ADD CONSTRAINT calibration_pkey PRIMARY KEY (one);
 
 ALTER TABLE ONLY public.camera_trait
     ADD CONSTRAINT camera_trait_pkey PRIMARY KEY (make, model, tables, person_id);
@@ -1872,8 +1995,20 @@ ALTER TABLE ONLY public.earning
 ALTER TABLE ONLY public.event
     ADD CONSTRAINT event_pkey PRIMARY KEY (seq);
 
+ALTER TABLE ONLY public.fill_cursor
+    ADD CONSTRAINT fill_cursor_pkey PRIMARY KEY (one);
+
+ALTER TABLE ONLY public.fill_model
+    ADD CONSTRAINT fill_model_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.fill_place
+    ADD CONSTRAINT fill_place_pkey PRIMARY KEY (model_id, cell) INCLUDE (observed, expected);
+
 ALTER TABLE ONLY public.fix_up
     ADD CONSTRAINT fix_up_pkey PRIMARY KEY (submission_id, n);
+
+ALTER TABLE ONLY public.forecast
+    ADD CONSTRAINT forecast_pkey PRIMARY KEY (task_id);
 
 ALTER TABLE ONLY public.fraud_warning
     ADD CONSTRAINT fraud_warning_pkey PRIMARY KEY (id);
@@ -2124,8 +2259,15 @@ ALTER TABLE ONLY public.submission
 ALTER TABLE ONLY public.submission_revision
     ADD CONSTRAINT submission_revision_pkey PRIMARY KEY (submission_id, n);
 
+ALTER TABLE ONLY public.task_fill
+    ADD CONSTRAINT task_fill_pkey PRIMARY KEY (task_id);
+
 ALTER TABLE ONLY public.task
     ADD CONSTRAINT task_pkey PRIMARY KEY (id);
+
+CREATE INDEX active_near_age ON public.active_near USING btree (last_at);
+
+CREATE INDEX active_near_person ON public.active_near USING btree (person_id);
 
 CREATE INDEX api_key_account ON public.api_key USING btree (account_id, id) WHERE (account_id IS NOT NULL);
 
@@ -2195,6 +2337,8 @@ CREATE INDEX earning_unpaid ON public.earning USING btree (currency, person_id) 
 
 CREATE INDEX event_account ON public.event USING btree (account_id, xid, seq) WHERE (account_id IS NOT NULL);
 
+CREATE INDEX event_fill ON public.event USING btree (xid, seq) WHERE (type = ANY (ARRAY['task.posted'::text, 'task.claimed'::text, 'task.changed'::text]));
+
 CREATE INDEX event_person ON public.event USING btree (person_id, xid, seq) WHERE (person_id IS NOT NULL);
 
 CREATE INDEX event_subject ON public.event USING btree (subject_id, seq);
@@ -2202,6 +2346,12 @@ CREATE INDEX event_subject ON public.event USING btree (subject_id, seq);
 CREATE INDEX fix_up_due ON public.fix_up USING btree (until) WHERE (ended IS NULL);
 
 CREATE UNIQUE INDEX fix_up_open ON public.fix_up USING btree (submission_id) WHERE (ended IS NULL);
+
+CREATE INDEX forecast_due ON public.forecast USING btree (closes_at) WHERE (scored_at IS NULL);
+
+CREATE INDEX forecast_made ON public.forecast USING btree (made_at);
+
+CREATE INDEX forecast_scored ON public.forecast USING btree (scored_at) WHERE (scored_at IS NOT NULL);
 
 CREATE INDEX fraud_warning_open ON public.fraud_warning USING btree (created_at) WHERE (status = 'open'::text);
 
@@ -2365,6 +2515,10 @@ CREATE INDEX task_deadline ON public.task USING btree (closes_at) WHERE (status 
 
 CREATE INDEX task_external ON public.task USING btree (account_id, external_id) WHERE (external_id IS NOT NULL);
 
+CREATE INDEX task_fill_lot ON public.task_fill USING btree (lot);
+
+CREATE INDEX task_fill_opened ON public.task_fill USING btree (opened_at);
+
 CREATE INDEX task_near ON public.task USING gist (loc) WHERE ((status = 'open'::public.task_status) AND (loc IS NOT NULL));
 
 CREATE INDEX task_standing ON public.task USING btree (id) WHERE ((status = 'open'::public.task_status) AND (every_s IS NOT NULL));
@@ -2387,6 +2541,8 @@ CREATE TRIGGER event_keep BEFORE DELETE OR UPDATE ON public.event FOR EACH ROW E
 
 CREATE TRIGGER event_whole BEFORE TRUNCATE ON public.event FOR EACH STATEMENT EXECUTE FUNCTION public.append_only();
 
+CREATE TRIGGER forecast_keep BEFORE UPDATE ON public.forecast FOR EACH ROW WHEN (((((((((new.made_at IS DISTINCT FROM old.made_at) OR (new.model_id IS DISTINCT FROM old.model_id)) OR (new.horizons IS DISTINCT FROM old.horizons)) OR (new.chances IS DISTINCT FROM old.chances)) OR (new.deciles IS DISTINCT FROM old.deciles)) OR (new.opened_at IS DISTINCT FROM old.opened_at)) OR (new.closes_at IS DISTINCT FROM old.closes_at)) OR (old.scored_at IS NOT NULL))) EXECUTE FUNCTION public.forecast_stays();
+
 CREATE TRIGGER funding_terminal BEFORE UPDATE OF status ON public.funding FOR EACH ROW WHEN (((old.status = 'succeeded'::public.funding_status) AND (new.status <> 'succeeded'::public.funding_status))) EXECUTE FUNCTION public.funding_stays();
 
 CREATE TRIGGER holding_stays BEFORE DELETE OR UPDATE ON public.holding FOR EACH ROW EXECUTE FUNCTION public.append_only();
@@ -2407,7 +2563,7 @@ CREATE TRIGGER ledger_tx_whole BEFORE TRUNCATE ON public.ledger_tx FOR EACH STAT
 
 CREATE TRIGGER listing_item_stays BEFORE DELETE OR UPDATE ON public.listing_item FOR EACH ROW EXECUTE FUNCTION public.append_only();
 
-CREATE TRIGGER listing_stays BEFORE UPDATE ON public.listing FOR EACH ROW WHEN (((old.status = ANY (ARRAY['ended'::public.listing_status, 'withdrawn'::public.listing_status])) OR ((((((((((old.account_id IS DISTINCT FROM new.account_id) OR (old.observation_id IS DISTINCT FROM new.observation_id)) OR (old.dataset_id IS DISTINCT FROM new.dataset_id)) OR (old.currency IS DISTINCT FROM new.currency)) OR (old.license IS DISTINCT FROM new.license)) OR (old.royalty_percent IS DISTINCT FROM new.royalty_percent)) OR (old.resale IS DISTINCT FROM new.resale)) OR (old.resale_share_percent IS DISTINCT FROM new.resale_share_percent)) OR (old.exclusive_s IS DISTINCT FROM new.exclusive_s)) OR (old.exclusive_price IS DISTINCT FROM new.exclusive_price)))) EXECUTE FUNCTION public.listing_stays();
+CREATE TRIGGER listing_stays BEFORE UPDATE ON public.listing FOR EACH ROW WHEN (((old.status = ANY (ARRAY['ended'::public.listing_status, 'withdrawn'::public.listing_status])) OR ((((((((((old.account_id IS DISTINCT FROM new.account_id) OR (old.observation_id IS DISTINCT FROM new.observation_id)) OR (old.dataset_id IS DISTINCT FROM new.dataset_id)) OR (old.currency IS DISTINCT FROM new.currency)) OR (old.license_ids IS DISTINCT FROM new.license_ids)) OR (old.royalty_percent IS DISTINCT FROM new.royalty_percent)) OR (old.resale IS DISTINCT FROM new.resale)) OR (old.resale_share_percent IS DISTINCT FROM new.resale_share_percent)) OR (old.exclusive_s IS DISTINCT FROM new.exclusive_s)) OR (old.exclusive_price IS DISTINCT FROM new.exclusive_price)))) EXECUTE FUNCTION public.listing_stays();
 
 CREATE TRIGGER money_decision_fixed BEFORE UPDATE ON public.money_decision FOR EACH ROW WHEN (((old.status <> 'asked'::text) OR (((((((old.kind IS DISTINCT FROM new.kind) OR (old.subject_id IS DISTINCT FROM new.subject_id)) OR (old.txn_id IS DISTINCT FROM new.txn_id)) OR (old.target IS DISTINCT FROM new.target)) OR (old.amount IS DISTINCT FROM new.amount)) OR (old.currency IS DISTINCT FROM new.currency)) OR (old.asked_by IS DISTINCT FROM new.asked_by)))) EXECUTE FUNCTION public.decision_stays();
 
@@ -2440,6 +2596,9 @@ ALTER TABLE ONLY public.account_hold
 
 ALTER TABLE ONLY public.account_spend
     ADD CONSTRAINT account_spend_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.active_near
+    ADD CONSTRAINT active_near_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
 
 ALTER TABLE ONLY public.api_key
     ADD CONSTRAINT api_key_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
@@ -2552,8 +2711,14 @@ ALTER TABLE ONLY public.earning
 ALTER TABLE ONLY public.earning
     ADD CONSTRAINT earning_submission_id_fkey FOREIGN KEY (submission_id) REFERENCES public.submission(id);
 
+ALTER TABLE ONLY public.fill_place
+    ADD CONSTRAINT fill_place_model_id_fkey FOREIGN KEY (model_id) REFERENCES public.fill_model(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.fix_up
     ADD CONSTRAINT fix_up_submission_id_fkey FOREIGN KEY (submission_id) REFERENCES public.submission(id);
+
+ALTER TABLE ONLY public.forecast
+    ADD CONSTRAINT forecast_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.task(id);
 
 ALTER TABLE ONLY public.fraud_warning
     ADD CONSTRAINT fraud_warning_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
@@ -2620,9 +2785,6 @@ ALTER TABLE ONLY public.listing_item
 
 ALTER TABLE ONLY public.listing_item
     ADD CONSTRAINT listing_item_observation_id_fkey FOREIGN KEY (observation_id) REFERENCES public.observation(id);
-
-ALTER TABLE ONLY public.listing
-    ADD CONSTRAINT listing_license_fkey FOREIGN KEY (license) REFERENCES public.license(id);
 
 ALTER TABLE ONLY public.listing
     ADD CONSTRAINT listing_observation_id_fkey FOREIGN KEY (observation_id) REFERENCES public.observation(id);
@@ -2809,6 +2971,12 @@ ALTER TABLE ONLY public.task
 
 ALTER TABLE ONLY public.task
     ADD CONSTRAINT task_currency_fkey FOREIGN KEY (currency) REFERENCES public.currency(code);
+
+ALTER TABLE ONLY public.task_fill
+    ADD CONSTRAINT task_fill_currency_fkey FOREIGN KEY (currency) REFERENCES public.currency(code);
+
+ALTER TABLE ONLY public.task_fill
+    ADD CONSTRAINT task_fill_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.task(id);
 
 ALTER TABLE ONLY public.task
     ADD CONSTRAINT task_key_id_fkey FOREIGN KEY (key_id) REFERENCES public.api_key(id);

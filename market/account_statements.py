@@ -27,9 +27,10 @@ class DayLine(msgspec.Struct, frozen=True):
     """All postings of one kind on one day.
 
     kind: funded · refunded, refund_failed: to the card, and back when it failed · held_for_tasks, released: between the
-    balance and tasks · spent: paid for accepted answers, `fee` of it to the market · frozen, unfrozen: for a dispute ·
-    dispute_lost, dispute_won: what it took, and gave back · paid_back: for an answer that was accepted wrongly ·
-    received: from somewhere else · moved: between the parts.
+    balance and tasks · spent: paid for accepted answers, `fee` of it to the market · bought: observations of others ·
+    sold: to others, and shares of what those sold on · frozen, unfrozen: for a dispute · dispute_lost, dispute_won:
+    what it took, and gave back · paid_back: for an answer that was accepted wrongly · received: from somewhere else ·
+    moved: between the parts.
     """
 
     day: date
@@ -72,9 +73,10 @@ _STATEMENT = """
           WHEN total = 0 AND frozen > 0 THEN 'frozen' WHEN total = 0 AND frozen < 0 THEN 'unfrozen'
           WHEN frozen < 0 OR (x.subject_type = 'dispute' AND total < 0) THEN 'dispute_lost'
           WHEN x.subject_type = 'dispute' THEN 'dispute_won'
+          WHEN x.kind = 'sale' THEN CASE WHEN total < 0 THEN 'bought' ELSE 'sold' END
           WHEN total < 0 THEN 'spent'
           WHEN x.subject_type = 'funding' OR x.kind IN ('funding', 'funded') THEN 'funded'
-          WHEN x.subject_type IN ('submission', 'appeal') THEN 'paid_back'
+          WHEN x.subject_type IN ('submission', 'appeal', 'sale') THEN 'paid_back'
           WHEN total > 0 THEN 'received' ELSE 'moved' END AS kind,
         coalesce((SELECT -sum(f.amount) FROM ledger_account a JOIN ledger_entry f ON f.account_id = a.id
                   WHERE a.code = $6 AND a.currency = $3 AND f.tx_id = s.tx_id), 0)::bigint AS fee

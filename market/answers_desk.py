@@ -47,11 +47,11 @@ class PaidLine(msgspec.Struct, frozen=True):
 
 _ANSWER = """
     SELECT s.id, s.person_id, p.display_name, t.title, s.submitted_at, s.status::text, e.amount, e.currency,
-      e.payout_id, CASE WHEN e.submission_id IS NULL THEN NULL WHEN e.clawed_back_at IS NOT NULL THEN 'taken_back'
+      e.payout_id, CASE WHEN e.id IS NULL THEN NULL WHEN e.clawed_back_at IS NOT NULL THEN 'taken_back'
         WHEN l.status = 'paid' THEN 'paid' WHEN l.id IS NOT NULL THEN 'on_its_way'
         WHEN e.released_at IS NOT NULL THEN 'payable' ELSE 'pending' END AS pay_status
     FROM submission s JOIN person p ON p.id = s.person_id JOIN task t ON t.id = s.task_id
-      LEFT JOIN earning e ON e.submission_id = s.id LEFT JOIN payout l ON l.id = e.payout_id"""
+      LEFT JOIN earning e ON e.id = s.id LEFT JOIN payout l ON l.id = e.payout_id"""
 
 
 async def answers(conn: asyncpg.Connection, submissions: Sequence[UUID]) -> dict[str, Answer]:

@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import events, ids, observations, photos
+from market import events, ids, observations, ownership, photos
 from market.errors import Invalid, NotFound
 from market.terms import Strict
 
@@ -72,8 +72,9 @@ async def draft(conn: asyncpg.Connection, account: UUID, asked: DatasetDraft, *,
         if len(set(wanted)) < len(wanted):
             raise Invalid("Each observation may stand here once.", pointer="/observation_ids")
         own = await conn.fetchval(
-            "SELECT count(*) FROM observation WHERE id = ANY ($1::uuid[]) AND account_id = $2", wanted, account
-        )
+            f"SELECT count(*) FROM {ownership.HELD} h WHERE observation_id = ANY ($1::uuid[]) AND account_id = $2",
+            wanted, account,
+        )  # fmt: skip
         if own != len(wanted):
             raise NotFound("Some of these observations do not exist here.")
         await observations.require_readable(conn, account, wanted)
@@ -120,9 +121,9 @@ async def build(conn: asyncpg.Connection, dataset: UUID) -> None:
     )
 
 
-_MATCHES = """o.account_id = $1 AND NOT o.locked AND ($2::uuid[] IS NULL OR o.id = ANY ($2))
-    AND ($3::uuid[] IS NULL OR o.task_id = ANY ($3)) AND ($4::timestamptz IS NULL OR o.created_at >= $4)
-    AND ($5::timestamptz IS NULL OR o.created_at < $5) AND ($6::text IS NULL OR o.outcome = $6)"""
+_MATCHES = """h.account_id = $1 AND NOT o.locked AND ($2::uuid[] IS NULL OR o.id = ANY ($2))
+    AND ($3::uuid[] IS NULL OR o.task_id = ANY ($3)) AND ($4::timestamptz IS NULL OR h.acquired_at >= $4)
+    AND ($5::timestamptz IS NULL OR h.acquired_at < $5) AND ($6::text IS NULL OR o.outcome = $6)"""
 
 
 def _asked(row: asyncpg.Record) -> list[Any]:
@@ -143,7 +144,9 @@ async def without_copies(conn: asyncpg.Connection, dataset: UUID, *, limit: int)
         return []
     rows = await conn.fetch(
         f"""SELECT DISTINCT ON (name) * FROM (
-              SELECT {photos.COLUMNS} FROM (SELECT o.* FROM observation o WHERE {_MATCHES} ORDER BY o.id LIMIT $7) o
+              SELECT {photos.COLUMNS} FROM (
+                SELECT o.* FROM {ownership.HELD} h JOIN observation o ON o.id = h.observation_id
+                WHERE {_MATCHES} ORDER BY o.id LIMIT $7) o
                 JOIN task t ON t.id = o.task_id JOIN submission s ON s.id = o.submission_id
                 JOIN photo p ON p.claim_id = s.claim_id WHERE NOT {photos.ORIGINALS}) AS found
             WHERE NOT EXISTS (SELECT FROM photo_copy c WHERE c.name = found.name) LIMIT $8""",

@@ -11,13 +11,15 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import disputes, earnings, events, ids, ledger, money_decisions
+from market import disputes, earnings, events, ids, ledger, listings, money_decisions
 from market.errors import Invalid, NotFound, WrongState
 from market.money import Money
 from market.money_decisions import Asked
 
 CONTESTED = "The buyer disputes this submission: its review decides on the pay."
 PARTS = ("payable", "held", "receivable")
+_TAKEN = """UPDATE earning SET clawed_back_at = market_now(), released_at = coalesce(released_at, market_now())
+  WHERE submission_id = $1 AND clawed_back_at IS NULL"""
 
 
 class Debt(msgspec.Struct, frozen=True):
@@ -49,7 +51,7 @@ async def ask_clawback(conn: asyncpg.Connection, operator: UUID, submission: UUI
     Raises NotFound for a submission that was not paid, WrongState when it was taken back or is asked for already, or is
     contested.
     """
-    row = await conn.fetchrow("SELECT * FROM earning WHERE submission_id = $1", submission)
+    row = await conn.fetchrow("SELECT * FROM earning WHERE id = $1", submission)
     if row is None:
         raise NotFound("There is no accepted submission with this id.")
     if row["clawed_back_at"] is not None:
@@ -119,7 +121,7 @@ async def clawed_back(conn: asyncpg.Connection, submission: UUID) -> Clawed:
     """What became of a submission's pay that was taken back."""
     row = await conn.fetchrow(
         """SELECT e.*, t.title FROM earning e JOIN submission s ON s.id = e.submission_id
-             JOIN task t ON t.id = s.task_id WHERE e.submission_id = $1""",
+             JOIN task t ON t.id = s.task_id WHERE e.id = $1""",
         submission,
     )
     owes = await owed(conn, row["person_id"], row["currency"])
@@ -128,27 +130,33 @@ async def clawed_back(conn: asyncpg.Connection, submission: UUID) -> Clawed:
 
 async def _claw_back(conn: asyncpg.Connection, asked: Asked) -> None:
     """The person's part comes from what they have with us, the rest is owed; the buyer has the whole price back, which
-    first makes good what chargebacks of theirs have cost us."""
+    first makes good what chargebacks of theirs have cost us. Nobody sells it any more, and whoever bought it of them
+    has back what of their price was the person's."""
     assert asked.subject is not None
+    # Listings before earnings, as a sale does; after this there is none.
+    await listings.withdraw(conn, "s.id = $1", asked.subject, asked.by)
     row = await conn.fetchrow(
         """SELECT e.*, s.account_id FROM earning e JOIN submission s ON s.id = e.submission_id
-           WHERE e.submission_id = $1 FOR NO KEY UPDATE OF e""",
+           WHERE e.id = $1 FOR NO KEY UPDATE OF e""",
         asked.subject,
     )
     if row is None or row["clawed_back_at"] is not None:
         raise WrongState("The pay of this submission has been taken back.")
     if row["contested"]:
         raise WrongState(CONTESTED)
-    await conn.execute(
-        """UPDATE earning SET clawed_back_at = market_now(), released_at = coalesce(released_at, market_now())
-           WHERE submission_id = $1 AND clawed_back_at IS NULL""",
+    royalties = await conn.fetch(
+        """SELECT e.*, s.buyer_id FROM earning e JOIN sale s ON s.id = e.sale_id
+           WHERE e.submission_id = $1 ORDER BY e.id FOR NO KEY UPDATE OF e""",
         asked.subject,
     )
+    await conn.execute(_TAKEN, asked.subject)
     fee = await _fee(conn, asked.subject)
     person, currency, buyer = row["person_id"], row["currency"], ledger.buyer(row["account_id"])
     codes = [ledger.person(person, part) for part in ("pending", *PARTS)]
     owing = await disputes.locked_owing(conn, row["account_id"])
-    await ledger.lock(conn, {(code, currency) for code in (*codes, buyer)})
+    currencies = {currency, *(each["currency"] for each in royalties)}
+    bought = {(ledger.buyer(each["buyer_id"]), each["currency"]) for each in royalties}
+    await ledger.lock(conn, {(code, each) for code in codes for each in currencies} | {(buyer, currency)} | bought)
     if row["released_at"] is None:
         await earnings.post_release(conn, row)
     parts = await _parts(conn, person, row["amount"], currency)
@@ -167,6 +175,28 @@ async def _claw_back(conn: asyncpg.Connection, asked: Asked) -> None:
         conn, "submission.refunded", ("submission", asked.subject), asked.by, account=row["account_id"],
         data={"amount": gross, "currency": currency},
     )  # fmt: skip
+    for each in royalties:
+        await _take_royalty(conn, each, asked)
+
+
+async def _take_royalty(conn: asyncpg.Connection, row: asyncpg.Record, asked: Asked) -> None:
+    """A royalty goes back to whoever paid it, as pay does; row: as it was before, with the sale's buyer."""
+    if row["released_at"] is None:
+        await earnings.post_release(conn, row)
+    person, currency = row["person_id"], row["currency"]
+    parts = await _parts(conn, person, row["amount"], currency)
+    told = {"currency": currency, "amount": row["amount"]}
+    await ledger.post(
+        conn, "earning.clawback", f"clawback:{row['id']}",
+        [*((ledger.person(person, part), amount) for part, amount in parts.items()),
+         (ledger.buyer(row["buyer_id"]), -row["amount"])],
+        currency=currency, actor=asked.by, subject=("sale", row["sale_id"]), meta={"decision": str(asked.id)},
+    )  # fmt: skip
+    await events.append(
+        conn, "earning.clawed_back", ("submission", row["submission_id"]), asked.by, person=person,
+        data=told | {"owed": parts["receivable"]},
+    )  # fmt: skip
+    await events.append(conn, "sale.refunded", ("sale", row["sale_id"]), asked.by, account=row["buyer_id"], data=told)
 
 
 async def _fee(conn: asyncpg.Connection, submission: UUID) -> int:

@@ -160,7 +160,7 @@ async def facts(conn: asyncpg.Connection, dispute: UUID) -> Facts:
            FROM task t CROSS JOIN LATERAL (
              SELECT count(*) AS delivered, coalesce(sum(e.amount + e.fee), 0)::bigint AS spent,
                max(o.created_at) AS last_at
-             FROM observation o JOIN earning e ON e.submission_id = o.submission_id
+             FROM observation o JOIN earning e ON e.id = o.submission_id
              WHERE o.task_id = t.id AND o.created_at >= $2) d
            WHERE t.account_id = $1 AND (t.created_at >= $2 OR d.delivered > 0) ORDER BY t.id""",
         row["account_id"], row["paid_at"],

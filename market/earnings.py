@@ -11,9 +11,9 @@ from market.money import Money
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One accepted submission's pay. status: pending · contested: the buyer disputes it, so it is not released ·
-    released: in the next payout, or held · paid: sent · clawed_back: it turned out to be fraud. netted: of what this
-    made payable, what went to pay a debt."""
+    """One accepted submission's pay, or a royalty, of a sale of what it became. status: pending · contested: the buyer
+    disputes it, so it is not released · released: in the next payout, or held · paid: sent · clawed_back: it turned out
+    to be fraud. netted: of what this made payable, what went to pay a debt."""
 
     submission_id: str
     title: str
@@ -22,6 +22,7 @@ class Line(msgspec.Struct, frozen=True):
     created_at: datetime
     release_at: datetime
     netted: Money | None = None
+    kind: str = "reward"
 
 
 class Sums(msgspec.Struct, frozen=True):
@@ -62,8 +63,8 @@ async def of_person(conn: asyncpg.Connection, person: UUID, *, limit: int = 50) 
         """SELECT e.*, t.title, p.status::text AS payout, (x.meta->>'amount')::bigint AS netted
            FROM earning e JOIN submission s ON s.id = e.submission_id JOIN task t ON t.id = s.task_id
              LEFT JOIN payout p ON p.id = e.payout_id
-             LEFT JOIN ledger_tx x ON x.idem_key = 'net:' || e.submission_id
-           WHERE e.person_id = $1 ORDER BY e.submission_id DESC LIMIT $2""",
+             LEFT JOIN ledger_tx x ON x.idem_key = 'net:' || e.id
+           WHERE e.person_id = $1 ORDER BY e.id DESC LIMIT $2""",
         person, limit,
     )  # fmt: skip
     upcoming = await conn.fetchval(
@@ -76,7 +77,7 @@ async def of_person(conn: asyncpg.Connection, person: UUID, *, limit: int = 50) 
             Line(
                 ids.show("submission", row["submission_id"]), row["title"], Money(row["amount"], row["currency"]),
                 _status(row), row["created_at"], row["release_at"],
-                None if row["netted"] is None else Money(row["netted"], row["currency"]),
+                None if row["netted"] is None else Money(row["netted"], row["currency"]), row["kind"],
             )
             for row in rows
         ],
@@ -107,10 +108,10 @@ async def _sums(conn: asyncpg.Connection, person: UUID, currency: str) -> Sums:
 async def release_due(conn: asyncpg.Connection, limit: int = 200) -> int:
     """Make payable what has been pending for the hold window, and take from it what its person owes; how many lines."""
     due = await conn.fetch(
-        """UPDATE earning SET released_at = market_now() WHERE submission_id IN (
-             SELECT submission_id FROM earning
+        """UPDATE earning SET released_at = market_now() WHERE id IN (
+             SELECT id FROM earning
              WHERE released_at IS NULL AND release_at <= market_now() AND NOT contested
-             ORDER BY submission_id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED) RETURNING *""",
+             ORDER BY id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED) RETURNING *""",
         limit,
     )
     people = {(row["person_id"], row["currency"]) for row in due}
@@ -121,7 +122,7 @@ async def release_due(conn: asyncpg.Connection, limit: int = 200) -> int:
     for row in due:
         await post_release(conn, row)
         if (row["person_id"], row["currency"]) in owing:
-            await net(conn, row["person_id"], row["currency"], str(row["submission_id"]), "market")
+            await net(conn, row["person_id"], row["currency"], str(row["id"]), "market")
     return len(due)
 
 
@@ -139,7 +140,7 @@ async def post_release(conn: asyncpg.Connection, row: asyncpg.Record) -> None:
     """Post and tell that an earning, whose row says so by now, is payable."""
     person, submission = row["person_id"], row["submission_id"]
     await ledger.post(
-        conn, "earning.release", f"release:{submission}",
+        conn, "earning.release", f"release:{row['id']}",
         [(ledger.person(person, "pending"), row["amount"]), (ledger.person(person, "payable"), -row["amount"])],
         currency=row["currency"], actor="market", subject=("submission", submission),
     )  # fmt: skip

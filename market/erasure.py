@@ -2,7 +2,7 @@
 
 What remains is a person without name and address, to whom the ledger, earnings and payouts refer; the answers and
 readings that buyers have paid for, which say something about places; and what photos looked like, with no link to
-anybody, so that no one else sells those pictures.
+anybody, so that no one else sells those pictures. What is for sale of theirs is withdrawn.
 
 In progress: claims are given back, and what nobody has decided on is withdrawn. It cannot be kept, so it cannot be
 sold; the slot is free again for others, and the person, who is told before, is not paid for it. So it is with what is
@@ -15,7 +15,20 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import appeals, cameras, claims, decisions, devices, events, ids, ledger, payout_accounts, photos, tasks
+from market import (
+    appeals,
+    cameras,
+    claims,
+    decisions,
+    devices,
+    events,
+    ids,
+    ledger,
+    listings,
+    payout_accounts,
+    photos,
+    tasks,
+)
 from market.errors import NotFound, WrongState
 from market.money import Money
 
@@ -75,6 +88,8 @@ async def erase(conn: asyncpg.Connection, person: UUID, *, leave_unpaid: bool = 
             "You have earned money and named no account to pay it to, which only you can do. Set up payouts first, or "
             "send `leave_unpaid: true` to leave it behind."
         )
+    # What is for sale before tasks and money, as a sale has it.
+    await listings.withdraw(conn, "o.person_id = $1", person, "market")
     # Devices first: a batch that is being taken in holds its device's row, so what it brings is there afterwards.
     devices = await _devices(conn, person)
     released, withdrawn = await _stop_work(conn, person)
@@ -130,10 +145,12 @@ async def _photos(conn: asyncpg.Connection, person: UUID) -> int:
     )
     await conn.execute(
         """INSERT INTO event (type, account_id, subject_type, subject_id, actor, data)
-             SELECT 'observation.erased', o.account_id, 'observation', o.id, 'market',
+             SELECT 'observation.erased', h.account_id, 'observation', o.id, 'market',
                jsonb_build_object('photos', count(*))
              FROM observation o JOIN submission s ON s.id = o.submission_id JOIN photo p ON p.claim_id = s.claim_id
-             WHERE o.person_id = $1 GROUP BY o.id""",
+               CROSS JOIN LATERAL (SELECT o.account_id UNION ALL
+                 SELECT account_id FROM holding WHERE observation_id = o.id) h
+             WHERE o.person_id = $1 GROUP BY o.id, h.account_id""",
         person,
     )
     rows = await conn.fetch(
@@ -167,6 +184,7 @@ async def _evidence(conn: asyncpg.Connection, person: UUID) -> int:
     await conn.execute(
         "UPDATE claim SET lat = NULL, lon = NULL, accuracy_m = NULL, country = NULL WHERE person_id = $1", person
     )
+    await conn.execute("DELETE FROM active_near WHERE person_id = $1", person)
     await conn.execute(
         """UPDATE submission SET notes = '', captured_at = NULL, verdict = jsonb_set(verdict, '{checks}', (
              SELECT coalesce(jsonb_agg(c || '{"detail": "", "data": {}}' ORDER BY i), '[]')
@@ -243,6 +261,7 @@ _EXPORT = {
         JOIN device d ON d.id = s.device_id WHERE d.person_id = $1 ORDER BY s.claim_id, s.quantity""",
     "claims": """SELECT id, task_id, status, lat, lon, accuracy_m, country, created_at, expires_at, ended_at
         FROM claim WHERE person_id = $1 ORDER BY id""",
+    "active_near": """SELECT to_hex(cell) AS cell, last_at FROM active_near WHERE person_id = $1 ORDER BY cell""",
     "photos": """SELECT p.claim_id, p.n, encode(p.sha256, 'hex') AS sha256, p.bytes, p.media_type, p.capture, p.country,
         coalesce(p.blur, '[]') AS hidden, p.uploaded_at FROM photo p JOIN claim c ON c.id = p.claim_id
         WHERE c.person_id = $1 ORDER BY p.claim_id, p.n""",
@@ -265,8 +284,8 @@ _EXPORT = {
         JOIN appeal a ON a.id = w.appeal_id WHERE a.person_id = $1 AND w.side = 'person' ORDER BY w.appeal_id, w.n""",
     "reviews": """SELECT appeal_id, award_percent, reason, reviewed_at FROM appeal_review WHERE person_id = $1
         ORDER BY appeal_id""",
-    "earnings": """SELECT submission_id, amount, currency, created_at, release_at, released_at
-        FROM earning WHERE person_id = $1 ORDER BY submission_id""",
+    "earnings": """SELECT submission_id, kind, amount, currency, created_at, release_at, released_at
+        FROM earning WHERE person_id = $1 ORDER BY id""",
     "payouts": """SELECT id, amount, currency, status::text AS status, settled_at
         FROM payout WHERE person_id = $1 ORDER BY id""",
     "sessions": """SELECT hint, created_at, expires_at, revoked_at FROM api_key WHERE person_id = $1 ORDER BY id""",

@@ -130,6 +130,34 @@ class PartyToIt(Refusal):
     """Whoever has a part in it does not review it."""
 
 
+class NotForResale(Refusal):
+    """This may not be sold on: its task, or the sale in which it was bought, did not allow that."""
+
+
+class AlreadyListed(Refusal):
+    """You are offering this already: change that listing, or end it first."""
+
+
+class ListingNotActive(Refusal):
+    """This is not for sale now: it is paused, ended or withdrawn."""
+
+
+class ListingOver(Refusal):
+    """The listing is over: it was ended, or withdrawn with its evidence."""
+
+
+class Exclusive(Refusal):
+    """Somebody has this for themselves alone for now."""
+
+
+class AlreadyOwned(Refusal):
+    """You have this already."""
+
+
+class PriceChanged(Refusal):
+    """The price is above what you would pay at most."""
+
+
 class OriginalNotAsked(Refusal):
     """The task did not ask for photos as they came, so nobody but whoever took them has them. Take `full`."""
 

@@ -118,7 +118,9 @@ async def get(conn: asyncpg.Connection, account: UUID, observation: str) -> tupl
     """
     row = await conn.fetchrow(
         """SELECT o.submission_id, o.locked, r.*, p.erased_at FROM observation o JOIN person p ON p.id = o.person_id
-             LEFT JOIN receipt r ON r.observation_id = o.id WHERE o.id = $1 AND o.account_id = $2""",
+             LEFT JOIN receipt r ON r.observation_id = o.id
+           WHERE o.id = $1 AND (o.account_id = $2
+             OR EXISTS (SELECT FROM holding h WHERE h.observation_id = o.id AND h.account_id = $2))""",
         ids.read("observation", observation), account,
     )  # fmt: skip
     if row is None:

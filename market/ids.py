@@ -11,6 +11,7 @@ PREFIXES = {
     "submission": "sub", "observation": "obs", "dataset": "data", "model": "model", "funding": "fund",
     "payout_run": "run", "refund": "re", "payout": "pay", "event": "evt",
     "device": "dev", "dispute": "disp", "fraud_warning": "efw", "money_decision": "dec", "stripe_op": "sop",
+    "listing": "list", "sale": "sale",
     "appeal": "apl",
 }  # fmt: skip
 

@@ -71,7 +71,7 @@ async def _lock_earnings(conn: asyncpg.Connection, rows: Sequence[asyncpg.Record
     """Whoever takes earnings back locks them before the ledger too."""
     await conn.execute(
         """SELECT FROM earning WHERE person_id = ANY ($1::uuid[]) AND currency = $2 AND payout_id IS NULL
-             AND released_at IS NOT NULL AND clawed_back_at IS NULL ORDER BY submission_id FOR NO KEY UPDATE""",
+             AND released_at IS NOT NULL AND clawed_back_at IS NULL ORDER BY id FOR NO KEY UPDATE""",
         [row["person_id"] for row in rows], rows[0]["currency"],
     )  # fmt: skip
 
@@ -126,14 +126,14 @@ async def _mark_earnings(conn: asyncpg.Connection, payouts: list[UUID]) -> None:
     """Which earnings a line pays: those released when it was drafted, or the oldest of them as far as it goes."""
     await conn.execute(
         """WITH unpaid AS (
-             SELECT e.submission_id, p.id AS payout_id, sum(e.amount) OVER (
-                 PARTITION BY p.id ORDER BY e.released_at, e.submission_id)
+             SELECT e.id, p.id AS payout_id, sum(e.amount) OVER (
+                 PARTITION BY p.id ORDER BY e.released_at, e.id)
                <= CASE WHEN p.rolled_over = 0 THEN p.earned ELSE least(p.earned, p.amount) END AS taken
              FROM payout p JOIN earning e ON e.person_id = p.person_id AND e.currency = p.currency
                AND e.released_at IS NOT NULL AND e.payout_id IS NULL AND e.clawed_back_at IS NULL
              WHERE p.id = ANY ($1::uuid[]))
            UPDATE earning e SET payout_id = u.payout_id FROM unpaid u
-           WHERE e.submission_id = u.submission_id AND u.taken""",
+           WHERE e.id = u.id AND u.taken""",
         payouts,
     )
 
@@ -217,8 +217,8 @@ async def returned(conn: asyncpg.Connection, payout: UUID, code: str, message: s
         return None
     person, currency, attempt = row["person_id"], row["currency"], row["attempt"]
     await conn.execute(
-        """UPDATE earning SET payout_id = NULL WHERE submission_id IN (
-             SELECT submission_id FROM earning WHERE payout_id = $1 ORDER BY submission_id FOR NO KEY UPDATE)""",
+        """UPDATE earning SET payout_id = NULL WHERE id IN (
+             SELECT id FROM earning WHERE payout_id = $1 ORDER BY id FOR NO KEY UPDATE)""",
         payout,
     )
     payable, owes = ledger.person(person, "payable"), ledger.person(person, "receivable")

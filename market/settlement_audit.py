@@ -112,8 +112,7 @@ CHECKS = {
                      WHERE x.kind = 'payout_reversed' GROUP BY x.subject_id) r ON r.subject_id = p.id
         WHERE coalesce(r.back, 0) <> p.reversed""",
     "pay that was taken back is one posting, and no other is": """
-        SELECT e.submission_id::text AS what FROM earning e
-          LEFT JOIN ledger_tx x ON x.idem_key = 'clawback:' || e.submission_id
+        SELECT e.id::text AS what FROM earning e LEFT JOIN ledger_tx x ON x.idem_key = 'clawback:' || e.id
         WHERE (e.clawed_back_at IS NOT NULL) <> (x.id IS NOT NULL)""",
     "what two operators have decided on a clawback or a debt is what was done, and nothing else was": """
         SELECT d.id::text AS what FROM money_decision d

@@ -40,10 +40,11 @@ class Transfer(msgspec.Struct, frozen=True):
 class Line(msgspec.Struct, frozen=True):
     """One posting.
 
-    kind: earned: an answer was accepted, `bonus` of it on top of the reward · released: out of the hold window ·
-    payout: set aside to be sent, by `transfer` when it was · payout_returned: Stripe refused it · payout_reversed: it
-    came back after it had been sent · netted: what was owed was taken from what is payable · taken_back: pay for an
-    answer was taken back · written_off: a debt was forgiven · held, freed: by an operator · moved: between the parts.
+    kind: earned: an answer was accepted, `bonus` of it on top of the reward · royalty: of a sale, for all answers of
+    the person's that were sold in it · released: out of the hold window · payout: set aside to be sent, by `transfer`
+    when it was · payout_returned: Stripe refused it · payout_reversed: it came back after it had been sent · netted:
+    what was owed was taken from what is payable · taken_back: pay for an answer was taken back · written_off: a debt
+    was forgiven · held, freed: by an operator · moved: between the parts.
     about: the submission or payout. title: of the task.
     """
 
@@ -70,8 +71,8 @@ class Statement(msgspec.Struct, frozen=True):
 class TaxYear(msgspec.Struct, frozen=True):
     """A calendar year (UTC) in one currency, as the books have it.
 
-    earned: pay for `answers` accepted answers, whenever it is paid out · taken_back: of pay, of any year · paid: sent
-    to the account at Stripe · came_back: of what was sent, of any year.
+    earned: pay for `answers` accepted answers and royalties, whenever they are paid out · taken_back: of pay, of any
+    year · paid: sent to the account at Stripe · came_back: of what was sent, of any year.
     """
 
     year: int
@@ -103,6 +104,7 @@ _MOVES = """
                WHEN x.subject_type = 'payout' AND total > 0 THEN 'payout_reversed'
                WHEN total < 0 THEN 'taken_back'
                WHEN total > 0 AND pending = 0 AND payable = 0 AND held = 0 THEN 'written_off'
+               WHEN total > 0 AND x.subject_type = 'sale' THEN 'royalty'
                WHEN total > 0 THEN 'earned'
                WHEN pending < 0 THEN 'released' WHEN held > 0 THEN 'held' WHEN held < 0 THEN 'freed'
                WHEN owed < 0 THEN 'netted' ELSE 'moved' END AS kind
@@ -180,12 +182,12 @@ async def tax_years(conn: asyncpg.Connection, person: UUID) -> list[TaxYear]:
               SELECT x.effective_at, p.currency, 'paid', p.amount, 'payout' FROM payout p
                 JOIN ledger_tx x ON x.subject_id = p.id AND x.kind = 'payout_paid' WHERE p.person_id = $2)
             SELECT extract(year FROM effective_at AT TIME ZONE 'UTC')::int AS year, currency,
-                   coalesce(sum(total) FILTER (WHERE kind = 'earned'), 0)::bigint AS earned,
+                   coalesce(sum(total) FILTER (WHERE kind IN ('earned', 'royalty')), 0)::bigint AS earned,
                    count(*) FILTER (WHERE kind = 'earned' AND subject_type = 'submission') AS answers,
                    coalesce(-sum(total) FILTER (WHERE kind = 'taken_back'), 0)::bigint AS taken_back,
                    coalesce(sum(total) FILTER (WHERE kind = 'paid'), 0)::bigint AS paid,
                    coalesce(sum(total) FILTER (WHERE kind = 'payout_reversed'), 0)::bigint AS came_back
-            FROM dated WHERE kind IN ('earned', 'taken_back', 'paid', 'payout_reversed')
+            FROM dated WHERE kind IN ('earned', 'royalty', 'taken_back', 'paid', 'payout_reversed')
             GROUP BY 1, 2 ORDER BY 1 DESC, currency <> 'usd', currency""",
         _codes(person), person,
     )  # fmt: skip

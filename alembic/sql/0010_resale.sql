@@ -18,13 +18,13 @@ CREATE TABLE listing (
   price bigint NOT NULL CHECK (price > 0), currency text NOT NULL REFERENCES currency,
   lowest bigint CHECK (lowest BETWEEN 1 AND price), half_life_s int CHECK (half_life_s > 0),
   -- The terms; they stay.
-  license uuid REFERENCES license,                -- of what its seller was the first to own
+  license_ids uuid[] NOT NULL,                    -- of all that is in it
   royalty_percent smallint NOT NULL CHECK (royalty_percent BETWEEN 10 AND 100),
   resale boolean NOT NULL, resale_share_percent smallint NOT NULL CHECK (resale_share_percent BETWEEN 0 AND 50),
   exclusive_s int CHECK (exclusive_s > 0), exclusive_price bigint CHECK (exclusive_price > 0),
   -- What a searcher may know, and by what it is found.
   seller text NOT NULL, named boolean NOT NULL,
-  title text NOT NULL, kinds text[] NOT NULL, asks jsonb NOT NULL, asked text[] NOT NULL, licenses text[] NOT NULL,
+  title text NOT NULL, kinds text[] NOT NULL, asks jsonb NOT NULL, asked text[] NOT NULL,
   items int NOT NULL CHECK (items > 0), photos int NOT NULL,
   captured_from timestamptz NOT NULL, captured_at timestamptz NOT NULL CHECK (captured_at >= captured_from),
   upstream_percent smallint NOT NULL,             -- to earlier sellers, of the item with most
@@ -44,9 +44,9 @@ CREATE FUNCTION listing_stays() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
   RAISE EXCEPTION 'the terms of listing % stay, and what is over stays over', OLD.id USING ERRCODE = 'ST001'; END$$;
 CREATE TRIGGER listing_stays BEFORE UPDATE ON listing FOR EACH ROW WHEN (
   OLD.status IN ('ended', 'withdrawn')
-  OR (OLD.account_id, OLD.observation_id, OLD.dataset_id, OLD.currency, OLD.license, OLD.royalty_percent, OLD.resale,
-      OLD.resale_share_percent, OLD.exclusive_s, OLD.exclusive_price)
-    IS DISTINCT FROM (NEW.account_id, NEW.observation_id, NEW.dataset_id, NEW.currency, NEW.license,
+  OR (OLD.account_id, OLD.observation_id, OLD.dataset_id, OLD.currency, OLD.license_ids, OLD.royalty_percent,
+      OLD.resale, OLD.resale_share_percent, OLD.exclusive_s, OLD.exclusive_price)
+    IS DISTINCT FROM (NEW.account_id, NEW.observation_id, NEW.dataset_id, NEW.currency, NEW.license_ids,
       NEW.royalty_percent, NEW.resale, NEW.resale_share_percent, NEW.exclusive_s, NEW.exclusive_price))
   EXECUTE FUNCTION listing_stays();
 
@@ -100,7 +100,7 @@ CREATE TRIGGER sale_stays BEFORE UPDATE OR DELETE ON sale FOR EACH ROW EXECUTE F
 CREATE TRIGGER sale_share_stays BEFORE UPDATE OR DELETE ON sale_share FOR EACH ROW EXECUTE FUNCTION append_only();
 CREATE TRIGGER holding_stays BEFORE UPDATE OR DELETE ON holding FOR EACH ROW EXECUTE FUNCTION append_only();
 
--- The price halves its way down to the lowest as the observation ages. market/prices of listings: listing_terms.price_at.
+-- The price halves its way down to the lowest as the observation ages; in Python it is market/shares.price_at.
 CREATE FUNCTION fresh_price(price bigint, lowest bigint, half_life_s int, age_s double precision)
 RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT CASE WHEN half_life_s IS NULL THEN price ELSE lowest

@@ -1,7 +1,7 @@
 """What an agent owns: accepted evidence."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from litestar.handlers import HTTPRouteHandler
@@ -24,13 +24,22 @@ class ObservationsAsked(Window, frozen=True, forbid_unknown_fields=True, kw_only
     near: Annotated[
         str, msgspec.Meta(max_length=80, description="lat,lon,metres", examples=["52.52,13.405,500"])
     ] | None = None  # fmt: skip
-    since: Annotated[datetime, msgspec.Meta(tz=True, description="Accepted at or after.")] | None = None
-    license: Literal["resale", "exclusive"] | None = None
+    since: Annotated[datetime, msgspec.Meta(tz=True, description="Accepted, or bought, at or after.")] | None = None
+    license: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                max_length=100, description="`resale` or `exclusive`; or of what was bought, its licence.",
+                examples=["resale"],
+            ),
+        ]
+        | None
+    ) = None  # fmt: skip
 
 
 @endpoint("GET", "/v1/observations", by=AGENT, scope="data:read")
 async def list_observations(call: Call, query: ObservationsAsked) -> Page[observations.Observation]:
-    """The account's observations, newest first."""
+    """The account's observations, those it bought of others among them; the latest that it got first."""
     found = await observations.listed(
         call.connection,
         call.actor.owner,
