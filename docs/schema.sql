@@ -154,7 +154,7 @@ CREATE FUNCTION public.fresh_price(price bigint, lowest bigint, half_life_s inte
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
   SELECT CASE WHEN half_life_s IS NULL THEN price ELSE lowest
-    + floor((price - lowest) * power(2::double precision, -greatest(age_s, 0) / half_life_s))::bigint END $$;
+    + floor((price - lowest) * power(2::double precision, -least(greatest(age_s, 0) / half_life_s, 1000)))::bigint END $$;
 
 CREATE FUNCTION public.funding_stays() RETURNS trigger
     LANGUAGE plpgsql
@@ -2520,6 +2520,8 @@ CREATE INDEX task_fill_lot ON public.task_fill USING btree (lot);
 CREATE INDEX task_fill_opened ON public.task_fill USING btree (opened_at);
 
 CREATE INDEX task_near ON public.task USING gist (loc) WHERE ((status = 'open'::public.task_status) AND (loc IS NOT NULL));
+
+CREATE INDEX task_paid ON public.task USING btree (kind, top) WHERE ((status = 'open'::public.task_status) AND (loc IS NOT NULL));
 
 CREATE INDEX task_standing ON public.task USING btree (id) WHERE ((status = 'open'::public.task_status) AND (every_s IS NOT NULL));
 

@@ -42,6 +42,12 @@ def stretch(lat: float, radius_m: float) -> float:
     return math.cos(math.radians(max(0.0, abs(lat) - reach))) / math.cos(math.radians(widest))
 
 
+def farthest(box: tuple[float, float, float, float], at: tuple[float, float]) -> float:
+    """How far, in the projection, the farthest point of a box (left, bottom, right, top) is from a point."""
+    left, bottom, right, top = box
+    return math.hypot(max(at[0] - left, right - at[0]), max(at[1] - bottom, top - at[1]))
+
+
 def distance_m(lat_a: float, lon_a: float, lat_b: float, lon_b: float) -> float:
     """Great-circle distance in metres (haversine)."""
     a, b = math.radians(lat_a), math.radians(lat_b)

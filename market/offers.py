@@ -12,6 +12,24 @@ from market.money import Money
 from market.terms import Acceptance, Evidence, Place, Standing
 
 FARTHEST_M = 100_000.0
+# How many of the nearest are looked at for each one asked for, and some more: near the edge of what is shown, the
+# projection's order is not quite the sphere's.
+UNFILTERED, FILTERED, SLACK = 1, 10, 16
+ROUNDING = 1e-9  # degrees
+
+# What of a task decides whether it is offered, without what is only shown.
+_FILTERING = """id, status, claimed, done, quantity, opens_at, closes_at, kind, top, reward, step_s, step_percent,
+  rises_from, closed_at, every_s, per_round, per_person, loc"""
+# SQL: a task that may be claimed now. The time is asked once, not for each row; a highest price below what is wanted
+# leaves before the price of the moment is worked out.
+WANTED = (
+    f"""status = 'open' AND claimed + done < quantity
+    AND opens_at <= (SELECT market_now()) AND closes_at > (SELECT market_now())
+    AND ({{kind}} IS NULL OR kind = {{kind}})
+    AND ({{least}} IS NULL OR (top >= {{least}} AND (reward >= {{least}} OR {tasks.PRICE} >= {{least}})))
+    AND ($1::uuid IS NULL OR ({{unanswered}})) AND """
+    + claims.ROUND_OPEN
+)
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -58,34 +76,72 @@ async def near_by(
     """
     if radius_m > FARTHEST_M:
         raise Invalid(f"At most {FARTHEST_M:.0f} metres.", pointer="/radius_m")
-    boxes = near.box(lat, lon, radius_m)
-    wanted = f"""status = 'open' AND claimed + done < quantity AND opens_at <= market_now() AND closes_at > market_now()
-        AND ($1::uuid IS NULL OR ({claims.unanswered_by("$1")}))
-        AND {claims.ROUND_OPEN}
-        AND ($2::text IS NULL OR kind = $2) AND ($3::bigint IS NULL OR {tasks.PRICE} >= $3)"""
-    rows = []
-    for each in boxes:
+    wanted = WANTED.format(kind="$2::text", least="$3::bigint", unanswered=claims.unanswered_by("$1"))
+    stretch, number = near.stretch(lat, radius_m), offset + limit
+    found: list[tuple[float, UUID, asyncpg.Record]] = []
+    for each in near.box(lat, lon, radius_m):
         # Across ±180° there are two; seen from the other side, the person stands 360° further on.
         x, y = near.project(lat, lon)
         x += 360 if x < each[0] - 180 else -360 if x > each[2] + 180 else 0
-        rows += await conn.fetch(
-            # The index knows who is nearest in the projection; on the sphere the order may differ by its stretch.
-            f"""SELECT {tasks.COLUMNS} FROM task WHERE loc <@ $4::text::box AND {wanted}
-                AND loc <@ circle($5, least(1e-9 + $7::float8 * (SELECT max(far) FROM (
-                  SELECT loc <-> $5 AS far FROM task WHERE loc <@ $4::text::box AND {wanted}
-                  ORDER BY loc <-> $5 LIMIT $6) AS nearest), 1000))""",
-            person, kind, min_reward, "({2},{3}),({0},{1})".format(*each), asyncpg.Point(x, y), offset + limit,
-            near.stretch(lat, radius_m),
-        )  # fmt: skip
-    found = sorted((near.distance_m(lat, lon, row["lat"], row["lon"]), row["id"], row) for row in rows)
-    offers = [_offer(row, metres) for metres, _, row in found if metres <= radius_m]
-    if len(offers) < offset + limit:
+        rows = await _nearest(conn, wanted, (person, kind, min_reward), each, (x, y), stretch, number)
+        found += [(near.distance_m(lat, lon, row["lat"], row["lon"]), row["id"], row) for row in rows]
+    offers = [_offer(row, metres) for metres, _, row in sorted(found) if metres <= radius_m][:number]
+    if len(offers) < number:
         rows = await conn.fetch(
             f"SELECT {tasks.COLUMNS} FROM task WHERE loc IS NULL AND {wanted} ORDER BY id DESC LIMIT $4",
-            person, kind, min_reward, offset + limit - len(offers),
+            person, kind, min_reward, number - len(offers),
         )  # fmt: skip
         offers += [_offer(row, None) for row in rows]
-    return offers[offset : offset + limit]
+    return offers[offset:]
+
+
+async def _nearest(
+    conn: asyncpg.Connection,
+    wanted: str,
+    given: tuple[UUID | None, str | None, int | None],
+    box: tuple[float, float, float, float],
+    at: tuple[float, float],
+    stretch: float,
+    number: int,
+) -> list[asyncpg.Record]:
+    """Rows among which the `number` nearest on the sphere, of those in the box, are.
+
+    The index knows who is nearest in the projection; on the sphere the order may differ by its stretch: what is read
+    must reach that much farther than the last one wanted. At first the very nearest are looked at, whatever they are:
+    in a city that is enough, for all but rare wishes, and never much. Then all in the box are.
+    """
+    point, corners = asyncpg.Point(*at), "({2},{3}),({0},{1})".format(*box)
+    some = number * (FILTERED if given[1:] != (None, None) else UNFILTERED) + SLACK
+    rows: list[asyncpg.Record] = await conn.fetch(
+        f"""WITH nearest AS MATERIALIZED (
+              SELECT ctid AS row, {_FILTERING}, loc <-> $4 AS far FROM task
+              WHERE status = 'open' AND loc IS NOT NULL ORDER BY loc <-> $4 LIMIT $5),
+            fits AS MATERIALIZED (
+              SELECT row, far FROM nearest AS task WHERE {wanted} AND loc <@ $6::text::box ORDER BY far LIMIT $7)
+            SELECT {tasks.COLUMNS}, far, (SELECT max(far) FROM nearest) AS reach
+            FROM fits JOIN task ON task.ctid = fits.row ORDER BY far""",
+        *given, point, some, corners, number + SLACK,
+    )  # fmt: skip
+    whole = bool(rows) and (
+        rows[0]["reach"] > near.farthest(box, at) or _reaches(rows, number, rows[0]["reach"], stretch)
+    )
+    if whole and (len(rows) < number + SLACK or _reaches(rows, number, rows[-1]["far"], stretch)):
+        return rows
+    more = number + SLACK
+    while True:
+        rows = await conn.fetch(
+            f"""SELECT {tasks.COLUMNS}, loc <-> $5 AS far FROM task WHERE loc <@ $4::text::box AND {wanted}
+                ORDER BY loc <-> $5 LIMIT $6""",
+            *given, corners, point, more,
+        )  # fmt: skip
+        if len(rows) < more or _reaches(rows, number, rows[-1]["far"], stretch):
+            return rows
+        more *= 4
+
+
+def _reaches(rows: list[asyncpg.Record], number: int, reach: float, stretch: float) -> bool:
+    """Whether what was read as far as `reach` (in the projection) holds the `number` nearest on the sphere."""
+    return len(rows) >= number and bool(stretch * rows[number - 1]["far"] + ROUNDING < reach)
 
 
 async def get(conn: asyncpg.Connection, task: str, *, lat: float | None = None, lon: float | None = None) -> Offer:

@@ -21,10 +21,10 @@ LONGEST_OPEN_S = 90 * 86_400
 MOST_SLOTS = 1000
 
 # SQL, where the row of a task is at hand: what a slot pays now, or paid when it closed, and the next rise.
-_AT = "coalesce(task.closed_at, market_now())"
+_AT = "coalesce(task.closed_at, (SELECT market_now()))"
 PRICE = f"price_at(task.reward, task.top, task.step_s, task.step_percent, task.rises_from, {_AT})"
 FEE = f"fee_of({PRICE}, task.reward, task.fee, task.top_fee, task.fee_bps)"
-_STEPS = "floor(extract(epoch FROM market_now() - task.rises_from) / task.step_s)"
+_STEPS = "floor(extract(epoch FROM (SELECT market_now()) - task.rises_from) / task.step_s)"
 _RISE = f"""CASE WHEN task.status = 'open' AND {PRICE} < task.top
   THEN task.rises_from + make_interval(secs => task.step_s * (1 + greatest(0, {_STEPS}))) END"""
 COLUMNS = f"task.*, {PRICE} AS price_now, {FEE} AS fee_now, {_RISE} AS next_rise_at"

@@ -1,3 +1,4 @@
+DROP INDEX task_paid;
 DROP TRIGGER claim_terms ON claim;
 DROP FUNCTION claim_terms_stay;
 ALTER TABLE claim DROP reward, DROP fee;
