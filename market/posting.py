@@ -97,20 +97,30 @@ def costs(draft: TaskDraft, fee_bps: int) -> Costs:
     return Costs(reward, fee, top, top_fee, (top + top_fee) * draft.quantity)
 
 
-def require_fair(draft: TaskDraft, least_per_minute: dict[str, int]) -> None:
-    """Raise BelowMinimum where the price at the beginning pays less than the market's minimum for the expected minutes.
+def least_reward(draft: TaskDraft, least_per_minute: dict[str, int]) -> int:
+    """What the market's minimum is for an answer to this, in minor units; 0 where there is none.
 
-    The way there is part of them. What devices answer by themselves takes nobody's time.
+    The way there is part of the expected minutes. What devices answer by themselves takes nobody's time.
     """
     least = least_per_minute.get(draft.reward.currency, 0)
     if not least or (draft.standing is not None and not draft.evidence.photos and not draft.evidence.questions):
-        return
-    minutes = effort.expected(draft.evidence, has_place=draft.place is not None, own=draft.expected_minutes)
-    needed = math.ceil(least * minutes)  # quarters of a minute: exact
+        return 0
+    return math.ceil(least * minutes(draft))  # quarters of a minute: exact
+
+
+def minutes(draft: TaskDraft) -> float:
+    """How long an answer is expected to take, the way there included."""
+    return effort.expected(draft.evidence, has_place=draft.place is not None, own=draft.expected_minutes)
+
+
+def require_fair(draft: TaskDraft, least_per_minute: dict[str, int]) -> None:
+    """Raise BelowMinimum where the price at the beginning pays less than the market's minimum."""
+    needed = least_reward(draft, least_per_minute)
     if draft.reward.amount < needed:
+        currency = draft.reward.currency
         raise BelowMinimum(
-            f"This is expected to take {minutes:g} minutes, the way there included; at {least} a minute that is "
-            f"{needed} {draft.reward.currency} in minor units at least.",
+            f"This is expected to take {minutes(draft):g} minutes, the way there included; at "
+            f"{least_per_minute[currency]} a minute that is {needed} {currency} in minor units at least.",
             pointer="/reward/amount",
         )
 

@@ -1,1 +1,10 @@
-SELECT 1;
+DROP TABLE answer_agreement;
+DROP TABLE calibration;
+DROP TABLE forecast;
+DROP FUNCTION forecast_stays;
+DROP TABLE fill_place;
+DROP TABLE fill_model;
+DROP INDEX event_fill;
+DROP TABLE fill_cursor;
+DROP TABLE active_near;
+DROP TABLE task_fill;

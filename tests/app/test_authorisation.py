@@ -85,6 +85,8 @@ CASES: dict[str, Case] = {
     "GET /v1/tasks": SELF,
     "POST /v1/tasks": Case(a_task()),
     "POST /v1/tasks/batch": Case({"tasks": [a_task()]}),
+    "POST /v1/quotes": Case(a_task()),
+    "GET /v1/quotes/calibration": OPEN,
     "GET /v1/tasks/{task_id}": Case(),
     "PATCH /v1/tasks/{task_id}": Case({"add_quantity": 1}),
     "POST /v1/tasks/{task_id}/cancel": Case(),
