@@ -1821,6 +1821,9 @@ CREATE TABLE public.task (
     expected_minutes integer,
     appealed integer DEFAULT 0 NOT NULL,
     bonds bigint DEFAULT 0 NOT NULL,
+    group_id uuid,
+    place_in_group integer,
+    cell text,
     CONSTRAINT task_appealed_check CHECK ((appealed >= 0)),
     CONSTRAINT task_bonds_check CHECK ((bonds >= 0)),
     CONSTRAINT task_check CHECK ((closes_at > opens_at)),
@@ -1836,6 +1839,7 @@ CREATE TABLE public.task (
     CONSTRAINT task_expected_minutes_check CHECK ((expected_minutes > 0)),
     CONSTRAINT task_fee_bps_check CHECK (((fee_bps >= 0) AND (fee_bps <= 10000))),
     CONSTRAINT task_fee_check CHECK ((fee >= 0)),
+    CONSTRAINT task_grouped CHECK ((((group_id IS NULL) = (place_in_group IS NULL)) AND ((cell IS NULL) OR (group_id IS NOT NULL)))),
     CONSTRAINT task_kind_check CHECK ((kind = ANY (ARRAY['photo'::text, 'reading'::text, 'action'::text, 'answer'::text]))),
     CONSTRAINT task_lat_check CHECK (((lat >= ('-90'::integer)::double precision) AND (lat <= (90)::double precision))),
     CONSTRAINT task_lon_check CHECK (((lon >= ('-180'::integer)::double precision) AND (lon <= (180)::double precision))),
@@ -1882,6 +1886,41 @@ CREATE TABLE public.task_fill (
     CONSTRAINT task_fill_step_check CHECK ((step >= 0)),
     CONSTRAINT task_fill_step_s_check CHECK ((step_s >= 0)),
     CONSTRAINT task_fill_way_check CHECK ((way >= 0))
+);
+
+CREATE TABLE public.task_group (
+    id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    kind text NOT NULL,
+    title text NOT NULL,
+    spec jsonb NOT NULL,
+    currency text NOT NULL,
+    same_person text DEFAULT 'any'::text NOT NULL,
+    head_start_s integer,
+    length_m double precision,
+    minutes integer,
+    claim_ttl_s integer,
+    created_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    cancelled_at timestamp with time zone,
+    CONSTRAINT task_group_check CHECK (((same_person = 'preferred'::text) = (head_start_s IS NOT NULL))),
+    CONSTRAINT task_group_check1 CHECK (((kind = 'route'::text) = ((length_m IS NOT NULL) AND (minutes IS NOT NULL) AND (claim_ttl_s IS NOT NULL)))),
+    CONSTRAINT task_group_claim_ttl_s_check CHECK ((claim_ttl_s > 0)),
+    CONSTRAINT task_group_head_start_s_check CHECK ((head_start_s > 0)),
+    CONSTRAINT task_group_kind_check CHECK ((kind = ANY (ARRAY['series'::text, 'route'::text, 'area'::text]))),
+    CONSTRAINT task_group_length_m_check CHECK ((length_m >= (0)::double precision)),
+    CONSTRAINT task_group_minutes_check CHECK ((minutes > 0)),
+    CONSTRAINT task_group_same_person_check CHECK ((same_person = ANY (ARRAY['any'::text, 'preferred'::text, 'forbidden'::text])))
+);
+
+CREATE TABLE public.task_question (
+    id uuid NOT NULL,
+    task_id uuid NOT NULL,
+    person_id uuid,
+    text text NOT NULL,
+    asked_at timestamp with time zone DEFAULT public.market_now() NOT NULL,
+    answer text,
+    answered_at timestamp with time zone,
+    CONSTRAINT task_question_check CHECK (((answer IS NULL) = (answered_at IS NULL)))
 );
 
 ALTER TABLE ONLY public.pgqueuer ALTER COLUMN id SET DEFAULT nextval('public.pgqueuer_id_seq'::regclass);
@@ -2262,8 +2301,14 @@ ALTER TABLE ONLY public.submission_revision
 ALTER TABLE ONLY public.task_fill
     ADD CONSTRAINT task_fill_pkey PRIMARY KEY (task_id);
 
+ALTER TABLE ONLY public.task_group
+    ADD CONSTRAINT task_group_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.task
     ADD CONSTRAINT task_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.task_question
+    ADD CONSTRAINT task_question_pkey PRIMARY KEY (id);
 
 CREATE INDEX active_near_age ON public.active_near USING btree (last_at);
 
@@ -2519,9 +2564,17 @@ CREATE INDEX task_fill_lot ON public.task_fill USING btree (lot);
 
 CREATE INDEX task_fill_opened ON public.task_fill USING btree (opened_at);
 
+CREATE INDEX task_group_account ON public.task_group USING btree (account_id, id);
+
 CREATE INDEX task_near ON public.task USING gist (loc) WHERE ((status = 'open'::public.task_status) AND (loc IS NOT NULL));
 
+CREATE UNIQUE INDEX task_of_group ON public.task USING btree (group_id, place_in_group) WHERE (group_id IS NOT NULL);
+
 CREATE INDEX task_paid ON public.task USING btree (kind, top) WHERE ((status = 'open'::public.task_status) AND (loc IS NOT NULL));
+
+CREATE INDEX task_question_person ON public.task_question USING btree (person_id, asked_at) WHERE (person_id IS NOT NULL);
+
+CREATE INDEX task_question_task ON public.task_question USING btree (task_id, id);
 
 CREATE INDEX task_standing ON public.task USING btree (id) WHERE ((status = 'open'::public.task_status) AND (every_s IS NOT NULL));
 
@@ -2980,5 +3033,20 @@ ALTER TABLE ONLY public.task_fill
 ALTER TABLE ONLY public.task_fill
     ADD CONSTRAINT task_fill_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.task(id);
 
+ALTER TABLE ONLY public.task_group
+    ADD CONSTRAINT task_group_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id);
+
+ALTER TABLE ONLY public.task_group
+    ADD CONSTRAINT task_group_currency_fkey FOREIGN KEY (currency) REFERENCES public.currency(code);
+
+ALTER TABLE ONLY public.task
+    ADD CONSTRAINT task_group_id_fkey FOREIGN KEY (group_id) REFERENCES public.task_group(id);
+
 ALTER TABLE ONLY public.task
     ADD CONSTRAINT task_key_id_fkey FOREIGN KEY (key_id) REFERENCES public.api_key(id);
+
+ALTER TABLE ONLY public.task_question
+    ADD CONSTRAINT task_question_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
+
+ALTER TABLE ONLY public.task_question
+    ADD CONSTRAINT task_question_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.task(id);
