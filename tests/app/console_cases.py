@@ -5,6 +5,7 @@ from typing import Any
 NAMES = {
     "tx_id": "ltx_" + "0" * 32, "code": "platform:fee", "day": "2026-03-31", "line_id": "txn_1",
     "dispute_id": "disp_" + "0" * 32, "warning_id": "efw_" + "0" * 32, "decision_id": "dec_" + "0" * 32,
+    "appeal_id": "apl_" + "0" * 32,
     "passkey_id": "pk_" + "0" * 32, "session_id": "key_" + "0" * 32, "transaction_id": "ltx_" + "0" * 32,
 }  # fmt: skip
 ONCE = {"once": "0" * 32}

@@ -263,8 +263,8 @@ async def a_busy_market(world: World, ada: Caller, bo: Caller) -> Things:
         "event_id": "evt_1", "switch_name": "payouts",
         "dispute_id": ids.show("dispute", ids.new()), "warning_id": ids.show("fraud_warning", ids.new()),
         "decision_id": ids.show("money_decision", ids.new()),
-        "appeal_id": appealed["id"],
         "number": "1", "slug": "validation", "token": "e30.x", **console_cases.NAMES,
+        "appeal_id": appealed["id"],
     }  # fmt: skip
     return Things(ada, bo, names)
 

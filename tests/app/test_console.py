@@ -56,7 +56,7 @@ async def desk(world: World, olu: Caller) -> Desk:
 async def test_every_page_opens_or_says_that_there_is_no_such_thing(desk: Desk, ada: Caller, bo: Caller) -> None:
     names = {
         **console_cases.NAMES, "run_id": "run_" + "0" * 32, "payout_id": "pay_" + "0" * 32, "person_id": bo.id,
-        "account_id": ada.id, "operation_id": "sop_" + "0" * 32, "appeal_id": "apl_" + "0" * 32,
+        "account_id": ada.id, "operation_id": "sop_" + "0" * 32,
     }  # fmt: skip
     for path in console_cases.PAGES:
         if path in ("/operator/me/proof", "/operator/reconciliation"):
