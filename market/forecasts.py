@@ -129,7 +129,7 @@ async def score_due(conn: asyncpg.Connection, limit: int = 200) -> int:
            FROM unnest($1::uuid[], $2::int[], $3::int[], $4::float8[]) AS u (task_id, filled_s, known_s, inside)
            WHERE f.task_id = u.task_id AND f.scored_at IS NULL""",
         [row["task_id"] for row in rows], [row["filled_s"] for row in rows], [row["known_s"] for row in rows],
-        [_inside(row) for row in rows],
+        [inside(row) for row in rows],
     )  # fmt: skip
     return int(done.split()[-1])
 
@@ -202,7 +202,7 @@ def _bin(n: int, row: asyncpg.Record | None) -> Bin:
     return Bin(n / BINS, (n + 1) / BINS, found["count"], found["predicted"], found["observed"])
 
 
-def _inside(row: asyncpg.Record) -> float:
+def inside(row: asyncpg.Record) -> float:
     """Whether a fill time lay between the 10 % and the 90 % decile; of one that nobody knows, how much of what was left
     of its distribution does. Where forecasts are right, the mean of this is 0.8, whatever ended the tasks."""
     deciles = row["deciles"]

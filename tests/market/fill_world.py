@@ -6,6 +6,7 @@ from typing import NamedTuple
 import h3.api.basic_int as h3
 import numpy as np
 
+from market.fill_model import fit
 from market.fill_rows import KINDS, Rows, rows_of
 
 DAY_S = 86_400.0
@@ -28,7 +29,7 @@ def made(tasks: int, days: float, seed: int, *, quantity: int = 1) -> World:
     charm = np.exp(random.normal(0, 0.5, (len(CITIES), 25)))
     columns: dict[str, list[float]] = {name: [] for name in Rows._fields}
     closes = []
-    for i in range(tasks):
+    for _ in range(tasks):
         city, spot = int(random.integers(len(CITIES))), int(random.integers(25))
         lat, lon = spots[city][spot]
         opened = MONDAY + random.uniform(0, days) * DAY_S
@@ -50,8 +51,6 @@ def made(tasks: int, days: float, seed: int, *, quantity: int = 1) -> World:
             for name, value in zip(Rows._fields, values, strict=True):
                 columns[name].append(value)
             closes.append(end)
-        assert KINDS[kind]
-        del i
     return World(rows_of(columns), np.array(closes))
 
 
@@ -88,3 +87,52 @@ def _lived(
         elif done < end + 1e9:
             found.append((True, at, done))
     return found + [(False, float("nan"), end)] * len(free)
+
+
+class Tried(NamedTuple):
+    """How forecasts of a part of a world came true. brier, base: mean squared errors, of the model and of foretelling
+    each kind's share by each horizon as it was before · inside: fill times inside their 80 % interval."""
+
+    inside: float
+    brier: float
+    base: float
+    foretold: np.ndarray
+    came: np.ndarray
+
+
+def tried(world: World, *, days: float, slots: int = 1, every: int = 1) -> Tried:
+    """Fit to the first `days`, as they were known then, and foretell each (or every so-many-th) task opened later."""
+    rows, now = world.rows, MONDAY + days * DAY_S
+    past = rows.opened < now
+    known = rows.opened + rows.end <= now
+    seen = rows._replace(
+        end=np.minimum(rows.end, now - rows.opened), filled=rows.filled & known,
+        claimed=np.where(known, rows.claimed, np.nan),
+    )  # fmt: skip
+    model = fit(Rows(*(column[past] for column in seen)))
+    base = {kind: _shares(rows, past & (rows.kind == kind), world.closes) for kind in range(len(KINDS))}
+    inside, points = [], []
+    for i in np.flatnonzero(~past)[:: slots * every]:
+        task = slice(i, i + slots)
+        closes = float(world.closes[i])
+        at = float(rows.end[task].max()) if rows.filled[task].all() else np.inf
+        curve = model.curve(Rows(*(column[i : i + 1] for column in rows))._replace(end=np.array([closes])))
+        for name, horizon in [("1h", 3600.0), ("4h", 14_400.0), ("1d", DAY_S), ("closing", closes)]:
+            if horizon < closes or name == "closing":
+                points.append((curve.at(horizon).probability, at <= horizon, base[int(rows.kind[i])][name]))
+        low, high = curve.quantile(0.1), curve.quantile(0.9)
+        if at <= closes:
+            inside.append(float(low is not None and at >= low and (high is None or at <= high)))
+        else:
+            passed = curve.at(closes).probability
+            inside.append(max(0.0, 0.9 - max(passed, 0.1)) / (1 - passed))
+    foretold, came, share = (np.array(each, dtype=float) for each in zip(*points, strict=True))
+    return Tried(
+        float(np.mean(inside)), float(np.mean((foretold - came) ** 2)), float(np.mean((share - came) ** 2)), foretold,
+        came,
+    )  # fmt: skip
+
+
+def _shares(rows: Rows, of: np.ndarray, closes: np.ndarray) -> dict[str, float]:
+    ends = {"1h": 3600.0, "4h": 14_400.0, "1d": DAY_S, "closing": closes}
+    return {name: float(np.mean((rows.filled & (rows.end <= end))[of])) for name, end in ends.items()}
