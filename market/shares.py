@@ -81,5 +81,5 @@ def price_at(price: int, lowest: int | None, half_life_s: int | None, age_s: flo
     """
     if lowest is None or half_life_s is None:
         return price
-    left: float = (price - lowest) * 2.0 ** (-max(age_s, 0.0) / half_life_s)
+    left: float = (price - lowest) * 2.0 ** -min(max(age_s, 0.0) / half_life_s, 1000.0)
     return lowest + math.floor(left)

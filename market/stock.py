@@ -5,7 +5,7 @@ more than the cell.
 """
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -42,11 +42,49 @@ class Spot(NamedTuple):
     id: UUID
 
 
-# SQL: distance from ($1, $2), latitude and longitude, to the cell `p`; as market/near.py reckons it.
-_DISTANCE = f"""2 * {near.EARTH_M} * asin(least(1, sqrt(sin(radians(p.lat - $1::float8) / 2) ^ 2
-  + cos(radians($1::float8)) * cos(radians(p.lat)) * sin(radians(p.lon - $2::float8) / 2) ^ 2)))"""
-_NEAR = f"""(SELECT listing_id, min({_DISTANCE}) AS distance FROM listing_cell p
-  WHERE cell <@ ($3::text[])[1]::box OR cell <@ ($3::text[])[2]::box GROUP BY listing_id) n"""
+class _Query:
+    """A statement over listings `l` that is put together part by part, with its arguments."""
+
+    def __init__(self, place: Place | None, more_m: float = 0) -> None:
+        self.arguments: list[Any] = []
+        self.wheres: list[str] = []
+        self.source, self.distance = listings.FROM, "NULL::float8"
+        if place is not None:
+            self.source, self.distance = f"{self._near(place, more_m)} {_JOINED}", "n.distance"
+            self.wheres.append(f"n.distance <= {self.given(place.radius_m + more_m)}")
+
+    def given(self, value: Any) -> str:
+        """The place of an argument in the statement."""
+        self.arguments.append(value)
+        return f"${len(self.arguments)}"
+
+    def where(self, condition: str, value: Any) -> None:
+        """A condition over `{}`, the value; none where that is None."""
+        if value is not None:
+            self.wheres.append(condition.format(self.given(value)))
+
+    def _near(self, place: Place, more_m: float) -> str:
+        """Listings with their distance, as market/near.py reckons it; found by the index over cells."""
+        lat, lon = f"{self.given(place.lat)}::float8", f"{self.given(place.lon)}::float8"
+        boxes = near.box(place.lat, place.lon, place.radius_m + more_m)
+        inside = " OR ".join(
+            f"p.cell <@ {self.given('({2},{3}),({0},{1})'.format(*each))}::text::box" for each in boxes
+        )
+        return f"""(SELECT listing_id, min(2 * {near.EARTH_M} * asin(least(1, sqrt(sin(radians(p.lat - {lat}) / 2) ^ 2
+            + cos(radians({lat})) * cos(radians(p.lat)) * sin(radians(p.lon - {lon}) / 2) ^ 2)))) AS distance
+          FROM listing_cell p WHERE {inside} GROUP BY listing_id) n JOIN"""
+
+    async def fetch(self, conn: asyncpg.Connection, columns: str, rest: str) -> list[asyncpg.Record]:
+        """The rows, with their distance."""
+        rows: list[asyncpg.Record] = await conn.fetch(
+            f"""SELECT {columns}, {self.distance} AS distance FROM {self.source}
+                WHERE {" AND ".join(self.wheres)} {rest}""",
+            *self.arguments,
+        )
+        return rows
+
+
+_JOINED = listings.FROM.replace("listing l", "listing l ON l.id = n.listing_id", 1)
 
 
 async def search(
@@ -58,45 +96,31 @@ async def search(
             raise Invalid("Times need an offset, such as Z.", pointer=f"/{field}")
     own = listings.pseudonym(actor.owner)
     seller = own if wish.seller == "me" else wish.seller
-    place = wish.near_to
-    lat, lon, boxes = (None, None, []) if place is None else (place.lat, place.lon, _boxes(place))
-    # Each way its own statement, so that each has the plan that suits it.
-    rows = await conn.fetch(
-        f"""SELECT {listings.COLUMNS}, {"0::float8" if place is None else "n.distance"} AS distance
-            FROM {"" if place is None else f"{_NEAR} JOIN"} {listings.FROM if place is None else _joined()}
-            WHERE ($1::float8 IS NULL OR $2::float8 IS NULL OR $3::text[] IS NOT NULL) AND l.currency = $4
-              AND {"true" if seller == own else "l.status = 'active'"}
-              AND ($5::float8 IS NULL OR {"true" if place is None else "n.distance <= $5"})
-              AND {"true" if wish.what is None else "l.search @@ websearch_to_tsquery('simple', $6)"}
-              AND ($6::text IS NULL OR true) AND ($7::text IS NULL OR $7 = ANY (l.kinds))
-              AND ($8::timestamptz IS NULL OR l.captured_at >= $8) AND ($9::timestamptz IS NULL OR l.captured_at < $9)
-              AND ($10::float8 IS NULL OR l.captured_at >= market_now() - make_interval(secs => $10))
-              AND ($11::text IS NULL OR l.license_ids && ARRAY(SELECT id FROM license WHERE name = $11))
-              AND ($12::bigint IS NULL OR {listings.PRICE} <= $12) AND ($13::text IS NULL OR l.seller = $13)
-              AND ($14::uuid IS NULL OR {_BEHIND if place is not None else "l.id < $14 AND $15::float8 IS NOT NULL"})
-            ORDER BY {"" if place is None else "distance, "} l.id DESC LIMIT $16""",
-        lat, lon, boxes, actor.currency, place and place.radius_m, wish.what, wish.kind, wish.since, wish.until,
-        wish.max_age_s, wish.license, wish.max_price, seller, after and after.id, after and after.distance_m, limit,
-    )  # fmt: skip
-    return [
-        (
-            Spot(row["distance"], row["id"]),
-            listings.show(row, actor.owner, None if place is None else round(row["distance"], 1)),
-        )
-        for row in rows
-    ]
+    query = _Query(wish.near_to)
+    query.where("l.currency = {}", actor.currency)
+    query.where("l.seller = {}", seller)
+    if seller != own:
+        query.wheres.append("l.status = 'active'")
+    query.where("l.search @@ websearch_to_tsquery('simple', {})", wish.what)
+    query.where("{} = ANY (l.kinds)", wish.kind)
+    query.where("l.captured_at >= {}", wish.since)
+    query.where("l.captured_at < {}", wish.until)
+    query.where("l.captured_at >= market_now() - make_interval(secs => {})", wish.max_age_s)
+    query.where("l.license_ids && ARRAY(SELECT id FROM license WHERE name = {})", wish.license)
+    query.where(f"{listings.PRICE} <= {{}}", wish.max_price)
+    if after is not None:
+        before = f"l.id < {query.given(after.id)}"
+        if wish.near_to is not None:
+            at_most = f"{query.given(after.distance_m)}::float8"
+            before = f"(n.distance > {at_most} OR n.distance = {at_most} AND {before})"
+        query.wheres.append(before)
+    order = "l.id DESC" if wish.near_to is None else "n.distance, l.id DESC"
+    rows = await query.fetch(conn, listings.COLUMNS, f"ORDER BY {order} LIMIT {query.given(limit)}")
+    return [(Spot(row["distance"] or 0.0, row["id"]), _shown(row, actor.owner)) for row in rows]
 
 
-_BEHIND = "(n.distance > $15::float8 OR (n.distance = $15::float8 AND l.id < $14))"
-
-
-def _joined() -> str:
-    return listings.FROM.replace("listing l", "listing l ON l.id = n.listing_id", 1)
-
-
-def _boxes(place: Place, more_m: float = 0) -> list[str]:
-    found = near.box(place.lat, place.lon, place.radius_m + more_m)
-    return ["({2},{3}),({0},{1})".format(*each) for each in found]
+def _shown(row: asyncpg.Record, account: UUID) -> Listing:
+    return listings.show(row, account, None if row["distance"] is None else round(row["distance"], 1))
 
 
 async def known(
@@ -113,40 +137,37 @@ async def known(
         "questions": [{"id": q.id, "type": q.type, "text": q.text} for q in draft.evidence.questions],
         "readings": [{"name": r.name, "unit": r.unit} for r in draft.evidence.readings],
     })  # fmt: skip
-    wanted, place = matched_by(asks), draft.place
-    lat, lon, boxes = (None, None, []) if place is None else (place.lat, place.lon, _boxes(place, CELL_M))
-    words = " or ".join(f'"{word}"' for word in _words(draft.title))
-    rows = await conn.fetch(
-        f"""SELECT {listings.COLUMNS}, {"NULL::float8" if place is None else "n.distance"} AS distance,
-              ts_rank(l.search, websearch_to_tsquery('simple', $8)) AS alike
-            FROM {"" if place is None else f"{_NEAR} JOIN"} {listings.FROM if place is None else _joined()}
-            WHERE ($1::float8 IS NULL OR $2::float8 IS NULL OR $3::text[] IS NOT NULL) AND l.currency = $4
-              AND l.status = 'active' AND l.observation_id IS NOT NULL AND l.account_id <> $5 AND $6 = ANY (l.kinds)
-              AND {"NOT EXISTS (SELECT FROM listing_cell p WHERE p.listing_id = l.id)" if place is None else "true"}
-              AND CASE WHEN cardinality($7::text[]) > 0 THEN l.asked && $7
-                       ELSE l.search @@ websearch_to_tsquery('simple', $8) END
-              AND l.captured_at >= market_now() - make_interval(secs => $9) AND l.photos >= $10
-              AND coalesce({listings.ALONE} <= market_now(), true)
-              AND EXISTS (SELECT FROM observation o WHERE o.id = l.observation_id AND NOT o.locked)
-              AND NOT EXISTS (SELECT FROM {ownership.HELD} h
-                              WHERE h.account_id = $5 AND h.observation_id = l.observation_id)
-            ORDER BY l.captured_at DESC LIMIT $11""",
-        lat, lon, boxes, draft.reward.currency, account, draft.kind, wanted, words, max_age_s,
-        draft.evidence.photos.min if draft.evidence.photos else 0, MOST_LOOKED_AT,
-    )  # fmt: skip
+    place, photos = draft.place, draft.evidence.photos
+    query = _Query(place, CELL_M)
+    if place is None:
+        query.wheres.append("NOT EXISTS (SELECT FROM listing_cell p WHERE p.listing_id = l.id)")
+    query.where("l.currency = {}", draft.reward.currency)
+    query.wheres += ["l.status = 'active'", "l.observation_id IS NOT NULL"]
+    query.where("{} = ANY (l.kinds)", draft.kind)
+    if asks:
+        query.where("l.asked && {}", matched_by(asks))
+    else:
+        query.where("l.search @@ websearch_to_tsquery('simple', {})", " or ".join(_words(draft.title)))
+    query.where("l.captured_at >= market_now() - make_interval(secs => {})", max_age_s)
+    query.where("l.photos >= {}", photos and photos.min)
+    query.wheres += [
+        f"coalesce({listings.ALONE} <= market_now(), true)",
+        "EXISTS (SELECT FROM observation o WHERE o.id = l.observation_id AND NOT o.locked)",
+    ]
+    query.where(
+        f"""NOT EXISTS (SELECT FROM {ownership.HELD} h
+              WHERE h.account_id = {{}} AND h.observation_id = l.observation_id)""",
+        account,
+    )
+    rows = await query.fetch(conn, listings.COLUMNS, f"ORDER BY l.captured_at DESC LIMIT {MOST_LOOKED_AT}")
     own_cell = None if place is None else near.coarse(place.lat, place.lon)
-    found = []
-    for row in rows:
-        if place is not None and row["distance"] > place.radius_m + CELL_M:
-            continue
-        listing = listings.show(row, account, row["distance"] and round(row["distance"], 1))
+
+    def worth(listing: Listing) -> tuple[int, bool, float, int, str]:
         here = [(each["lat"], each["lon"]) for each in listing.coarse_places] == [own_cell]
-        worth = (
-            -_answered(asks, listing.asks), not here, -listing.captured_at.timestamp(), listing.price_now.amount,
-            -row["alike"], listing.id,
-        )  # fmt: skip
-        found.append((worth, listing))
-    return [listing for _, listing in sorted(found, key=lambda each: each[0])[:limit]]
+        newest = -listing.captured_at.timestamp()
+        return -_answered(asks, listing.asks), not here, newest, listing.price_now.amount, listing.id
+
+    return sorted((_shown(row, account) for row in rows), key=worth)[:limit]
 
 
 def _answered(asks: list[Asked], answers: list[Asked]) -> int:

@@ -104,7 +104,7 @@ CREATE TRIGGER holding_stays BEFORE UPDATE OR DELETE ON holding FOR EACH ROW EXE
 CREATE FUNCTION fresh_price(price bigint, lowest bigint, half_life_s int, age_s double precision)
 RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT CASE WHEN half_life_s IS NULL THEN price ELSE lowest
-    + floor((price - lowest) * power(2::double precision, -greatest(age_s, 0) / half_life_s))::bigint END $$;
+    + floor((price - lowest) * power(2::double precision, -least(greatest(age_s, 0) / half_life_s, 1000)))::bigint END $$;
 
 -- A line is a reward, one for each accepted submission and under its id, or a royalty of a sale.
 ALTER TABLE earning ADD sale_id uuid REFERENCES sale, ADD royalty_id uuid,
