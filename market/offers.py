@@ -58,6 +58,17 @@ class Offer(msgspec.Struct, frozen=True):
     standing: Standing | None
 
 
+# SQL: of the $5 nearest to the point $4, whatever they are, the first $7 that are wanted and lie in the box $6; and how
+# far that look has reached. Only what decides is carried until then.
+FIRST_LOOK = f"""WITH nearest AS MATERIALIZED (
+    SELECT ctid AS row, {_FILTERING}, loc <-> $4 AS far FROM task
+    WHERE status = 'open' AND loc IS NOT NULL ORDER BY loc <-> $4 LIMIT $5),
+  fits AS MATERIALIZED (
+    SELECT row, far FROM nearest AS task WHERE {{wanted}} AND loc <@ $6::text::box ORDER BY far LIMIT $7)
+  SELECT {tasks.COLUMNS}, far, (SELECT max(far) FROM nearest) AS reach
+  FROM fits JOIN task ON task.ctid = fits.row ORDER BY far"""
+
+
 async def near_by(
     conn: asyncpg.Connection,
     person: UUID | None,
@@ -113,13 +124,7 @@ async def _nearest(
     point, corners = asyncpg.Point(*at), "({2},{3}),({0},{1})".format(*box)
     some = number * (FILTERED if given[1:] != (None, None) else UNFILTERED) + SLACK
     rows: list[asyncpg.Record] = await conn.fetch(
-        f"""WITH nearest AS MATERIALIZED (
-              SELECT ctid AS row, {_FILTERING}, loc <-> $4 AS far FROM task
-              WHERE status = 'open' AND loc IS NOT NULL ORDER BY loc <-> $4 LIMIT $5),
-            fits AS MATERIALIZED (
-              SELECT row, far FROM nearest AS task WHERE {wanted} AND loc <@ $6::text::box ORDER BY far LIMIT $7)
-            SELECT {tasks.COLUMNS}, far, (SELECT max(far) FROM nearest) AS reach
-            FROM fits JOIN task ON task.ctid = fits.row ORDER BY far""",
+        FIRST_LOOK.format(wanted=wanted),
         *given, point, some, corners, number + SLACK,
     )  # fmt: skip
     whole = bool(rows) and (

@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,8 +23,9 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from app import postgres_binaries
 from app.db import init_connection
-from app.embedded_postgres import EmbeddedPostgres
+from app.embedded_postgres import ROLE, EmbeddedPostgres
 from app.supervisor import System
 from app.worker import fast_loop
 from market import accounts, claims, ids, keys, ledger, near, offers, people, posting, tasks
@@ -33,7 +34,7 @@ from tests.bench.http_client import Connection, Timings
 
 SECONDS = float(os.environ.get("BENCH_SECONDS", "15"))
 STAGES = (10_000, 100_000, 1_000_000)
-CLIENTS, CALLS, LIMIT = 8, 300, 50
+CLIENTS, CALLS, LIMIT, PLACES = 8, 300, 50, 5000
 FUNDS = 10_000_000_000
 SQL = (Path(__file__).parent / "near" / "open_tasks.sql").read_text()
 CITIES = """CREATE TABLE city AS SELECT n AS id, degrees(asin(random() * 1.6 - 0.8)) AS lat, random() * 360 - 180 AS lon
@@ -58,13 +59,13 @@ def main() -> None:
                 System(folder / "service", port=0, environment=environment, output=subprocess.DEVNULL) as system,
                 asyncio.Runner(loop_factory=fast_loop()) as runner,
             ):
-                runner.run(_measure(postgres.dsn, system.url))
+                runner.run(_measure(postgres, system.url))
     finally:
         shutil.rmtree(folder)
 
 
-async def _measure(dsn: str, url: str) -> None:
-    conn = await _connect(dsn)
+async def _measure(postgres: EmbeddedPostgres, url: str) -> None:
+    conn = await _connect(postgres.dsn)
     await conn.execute("SELECT setseed(0.5)")
     await conn.execute(CITIES)
     cities = [(row["lat"], row["lon"]) for row in await conn.fetch("SELECT lat, lon FROM city")]
@@ -78,7 +79,7 @@ async def _measure(dsn: str, url: str) -> None:
         found[stage] = await _calls(conn, actor, person, cities)
     _print_growth(found)
     await _same_as_a_scan(conn, cities)
-    await _near_in_the_database(dsn, conn, actor, cities)
+    await _near_in_the_database(postgres, conn, actor, cities)
     await _near_over_http(url, conn, actor, session, cities)
     await conn.close()
 
@@ -173,36 +174,81 @@ async def _same_as_a_scan(conn: asyncpg.Connection, cities: list[tuple[float, fl
     print(f"\nthe same answers as a full scan, 20 of 20; {ratio:,.0f} times as fast")
 
 
-class _Timed:
-    """A connection that notes how long the database took for what is asked through it."""
+async def _near_in_the_database(
+    postgres: EmbeddedPostgres, conn: asyncpg.Connection, actor: keys.Actor, cities: list[tuple[float, float]]
+) -> None:
+    """Eight clients of pgbench with the search's first statement; how often a second follows is told beside it."""
+    await conn.execute("CREATE TABLE place (id int PRIMARY KEY, x float8, y float8, box text)")
+    rng, rows = random.Random(4), []
+    for n in range(PLACES):
+        lat, lon = _somewhere(rng, cities)
+        left, bottom, right, top = near.box(lat, lon, 5000)[0]
+        rows.append((n, *near.project(lat, lon), f"({right},{top}),({left},{bottom})"))
+    await conn.copy_records_to_table("place", records=rows)
+    scripts = []
+    for n, wish in enumerate(WISHES):
+        file = postgres.data_dir.parent / f"near{n}.sql"
+        file.write_text(_script(wish))
+        scripts += ["-f", str(file)]
+    until = time.perf_counter() + SECONDS
+    command = [str(postgres_binaries.find() / "pgbench"), "-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "2", "-l"]
+    command += ["-T", str(round(SECONDS)), *scripts, "-h", str(postgres.socket_folder), "-p", "5432", "-U", ROLE]
+    folder = Path(tempfile.mkdtemp(prefix="sensorium-bench-"))
+
+    async def bench() -> None:
+        running = await asyncio.create_subprocess_exec(
+            *command, "sensorium", cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        _, said = await running.communicate()
+        if running.returncode != 0:
+            raise RuntimeError(f"pgbench failed: {said.decode()[-1000:]}")
+
+    posted = await _while_posting(conn, actor, cities, until, bench())
+    _print({"near by in the database": _latencies(folder)}, posted, 8)
+    again, timed = 0, Timings(list)
+    for n in range(CALLS):
+        (lat, lon), counted = _somewhere(rng, cities), _Counted(conn)
+        began = time.perf_counter()
+        await offers.near_by(counted, None, lat=lat, lon=lon, limit=LIMIT, **WISHES[n % len(WISHES)])
+        timed["the whole function, one client"].append(time.perf_counter() - began)
+        again += counted.asked > 1
+    _print(timed, 0, 8, clients=1)
+    print(f"  a second statement was needed by {again / CALLS:.0%} of the searches")
+
+
+def _latencies(folder: Path) -> list[float]:
+    """Seconds of each transaction that pgbench has logged; the folder goes."""
+    lines = [line.split() for file in folder.glob("pgbench_log.*") for line in file.read_text().splitlines()]
+    shutil.rmtree(folder)
+    return [int(line[2]) / 1e6 for line in lines]
+
+
+def _script(wish: dict[str, Any]) -> str:
+    """The search's first statement for pgbench, at a place drawn anew each time."""
+    number = LIMIT + 1
+    some = number * (offers.FILTERED if wish else offers.UNFILTERED) + offers.SLACK
+    kind = f"'{wish['kind']}'" if "kind" in wish else "NULL"
+    wanted = offers.WANTED.format(
+        kind=f"{kind}::text", least=f"{wish.get('min_reward', 'NULL')}::bigint", unanswered=claims.unanswered_by("$1")
+    )
+    sql = offers.FIRST_LOOK.format(wanted=wanted)
+    for parameter, value in (
+        ("$1", "NULL"), ("$4", "point(:x, :y)"), ("$5", str(some)), ("$6", ":box"), ("$7", str(number + offers.SLACK)),
+    ):  # fmt: skip
+        sql = sql.replace(parameter, value)
+    look_up = "SELECT x, y, box FROM place WHERE id = :id \\gset\n"
+    return f"\\set id random(0, {PLACES - 1})\n{look_up}{sql};\n"
+
+
+class _Counted:
+    """A connection that counts what is asked through it."""
 
     def __init__(self, conn: asyncpg.Connection) -> None:
-        self.conn, self.took = conn, 0.0
+        self.conn, self.asked = conn, 0
 
     async def fetch(self, sql: str, *given: Any) -> list[asyncpg.Record]:
-        began = time.perf_counter()
-        try:
-            return list(await self.conn.fetch(sql, *given))
-        finally:
-            self.took += time.perf_counter() - began
-
-
-async def _near_in_the_database(
-    dsn: str, conn: asyncpg.Connection, actor: keys.Actor, cities: list[tuple[float, float]]
-) -> None:
-    timings = Timings(list)
-    until = time.perf_counter() + SECONDS
-
-    async def client(n: int) -> None:
-        own, rng = await _connect(dsn), random.Random(n)
-        while time.perf_counter() < until:
-            (lat, lon), timed = _somewhere(rng, cities), _Timed(own)
-            await offers.near_by(timed, None, lat=lat, lon=lon, limit=LIMIT, **rng.choice(WISHES))
-            timings["near by, statements alone"].append(timed.took)
-        await own.close()
-
-    posted = await _while_posting(conn, actor, cities, until, *[client(n) for n in range(CLIENTS)])
-    _print(timings, posted, 8)
+        self.asked += 1
+        return list(await self.conn.fetch(sql, *given))
 
 
 async def _near_over_http(
@@ -242,11 +288,11 @@ async def _while_posting(
     return posted
 
 
-def _print(timings: Timings, posted: int, bar: int) -> None:
+def _print(timings: Mapping[str, list[float]], posted: int, bar: int, clients: int = CLIENTS) -> None:
     for name, seconds in timings.items():
         cuts = [cut * 1000 for cut in statistics.quantiles(seconds, n=100)]
         print(
-            f"{name}, {CLIENTS} clients: {len(seconds) / SECONDS:,.0f} a second, p50 {cuts[49]:.1f} ms, "
+            f"{name}, {clients} clients: {len(seconds) / SECONDS:,.0f} a second, p50 {cuts[49]:.1f} ms, "
             f"p99 {cuts[98]:.1f} ms (bar {bar}), {posted} tasks posted meanwhile"
         )
 

@@ -1,4 +1,4 @@
-"""Every state of a task and of a claim, with all that may be tried on it: it moves as it should or is refused by name."""
+"""Every state of a task and of a claim, with all that may be tried on it: it moves, or is refused by name."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
