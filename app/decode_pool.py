@@ -217,9 +217,13 @@ class DecodePool:
             raise DecodeError("the decode worker answered without an inspection")
         return reply.inspection
 
-    async def render(self, data: Source, max_side: int, hidden: Sequence[Region] = ()) -> bytes:
-        """A JPEG copy without metadata, see sensors.decode.render; raises Undecodable(reason)."""
-        return (await self._run(Job(operation="render", max_side=max_side, hidden=list(hidden)), data))[1]
+    async def render(
+        self, data: Source, max_side: int, hidden: Sequence[Region] = (), *, marked: bool = False
+    ) -> bytes:
+        """A JPEG copy without metadata, see sensors.decode.render; marked: see app/watermark.py. Raises
+        Undecodable(reason)."""
+        job = Job(operation="render", max_side=max_side, hidden=list(hidden), marked=marked)
+        return (await self._run(job, data))[1]
 
     async def suggest(self, data: Source) -> list[Found]:
         """Where faces and number plates may be; raises Undecodable(reason)."""

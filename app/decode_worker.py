@@ -35,6 +35,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     height: int = 0
     channels: int = 0
     hidden: list[Region] = []
+    marked: bool = False
+    """A copy with a watermark."""
     whole: bool = False
     lengths: list[int] = []
     """How long each picture in the frame is: one, two to lay over each other, or a photo and those of its burst."""
@@ -111,13 +113,15 @@ def apart(job: Job, data: bytes) -> list[bytes]:
 
 def perform(job: Job, data: bytes) -> tuple[Reply, bytes]:
     """Do one job; a refusal is an answer, not a failure."""
+    from app import watermark
     from sensors import decode
 
     try:
         if job.operation == "inspect":
             return Reply(inspection=decode.inspect(data)), b""
         if job.operation == "render":
-            return Reply(), decode.render(data, job.max_side, job.hidden)
+            copy = decode.render(data, job.max_side, job.hidden)
+            return Reply(), watermark.marked(copy) if job.marked else copy
         if job.operation == "alike":
             return Reply(comparison=decode.alike(*apart(job, data), whole=job.whole)), b""
         if job.operation == "burst":
@@ -172,6 +176,7 @@ def main() -> None:
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     # Before the limit: an import that fails for want of memory would be our own fault.
+    import app.watermark
     import sensors.decode
     import sensors.provenance
     import sensors.suggest

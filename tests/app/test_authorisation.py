@@ -117,6 +117,20 @@ CASES: dict[str, Case] = {
     "POST /v1/datasets": Case({"query": {}}),
     "GET /v1/datasets/{dataset_id}": Case(),
     "GET /v1/datasets/{dataset_id}/files": Case(),
+    "POST /v1/listings": Case(
+        {
+            "observation_id": "{observation_id}",
+            "price": {"amount": 100, "currency": "usd"},
+            "license": {"id": "CC-BY-4.0"},
+        }
+    ),
+    "GET /v1/listings": OPEN,  # what is for sale is for every account to see
+    "GET /v1/listings/{listing_id}": OPEN,
+    "GET /v1/listings/{listing_id}/preview/{n}": OPEN,
+    "PATCH /v1/listings/{listing_id}": Case({"status": "paused"}),
+    "POST /v1/listings/{listing_id}/end": Case(),
+    "POST /v1/listings/{listing_id}/buy": OPEN,
+    "GET /v1/sales": SELF,
     "GET /v1/events": SELF,
     "POST /v1/models": Case(multipart=True),
     "GET /v1/models": SELF,
@@ -252,11 +266,14 @@ async def a_busy_market(world: World, ada: Caller, bo: Caller) -> Things:
         [(refund, _)] = await refunds.ask(connection, actor.owner, 100, by=actor.name, reason=SECRET)
         await cards.keep(connection, actor.owner, [cards.Seen("pm_of_ada", SECRET, "4242", 12, 2040)])
     observation = ok(await ada.get("/v1/observations"))["items"][0]["id"]
+    offer = {"observation_id": observation, "price": {"amount": 100, "currency": "usd"}, "license": {"id": "MIT"}}
+    listing = ok(await ada.post("/v1/listings", offer), 201)
     device = ok(await enrol(bo, Key(), name=SECRET), 201)
     names = {
         "device_id": device["id"], "n": "1", "k": "1",
         "task_id": open_task["id"], "submission_id": submitted["id"], "claim_id": active["id"],
-        "observation_id": observation, "dataset_id": dataset["id"], "model_id": model["id"], "key_id": key["id"],
+        "observation_id": observation, "listing_id": listing["id"],
+        "dataset_id": dataset["id"], "model_id": model["id"], "key_id": key["id"],
         "funding_id": ids.show("funding", paid), "refund_id": ids.show("refund", refund), "card_id": "pm_of_ada",
         "run_id": ids.show("payout_run", ids.new()), "person_id": bo.id, "account_id": ada.id,
         "payout_id": ids.show("payout", ids.new()), "operation_id": ids.show("stripe_op", ids.new()),
