@@ -48,7 +48,8 @@ class PhotoView(msgspec.Struct, frozen=True):
 class Submission(msgspec.Struct, frozen=True):
     """Evidence and what became of it. A buyer reads of the verdict what market/verdicts.py passes on.
 
-    fix_up: what is to be mended, while it is. dispute_id: of the appeal or dispute about it, also one that is over.
+    reward: what it pays or has paid, without the bonus. fix_up: what is to be mended, while it is. dispute_id: of the
+    appeal or dispute about it, also one that is over.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Submission(msgspec.Struct, frozen=True):
     decided_at: datetime | None
     verdict: dict[str, Any] | None
     rejection: dict[str, Any] | None
+    reward: Money
     bonus: Money
     rating: int | None
     fix_up: fix_ups.FixUp | None = None
@@ -306,11 +308,12 @@ async def of_person(conn: asyncpg.Connection, person: UUID, *, before: str | Non
 
 async def _fetch(conn: asyncpg.Connection, where: str, *given: Any) -> list[asyncpg.Record]:
     rows: list[asyncpg.Record] = await conn.fetch(
-        f"""SELECT s.*, t.currency, {LOCKED} AS locked, {fix_ups.COLUMN} AS fix_up,
+        f"""SELECT s.*, t.currency, t.acceptance, t.top, t.top_fee, c.reward, c.fee, {LOCKED} AS locked,
+              (SELECT e.amount FROM earning e WHERE e.id = s.id) AS earned, {fix_ups.COLUMN} AS fix_up,
               (SELECT a.id FROM appeal a WHERE a.submission_id = s.id) AS appeal,
               (SELECT json_agg(json_build_object('n', p.n, 'sha256', encode(p.sha256, 'hex'))
               ORDER BY p.n)::text FROM photo p WHERE p.claim_id = s.claim_id) AS photos
-            FROM submission s JOIN task t ON t.id = s.task_id WHERE {where}""",
+            FROM submission s JOIN task t ON t.id = s.task_id JOIN claim c ON c.id = s.claim_id WHERE {where}""",
         *given,
     )
     return rows
@@ -319,6 +322,7 @@ async def _fetch(conn: asyncpg.Connection, where: str, *given: Any) -> list[asyn
 def _show(row: asyncpg.Record) -> Submission:
     public = ids.show("submission", row["id"])
     found = msgspec.json.decode(row["photos"], type=list[dict[str, Any]]) if row["photos"] else []
+    pays = decisions.pay_for(row).reward if row["earned"] is None else row["earned"] - row["bonus"]
     return Submission(
         public, ids.show("task", row["task_id"]), ids.show("claim", row["claim_id"]), row["status"], row["outcome"],
         row["answers"], row["readings"], row["notes"],
@@ -330,7 +334,7 @@ def _show(row: asyncpg.Record) -> Submission:
             for p in found
         ],
         row["submitted_at"], row["review_by"], row["decided_at"], row["verdict"], row["rejection"],
-        Money(row["bonus"], row["currency"]), row["rating"], fix_ups.show(row),
+        Money(pays, row["currency"]), Money(row["bonus"], row["currency"]), row["rating"], fix_ups.show(row),
         None if row["appeal"] is None else ids.show("appeal", row["appeal"]),
     )  # fmt: skip
 
