@@ -13,6 +13,7 @@ from app.command_line import DATA_DIR, database, environment, fail, settings, se
 from app.evidence_commands import rejudge
 from app.operator_commands import operator
 from app.receipt_commands import verify_receipt
+from app.simulation_commands import simulate
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -148,6 +149,7 @@ commands.add_command(operator)
 commands.add_command(books)
 commands.add_command(rejudge)
 commands.add_command(verify_receipt)
+commands.add_command(simulate)
 
 
 def main() -> None:

@@ -21,3 +21,11 @@ async def advance(conn: asyncpg.Connection, seconds: int) -> datetime:
         raise Invalid(f"The clock moves ahead by 0 to {LONGEST_STEP_S} seconds at once.", pointer="/advance_s")
     await conn.execute("UPDATE market_clock SET ahead = ahead + make_interval(secs => $1)", seconds)
     return await now(conn)
+
+
+async def set_to(conn: asyncpg.Connection, at: datetime) -> None:
+    """Let the clock read exactly `at` in this transaction, and go on from there; the caller has made sure that this is
+    a sandbox, and asks for no earlier time than before. Raises Invalid for a time before the real one."""
+    done = await conn.execute("UPDATE market_clock SET ahead = $1::timestamptz - now() WHERE $1 >= now()", at)
+    if done != "UPDATE 1":
+        raise Invalid("The market's clock is never behind the real one.", pointer="/at")
