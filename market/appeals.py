@@ -70,7 +70,9 @@ async def appeal(conn: asyncpg.Connection, person: UUID, submission: str, words:
     await _require_first(conn, row["id"])
     if row["status"] != "rejected":
         raise WrongState(f"The submission is {row['status'].replace('_', ' ')}.")
-    if await conn.fetchval("SELECT $1::timestamptz + make_interval(secs => $2) < market_now()", row["decided_at"], APPEAL_S):
+    if await conn.fetchval(
+        "SELECT $1::timestamptz + make_interval(secs => $2) < market_now()", row["decided_at"], APPEAL_S
+    ):
         raise AppealTooLate
     await _require_unsold(conn, row["claim_id"])
     by_machine, why = row["decided_by"] == "market", row["rejection"]

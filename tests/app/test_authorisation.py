@@ -16,7 +16,7 @@ from market import cards, funding, ids, keys, refunds
 from market.funding import FundingDraft, Paid
 from market.money import Price
 from market.stripe_balance import BalanceLine
-from tests.app import console_cases
+from tests.app import console_cases, review_cases
 from tests.app.conftest import (
     BAKERY,
     Caller,
@@ -91,23 +91,11 @@ CASES: dict[str, Case] = {
     "PATCH /v1/tasks/{task_id}": Case({"add_quantity": 1}),
     "POST /v1/tasks/{task_id}/cancel": Case(),
     "GET /v1/tasks/{task_id}/submissions": Case(),
+    "GET /v1/tasks/{task_id}/questions": Case(),
+    "POST /v1/tasks/{task_id}/questions/{question_id}/answer": Case({"text": "Yes, that is enough."}),
     "GET /v1/submissions/{submission_id}": Case(),
     "POST /v1/submissions/{submission_id}/accept": Case({}),
     "POST /v1/submissions/{submission_id}/reject": Case({"reason_code": "unreadable", "comment": "blurred"}),
-    "POST /v1/submissions/{submission_id}/fix-up": Case(
-        {"reason_code": "unreadable", "comment": "blurred", "within_s": 3600}
-    ),
-    "POST /v1/submissions/{submission_id}/dispute": Case({"reason_code": "unreadable", "words": "blurred"}),
-    "POST /v1/people/submissions/{submission_id}/appeal": Case({"words": "It is sharp."}),
-    "GET /v1/disputes": SELF,
-    "GET /v1/disputes/{appeal_id}": Case(),
-    "POST /v1/disputes/{appeal_id}/statements": Case({"words": "It is sharp.", "photos": [1]}),
-    "GET /v1/people/reviews": SELF,
-    "GET /v1/people/reviews/{appeal_id}": Case(),
-    "GET /v1/people/reviews/{appeal_id}/photos/{n}": Case(),
-    "POST /v1/people/reviews/{appeal_id}": Case({"award_percent": 100, "reason": "It is sharp."}),
-    "POST /w/submissions/{submission_id}/appeal": Case(form={"words": "It is sharp."}),
-    "POST /w/disputes/{appeal_id}/statements": Case(form={"words": "It is sharp."}),
     "GET /v1/submissions/{submission_id}/photos/{n}": Case(),
     "GET /v1/observations": SELF,
     "GET /v1/observations/{observation_id}": Case(),
@@ -146,6 +134,9 @@ CASES: dict[str, Case] = {
     "PATCH /v1/people/me": Case({"display_name": "Dee"}),
     "GET /v1/people/tasks": Case(query=f"?lat={BAKERY['lat']}&lon={BAKERY['lon']}"),
     "GET /v1/people/tasks/{task_id}": OPEN,  # an open task is for everyone to see
+    "GET /v1/people/tasks/{task_id}/questions": OPEN,  # whoever sees a task may ask about it
+    "POST /v1/people/tasks/{task_id}/questions": OPEN,
+    "POST /w/tasks/{task_id}/questions": OPEN,
     "POST /v1/people/tasks/{task_id}/claims": Case({**BAKERY, "accuracy_m": 5}),
     "GET /v1/people/claims": SELF,
     "GET /v1/people/claims/{claim_id}": Case(),
@@ -213,7 +204,8 @@ CASES: dict[str, Case] = {
     "POST /operator/sign-in": OPEN,
     "POST /operator/sign-in/kept": OPEN,
 }
-CASES |= {name: Case(body) for name, body in console_cases.OPERATIONS.items()}
+CASES |= {name: Case(body) for name, body in (console_cases.OPERATIONS | review_cases.OPERATIONS).items()}
+CASES |= {f"POST {path}": Case(form=review_cases.WORDS) for path in review_cases.FORMS}
 CASES |= {f"GET {path}": Case() for path in console_cases.PAGES}
 CASES |= {f"POST {path}": Case(form=form) for path, form in console_cases.FORMS.items()}
 
@@ -269,6 +261,8 @@ async def a_busy_market(world: World, ada: Caller, bo: Caller) -> Things:
     offer = {"observation_id": observation, "price": {"amount": 100, "currency": "usd"}, "license": {"id": "MIT"}}
     listing = ok(await ada.post("/v1/listings", offer), 201)
     device = ok(await enrol(bo, Key(), name=SECRET), 201)
+    asking = {"text": f"Is {SECRET} what you mean?"}
+    question = ok(await bo.post(f"/v1/people/tasks/{open_task['id']}/questions", asking), 201)
     names = {
         "device_id": device["id"], "n": "1", "k": "1",
         "task_id": open_task["id"], "submission_id": submitted["id"], "claim_id": active["id"],
@@ -281,7 +275,7 @@ async def a_busy_market(world: World, ada: Caller, bo: Caller) -> Things:
         "dispute_id": ids.show("dispute", ids.new()), "warning_id": ids.show("fraud_warning", ids.new()),
         "decision_id": ids.show("money_decision", ids.new()),
         "number": "1", "slug": "validation", "token": "e30.x", **console_cases.NAMES,
-        "appeal_id": appealed["id"],
+        "appeal_id": appealed["id"], "question_id": question["id"],
     }  # fmt: skip
     return Things(ada, bo, names)
 
@@ -369,30 +363,6 @@ async def test_another_account_and_another_person_never_see_anything(world: Worl
     assert task["status"] == "open" and task["quantity"] == 3
     submission = ok(await things.ada.get(f"/v1/submissions/{things.names['submission_id']}"))
     assert submission["status"] == "needs_review"
-
-
-async def test_a_key_hands_on_no_more_than_it_has(world: World, ada: Caller) -> None:
-    capped = ok(await ada.post("/v1/keys", {"max_per_day": 1000, "scopes": ["keys:write", "tasks:write"]}), 201)
-    helper = Caller(world, "", capped["api_key"])
-    is_problem(await helper.post("/v1/keys", {}), 403, "forbidden")  # no cap
-    is_problem(await helper.post("/v1/keys", {"max_per_day": 2000}), 403, "forbidden")
-    more = {"max_per_day": 500, "scopes": ["funding:write"]}
-    is_problem(await helper.post("/v1/keys", more), 403, "forbidden")
-    ok(await helper.post("/v1/keys", {"max_per_day": 500}), 201)
-    others = [key for key in ok(await ada.get("/v1/keys"))["items"] if key["max_per_day"] is None]
-    is_problem(await helper.post(f"/v1/keys/{others[0]['id']}/rotate"), 403, "forbidden")
-    is_problem(await helper.delete(f"/v1/keys/{others[0]['id']}"), 403, "forbidden")
-    assert ok(await ada.get("/v1/account"))["id"] == ada.id  # the first key goes on working
-
-
-async def test_a_capped_key_does_not_get_around_its_cap_by_making_keys(world: World, ada: Caller) -> None:
-    cap = {"max_per_day": 1000, "scopes": ["keys:write", "tasks:write", "tasks:read"]}
-    helper = Caller(world, "", ok(await ada.post("/v1/keys", cap), 201)["api_key"])
-    made = [Caller(world, "", ok(await helper.post("/v1/keys", {"max_per_day": 1000}), 201)["api_key"]) for _ in "ab"]
-    for each in (made[0], made[1], helper):
-        await post_task(each)
-    for each in (made[0], made[1], helper):
-        is_problem(await each.post("/v1/tasks", a_task()), 402, "over-cap")
 
 
 async def test_a_cookie_alone_may_change_something_only_from_our_own_pages(world: World, bo: Caller) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from market import appeal_views, appeals, awards, ids, keys, review, submissions, tasks
+from market import appeal_views, appeals, awards, ids, keys, ledger, review, second_reviews, submissions, tasks
 from market.awards import Decision
 from market.clock import advance
 from tests.market.conftest import HOLD_S, PASS, Cast
@@ -72,3 +72,29 @@ class Court:
     async def slots(self) -> tuple[int, int, int]:
         found = (await tasks.get(self.conn, self.ada.owner, ids.show("task", self.task))).slots
         return found.open, found.claimed, found.done
+
+
+async def money(court: Court) -> tuple[int, int, int, int]:
+    """Ada's balance, what her task holds, what is pending for Bo, the market's fees."""
+    cast = court.cast
+    return (
+        await cast.balance(ledger.buyer(court.ada.owner)), await cast.balance(ledger.escrow(court.task)),
+        await cast.balance(ledger.person(court.bo, "pending")),
+        await ledger.derived(cast.conn, ledger.FEE_INCOME, "usd"),
+    )  # fmt: skip
+
+
+async def experienced(cast: Cast, name: str) -> UUID:
+    """Somebody with twenty accepted answers."""
+    person, buyer = await cast.person(name), await cast.agent(f"buyer-of-{name}")
+    for _ in range(second_reviews.EXPERIENCE):
+        _, submission = await cast.submit(person, (await cast.post(buyer)).id)
+        await cast.judge(submission)
+    return person
+
+
+async def operator(court: Court, email: str) -> UUID:
+    found: UUID = await court.conn.fetchval(
+        "INSERT INTO operator (id, email, name) VALUES ($1, $2, 'Olu') RETURNING id", ids.new(), email
+    )
+    return found

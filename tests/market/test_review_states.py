@@ -21,9 +21,8 @@ from market import (
 from market.awards import Decision
 from market.clock import advance
 from market.errors import Refusal
-from tests.market.appealing import FAIL, REVIEW, WHY, Court
+from tests.market.appealing import FAIL, REVIEW, WHY, Court, experienced, operator
 from tests.market.conftest import HOLD_S, Cast
-from tests.market.test_appeals import experienced, operator
 
 ASKED = fix_ups.Asking(reason_code="incomplete", comment="All of it, please.", within_s=3600)
 ANSWER = submissions.Answering(answers={"open": "closed"})
