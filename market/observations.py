@@ -47,14 +47,16 @@ class Observation(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
+# SQL: what an account has it under.
+LICENSE = "coalesce(c.name, h.own_license)"
 SELECT = f"""SELECT o.id, o.submission_id, o.task_id, o.person_id, o.kind, o.outcome, o.captured_at, o.lat, o.lon,
-      o.coarse_lat, o.coarse_lon, o.locked, h.place, h.account_id, h.license, h.resale, h.exclusive_until, h.sale_id,
-      h.acquired_at, s.answers, s.readings, CASE WHEN h.sale_id IS NULL THEN t.external_id END AS external_id,
-      {photos.ORIGINALS} AS originals,
+      o.coarse_lat, o.coarse_lon, o.locked, h.place, h.account_id, {LICENSE} AS license, h.resale,
+      h.exclusive_until, h.sale_id, h.acquired_at, s.answers, s.readings,
+      CASE WHEN h.sale_id IS NULL THEN t.external_id END AS external_id, {photos.ORIGINALS} AS originals,
       (SELECT count(*) FROM photo_erased x WHERE x.claim_id = s.claim_id) AS erased_photos,
       (SELECT json_agg(json_build_object('n', p.n, 'sha256', encode(p.sha256, 'hex')) ORDER BY p.n)::text
        FROM photo p WHERE p.claim_id = s.claim_id) AS photos
-    FROM {ownership.HELD} h JOIN observation o ON o.id = h.observation_id
+    FROM {ownership.HELD} h JOIN observation o ON o.id = h.observation_id LEFT JOIN license c ON c.id = h.license_id
       JOIN submission s ON s.id = o.submission_id JOIN task t ON t.id = o.task_id"""
 
 
@@ -94,7 +96,7 @@ async def listed(
     while len(found) < limit:
         rows = await conn.fetch(
             f"""{SELECT} WHERE h.account_id = $1 AND NOT o.locked AND ($2::uuid IS NULL OR o.task_id = $2)
-                AND ($3::timestamptz IS NULL OR h.acquired_at >= $3) AND ($4::text IS NULL OR h.license = $4)
+                AND ($3::timestamptz IS NULL OR h.acquired_at >= $3) AND ($4::text IS NULL OR {LICENSE} = $4)
                 AND (cardinality($5::text[]) = 0 OR o.loc <@ ($5::text[])[1]::box OR o.loc <@ ($5::text[])[2]::box)
                 AND ($6::uuid IS NULL OR h.place < $6) ORDER BY h.place DESC LIMIT $7""",
             account, wanted, since, license,

@@ -13,14 +13,14 @@ import asyncpg
 
 from market.errors import EvidenceLocked, NotForResale, NotFound
 
-# SQL, a row for each account that has an observation. `place` orders an account's by when it got them; `license` is
-# for a first owner `resale` or `exclusive`, else the licence's name.
+# SQL, a row for each account that has an observation. `place` orders an account's by when it got them; a first owner
+# has `own_license`, `resale` or `exclusive`, others the licence of their copy. No join on either side, so that a list
+# is read from two indexes in its order.
 HELD = """(
-  SELECT id AS place, id AS observation_id, account_id, license, license = 'resale' AS resale, exclusive_until,
-    created_at AS acquired_at, NULL::uuid AS sale_id FROM observation
+  SELECT id AS place, id AS observation_id, account_id, license AS own_license, NULL::uuid AS license_id,
+    license = 'resale' AS resale, exclusive_until, created_at AS acquired_at, NULL::uuid AS sale_id FROM observation
   UNION ALL
-  SELECT h.id, h.observation_id, h.account_id, c.name, h.resale, h.exclusive_until, h.created_at, h.sale_id
-  FROM holding h JOIN license c ON c.id = h.license)"""
+  SELECT id, observation_id, account_id, NULL, license, resale, exclusive_until, created_at, sale_id FROM holding)"""
 
 
 class Copy(NamedTuple):

@@ -2,7 +2,7 @@
 
 import math
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import asyncpg
 import msgspec
@@ -12,6 +12,7 @@ from market import decision_value, fill_history, money, posting, prices, reliabi
 from market.decision_value import Problem
 from market.errors import Invalid
 from market.fill_model import HIGH, LOW, Curve
+from market.listing_terms import Listing
 from market.money import Money
 from market.posting import Costs, Rates
 from market.terms import Question, Strict, TaskDraft
@@ -130,7 +131,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     fill: list[Fill]
     fill_time: FillTime
     people_nearby: int | None
-    already_known: list[Any]
+    already_known: list[Listing]
     fee: Money
     worst_case_cost: Money
     opens_at: datetime
@@ -139,7 +140,9 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     decision: Information | None
 
 
-async def quote(conn: asyncpg.Connection, currency: str, draft: QuoteDraft, *, rates: Rates, known: list[Any]) -> Quote:
+async def quote(
+    conn: asyncpg.Connection, currency: str, draft: QuoteDraft, *, rates: Rates, known: list[Listing]
+) -> Quote:
     """A quote for a draft that an account trading in `currency` may post. Raises Invalid and BelowMinimum, as posting.
 
     known: what is for sale that answers it already.

@@ -6,7 +6,7 @@ from app import judging, shows
 from app.auth import AGENT, EVERYONE
 from app.edge import Call, endpoint
 from app.routes.tasks import EXAMPLE as TASK
-from market import forecasts, quotes
+from market import forecasts, quotes, stock
 
 EXAMPLE = {
     **{name: value for name, value in TASK.items() if name != "external_id"},
@@ -34,8 +34,9 @@ async def get_quote(call: Call, data: quotes.QuoteDraft) -> quotes.Quote:
     """
     judging.require_checkable(data)
     await shows.require_usable(call.services, call.connection, call.actor.owner, data)
+    known = await stock.known(call.connection, call.actor.owner, data)
     return await quotes.quote(
-        call.connection, call.actor.currency, data, rates=call.services.config.rates, known=[]
+        call.connection, call.actor.currency, data, rates=call.services.config.rates, known=known
     )  # fmt: skip
 
 

@@ -8,7 +8,20 @@ import pytest
 from PIL import Image
 
 from market.audit import audit
-from tests.app.conftest import BAKERY, Caller, Json, World, agent, answer, fund, is_problem, ok, picture, post_task
+from tests.app.conftest import (
+    BAKERY,
+    Caller,
+    Json,
+    World,
+    a_task,
+    agent,
+    answer,
+    fund,
+    is_problem,
+    ok,
+    picture,
+    post_task,
+)
 
 CC_BY = {"id": "CC-BY-4.0"}
 
@@ -221,3 +234,11 @@ async def test_lists_go_on_by_cursors(ada: Caller, bo: Caller, rich_cy: Caller, 
                 break
             cursor = f"&cursor={answered['next_cursor']}"
         assert len(found) == len(set(found)) == 3, path
+
+
+async def test_a_quote_says_what_is_known_already(ada: Caller, rich_cy: Caller, seen: str) -> None:
+    listing = await offer(ada, seen)
+    draft = {name: value for name, value in a_task().items() if name != "external_id"}
+    known = ok(await rich_cy.post("/v1/quotes", draft))["already_known"]
+    assert [each["id"] for each in known] == [listing["id"]]
+    assert ok(await ada.post("/v1/quotes", draft))["already_known"] == []
