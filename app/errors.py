@@ -101,6 +101,12 @@ PROBLEMS: dict[str, Kind] = {
         "An answer must pay a minimum for each minute that it is expected to take, the way there included. Raise "
         "`reward` to what `detail` says, or ask for less.",
     ),
+    "contact-details": Kind(
+        422,
+        "No contact details, please",
+        "Questions and answers name no e-mail address, telephone number, web address, handle or messenger. Say it "
+        "without: whoever works here is paid and protected here.",
+    ),
     "insufficient-funds": Kind(
         402,
         "The balance does not cover this",
@@ -119,6 +125,11 @@ PROBLEMS: dict[str, Kind] = {
         "run go on. Ask the operators.",
     ),
     "task-not-open": Kind(409, "The task is not open", "It is completed, expired or cancelled."),
+    "question-limit": Kind(
+        409,
+        "No further question may be asked",
+        "A person asks three questions about a task, and a task takes fifty. Read those that were answered.",
+    ),
     "slot-taken": Kind(409, "No slot is free", "Others were first. A slot may come free when a claim expires."),
     "already-answered": Kind(
         409,
@@ -248,10 +259,12 @@ REFUSALS: dict[type[market.Refusal], str] = {
     market.Forbidden: "forbidden",
     market.Invalid: "validation",
     market.BelowMinimum: "below-minimum",
+    market.ContactDetails: "contact-details",
     market.InsufficientFunds: "insufficient-funds",
     market.OverCap: "over-cap",
     market.AccountHeld: "account-held",
     market.TaskNotOpen: "task-not-open",
+    market.QuestionLimit: "question-limit",
     market.SlotTaken: "slot-taken",
     market.AlreadyAnswered: "already-answered",
     market.TooManyClaims: "too-many-claims",

@@ -232,6 +232,8 @@ async def _self(conn: asyncpg.Connection, person: UUID, email: str) -> int:
         "UPDATE api_key SET revoked_at = market_now() WHERE person_id = $1 AND revoked_at IS NULL RETURNING id", person
     )
     await conn.execute("DELETE FROM login_code WHERE person_id = $1", person)
+    # What was asked of a task stays for whoever reads its answer; nobody is told by whom.
+    await conn.execute("UPDATE task_question SET person_id = NULL WHERE person_id = $1", person)
     await conn.execute("DELETE FROM idempotency WHERE owner = $1", person)
     await conn.execute(
         """DELETE FROM mail WHERE lower(recipient) = lower($1) AND NOT EXISTS (
@@ -282,6 +284,8 @@ _EXPORT = {
         answer_by, decide_by, decided_at, award_percent, reason, paid FROM appeal WHERE person_id = $1 ORDER BY id""",
     "statements": """SELECT w.appeal_id, w.side, w.words, w.photos, w.said_at FROM appeal_statement w
         JOIN appeal a ON a.id = w.appeal_id WHERE a.person_id = $1 AND w.side = 'person' ORDER BY w.appeal_id, w.n""",
+    "questions": """SELECT id, task_id, text, asked_at, answer, answered_at FROM task_question WHERE person_id = $1
+        ORDER BY id""",
     "reviews": """SELECT appeal_id, award_percent, reason, reviewed_at FROM appeal_review WHERE person_id = $1
         ORDER BY appeal_id""",
     "earnings": """SELECT submission_id, kind, amount, currency, created_at, release_at, released_at
@@ -302,6 +306,7 @@ _TYPES = {
     "submissions": {"id": "submission", "claim_id": "claim", "task_id": "task"},
     "observations": {"id": "observation", "submission_id": "submission"},
     "fix_ups": {"submission_id": "submission"}, "appeals": {"id": "appeal", "submission_id": "submission"},
+    "questions": {"id": "question", "task_id": "task"},
     "statements": {"appeal_id": "appeal"}, "reviews": {"appeal_id": "appeal"},
     "earnings": {"submission_id": "submission"}, "payouts": {"id": "payout"},
 }  # fmt: skip

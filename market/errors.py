@@ -30,6 +30,10 @@ class BelowMinimum(Invalid):
     """The price pays less than the market's minimum for the time that it is expected to take."""
 
 
+class ContactDetails(Invalid):
+    """This names a way to be reached outside the market: leave it out."""
+
+
 class InsufficientFunds(Refusal):
     """The balance does not cover this."""
 
@@ -48,6 +52,10 @@ class AccountHeld(Refusal):
 
 class TaskNotOpen(Refusal):
     """The task is not open."""
+
+
+class QuestionLimit(Refusal):
+    """A person asks three questions about a task at most, and a task takes fifty."""
 
 
 class SlotTaken(Refusal):

@@ -17,7 +17,7 @@ from app.pages.operations import FORM_LIMIT, asked, fields, perform
 from app.pages.render import refuse, show
 from app.routes import people as operations
 from app.routes.claims import MOST_OFFERS, From, Latitude, Longitude, Reach
-from market import claims, erasure, ids, keys, offers, payout_accounts, people
+from market import claims, erasure, ids, keys, offers, payout_accounts, people, questions
 from market.accounts import Email
 from market.errors import Invalid, TooOften, WrongState
 from market.terms import Strict
@@ -116,6 +116,8 @@ async def show_task(call: Call, connection: Connection, task_id: str, here: From
     """The page of one task; claiming: its button has been pressed, and only the position is still missing."""
     offer = await offers.get(connection, task_id, lat=here.lat, lon=here.lon)
     mine, chance = None, None
+    person = None if call.actor_or_none is None else call.actor.owner
+    asked_before = await questions.public(connection, person, task_id)
     if call.actor_or_none is not None:
         working = await claims.active(connection, call.actor.owner)
         mine = next((claim for claim in working if claim.task_id == offer.id), None)
@@ -123,7 +125,8 @@ async def show_task(call: Call, connection: Connection, task_id: str, here: From
     return await show(
         call, connection, "task.html", offer=offer, here=here, mine=mine, chance=chance, promises=words.promises(offer),
         asked_for=words.asked_for(offer, minima=True), kinds=words.KINDS, spoken=words.spoken, claiming=claiming,
-        hold_s=call.services.config.hold_window_s,
+        hold_s=call.services.config.hold_window_s, asked_before=asked_before, most_asked=questions.MOST_OF_PERSON,
+        own_asked=sum(each.own for each in asked_before),
     )  # fmt: skip
 
 

@@ -19,8 +19,9 @@ from app.pages.render import refuse, show
 from app.paging import Window, read_text, write_cursor
 from app.routes import appeals as contesting
 from app.routes import claims as operations
+from app.routes import questions as asking
 from app.strict import decode_query
-from market import appeal_views, appeals, claims, fix_ups, ids, offers, submissions
+from market import appeal_views, appeals, claims, fix_ups, ids, offers, questions, submissions
 from market.terms import Strict
 
 PIECE = 256 * 1024
@@ -49,6 +50,14 @@ async def claim_by_form(call: Call, task_id: str) -> Answer:
     position = claims.Position(lat=here.lat, lon=here.lon, accuracy_m=here.accuracy_m)
     claim = await perform(operations.claim_task, call, task_id=task_id, data=position)
     return redirect(f"/w/claims/{claim.id}")
+
+
+@endpoint("POST", "/w/tasks/{task_id}/questions", by=PERSON, uses="own", limit=FORM_LIMIT, hidden=True)
+async def ask_by_form(call: Call, task_id: str) -> Answer:
+    """Ask something about a task before claiming it."""
+    given = decode_query((await read_form(call)).filled(), questions.Asking)
+    await perform(asking.ask_question, call, task_id=task_id, data=given)
+    return redirect(f"/w/tasks/{task_id}#asked")
 
 
 @endpoint("GET", "/w/claims/{claim_id}", by=PERSON, hidden=True)
@@ -171,7 +180,7 @@ async def state_by_form(call: Call, appeal_id: str) -> Answer:
 
 
 ROUTES: list[HTTPRouteHandler] = [
-    claim_by_form, claim_page, release_by_form, submit_by_form, submissions_page, submission_page,
+    claim_by_form, ask_by_form, claim_page, release_by_form, submit_by_form, submissions_page, submission_page,
     appeal_by_form, state_by_form,
 ]  # fmt: skip
 for route in ROUTES:
