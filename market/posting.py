@@ -39,6 +39,11 @@ def check(draft: TaskDraft, currency: str) -> None:
         raise Invalid("Ask for at least one photo, reading or question.", pointer="/evidence")
     if photos is not None and photos.min > photos.max:
         raise Invalid("`min` is above `max`.", pointer="/evidence/photos/min")
+    if photos is not None and photos.before is not None:
+        if draft.kind != "action":
+            raise Invalid("Only an action has a before and an after.", pointer="/evidence/photos/before")
+        if photos.before >= photos.min:
+            raise Invalid("Of the photos asked at least, one is of after.", pointer="/evidence/photos/before")
     if draft.kind == "photo" and photos is None:
         raise Invalid("A task of kind photo asks for photos.", pointer="/evidence/photos")
     if draft.kind == "reading" and not draft.evidence.readings:

@@ -9,7 +9,7 @@ from market.money import Price
 
 Check = Literal[
     "decodes", "fresh", "at_place", "live", "not_duplicate", "quality", "readings", "answers", "shows", "unedited",
-    "not_recaptured", "consistent",
+    "not_recaptured", "consistent", "before_after",
 ]  # fmt: skip
 Name = Annotated[
     str,
@@ -69,6 +69,8 @@ class PhotosAsked(Strict, frozen=True, kw_only=True):
 
     originals: the buyer gets the files as they came, with all metadata; people see that before they claim, and can hide
     nothing in them. Else the buyer gets copies in full size, upright and without metadata.
+
+    before: of a task of kind action, how many of the photos, those with the first numbers, show how it was before.
     """
 
     min: Annotated[int, msgspec.Meta(ge=1, le=MOST_PHOTOS)] = 1
@@ -81,6 +83,7 @@ class PhotosAsked(Strict, frozen=True, kw_only=True):
     max_brightness: Annotated[float, msgspec.Meta(ge=0, le=1, examples=[0.9])] | None = None
     shows: Shown | None = None
     originals: bool = False
+    before: Annotated[int, msgspec.Meta(ge=1, le=MOST_PHOTOS - 1, examples=[1])] | None = None
 
     @property
     def has_minima(self) -> bool:
@@ -123,7 +126,7 @@ class Acceptance(Strict, frozen=True, kw_only=True):
 
     checks: those whose failure rejects. Left out, they follow from what is asked: fresh and not_duplicate for photos,
     at_place for a place, live for live_capture, quality for a declared minimum (or max_brightness), readings for
-    readings, shows for what a picture should show. Given, they are all there is.
+    readings, shows for what a picture should show, before_after for photos of before. Given, they are all there is.
     honest_negative_percent: of the price, for evidence that there is nothing to answer, such as a shop that is gone.
     """
 
@@ -212,6 +215,7 @@ def _implied(evidence: Evidence, place: Place | None) -> list[Check]:
         "quality": photos is not None and photos.has_minima,
         "readings": bool(evidence.readings),
         "shows": photos is not None and photos.shows is not None,
+        "before_after": photos is not None and photos.before is not None,
     }
     return [name for name, wanted in asked.items() if wanted]
 

@@ -40,6 +40,12 @@ TOLD = {
         "When a photo was taken is in doubt.", "A photo was not taken during the claim.",
         "When the photos were taken was left open.",
     ),
+    "before_after": _told(
+        "apart_s", "The photos of before were taken before those of after.",
+        "Whether the photos of before were taken first is in doubt.",
+        "The photos of before are missing or were not taken first.",
+        "Whether the photos of before were taken first was left open.",
+    ),
     "at_place": _told(
         "radius_m", "It was taken at the place.", "Whether it was taken at the place is in doubt.",
         "Its position is not at the place, or not to be believed.",

@@ -77,6 +77,9 @@ def refuse_asked(asked: Asked) -> list[Fault]:
             )
         elif name in OF_PHOTOS and asked.photos is None:
             faults.append(Fault(f"/acceptance/checks/{index}", f"The check {name} needs photos, and none are asked."))
+        elif name == "before_after" and (asked.photos is None or asked.photos.before is None):
+            told = "The check before_after needs evidence.photos.before: how many photos are of before."
+            faults.append(Fault("/evidence/photos/before", told))
         elif name == "readings" and not asked.readings:
             faults.append(
                 Fault(f"/acceptance/checks/{index}", "The check readings needs readings, and none are asked.")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from sensors.answers import answers, missing_answers
+from sensors.before_after import before_after
 from sensors.consistent import consistent
 from sensors.duplicates import not_duplicate
 from sensors.evidence import Asked, Camera, Duplicate, Evidence, Photo, Window
@@ -95,6 +96,7 @@ def check(
         complete(evidence, asked, gathered),
         worst(decodes(photos)),
         worst(fresh(photos, window)),
+        before_after(asked.photos, evidence),
         worst(at_place(asked.place, photos, window)),
         worst(live(asked.photos, photos, window)),
         worst(not_duplicate(photos, duplicates)),

@@ -44,7 +44,8 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 class PhotosAsked(msgspec.Struct, frozen=True, kw_only=True):
     """How many photos, whether taken in the app during the claim, and the least quality where it matters.
 
-    Sizes in pixels; sharpness and brightness as in sensors.inspection.Inspection.
+    Sizes in pixels; sharpness and brightness as in sensors.inspection.Inspection. before: how many of the first numbers
+    show how it was before something was done.
     """
 
     min: int = 1
@@ -56,6 +57,7 @@ class PhotosAsked(msgspec.Struct, frozen=True, kw_only=True):
     min_brightness: float | None = None
     max_brightness: float | None = None
     shows: Shown | None = None
+    before: int | None = None
 
 
 class ReadingAsked(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ import msgspec
 
 from sensors.weights import PRIOR, log_odds
 
-SENSORS_VERSION: Final = "sensors-2.0"
+SENSORS_VERSION: Final = "sensors-2.1"
 """Changes whenever a check, a limit or a weight does; stored with every verdict."""
 
 Status = Literal["pass", "warn", "fail", "not_applicable", "inconclusive"]
@@ -19,7 +19,7 @@ ALWAYS_DECLARED: Final = ("complete", "decodes", "answers")
 """Every task declares these without naming them: what was required is there, the photos open, the answers fit the
 questions. Nobody can be paid for a file that nobody can open, and everybody is told the questions beforehand."""
 DECLARABLE: Final = ("fresh", "at_place", "live", "not_duplicate", "quality", "readings", "shows", "unedited",
-    "not_recaptured", "consistent",
+    "not_recaptured", "consistent", "before_after",
 )  # fmt: skip
 """Checks that reject only when the task names them. Otherwise their findings still move the score."""
 SIGNALS: Final = ("not_recaptured", "shows", "consistent")

@@ -28,6 +28,7 @@ WEIGHTS: Final[dict[str, dict[str, Weight]]] = {
     "complete": {"pass": Weight(0.0, "says nothing about truth"), "fail": Weight(-1.0, ASSUMED)},
     "decodes": {"pass": Weight(0.0, ASSUMED), "warn": Weight(-0.1, ASSUMED), "fail": Weight(-3.0, ASSUMED)},
     "fresh": {"pass": Weight(0.6, ASSUMED), "warn": Weight(-0.4, ASSUMED), "fail": Weight(-5.0, MODELLED)},
+    "before_after": {"pass": Weight(0.1, ASSUMED), "warn": Weight(-0.3, ASSUMED), "fail": Weight(-2.0, ASSUMED)},
     "at_place": {"pass": Weight(0.7, ASSUMED), "warn": Weight(-0.5, ASSUMED), "fail": Weight(-5.0, MODELLED)},
     "live": {"pass": Weight(0.9, ASSUMED), "warn": Weight(-0.5, ASSUMED), "fail": Weight(-5.0, MODELLED)},
     "not_duplicate": {

@@ -21,6 +21,7 @@ CHECKS = {
     "unedited": "Not edited",
     "not_recaptured": "Not off a screen",
     "consistent": "Fits together",
+    "before_after": "Before and after",
     "readings": "Plausible readings",
 }
 KINDS = {"photo": "Photo", "reading": "Measurement", "action": "Action"}
@@ -108,6 +109,7 @@ def _takes(name: str, offer: Offer) -> str:
         "rejects: in doubt the buyer looks.",
         "consistent": "Light, time, place and the kind of file fit together. This alone never rejects: in doubt the "
         "buyer looks.",
+        "before_after": f"{_before(offer)} how it was before, taken before any that shows how it is after.",
         "readings": "Each reading is physically possible, in the unit asked, and measured during your claim.",
     }[name]
 
@@ -132,6 +134,12 @@ def _minima(offer: Offer) -> list[str]:
     return said
 
 
+def _before(offer: Offer) -> str:
+    """The photos that show how it was, by their numbers, with their verb."""
+    count = None if offer.evidence.photos is None else offer.evidence.photos.before
+    return "Photo 1 shows" if count in (None, 1) else f"Photos 1 to {count} show"
+
+
 def _shown(offer: Offer) -> str:
     """What a machine will look for in the photos, and where they go for it."""
     wanted = None if offer.evidence.photos is None else offer.evidence.photos.shows
@@ -152,6 +160,8 @@ def asked_for(offer: Offer, *, minima: bool = False) -> list[str]:
     if evidence.photos is not None:
         least, most = evidence.photos.min, evidence.photos.max
         found.append(f"{least} photo{'s' * (most > 1)}" if least == most else f"{least} to {most} photos")
+        if evidence.photos.before is not None:
+            found[-1] += f", {evidence.photos.before} of them before you begin"
         if minima and (least_of_each := _minima(offer)):
             found.append("Each photo: " + " ".join(least_of_each))
     for reading in evidence.readings:

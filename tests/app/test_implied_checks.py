@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from tests.app.conftest import Caller, Json, World, a_task, claim, is_problem, ok, photo, picture, post_task, submit
@@ -20,6 +22,7 @@ QUESTIONS: Json = {"questions": [{"id": "open", "type": "boolean"}]}
         ({"photos": {"min_height": 640}}, False, ["fresh", "not_duplicate", "quality"]),
         ({"photos": {"min_brightness": 0.2}}, False, ["fresh", "not_duplicate", "quality"]),
         ({"photos": {"max_brightness": 0.9}}, False, ["fresh", "not_duplicate", "quality"]),
+        ({"photos": {"min": 2, "max": 2, "before": 1}}, False, ["fresh", "not_duplicate", "before_after"]),
         ({"readings": [PM]}, True, ["at_place", "readings"]),
         (
             {"photos": {"live_capture": True, "min_width": 9}, "readings": [PM]},
@@ -47,6 +50,42 @@ async def test_checks_of_photos_need_photos(ada: Caller, name: str) -> None:
     assert [each["pointer"] for each in told["errors"]] == ["/acceptance/checks/1"]
     asked["evidence"] = {**QUESTIONS, "photos": {"min": 1}}
     ok(await ada.post("/v1/tasks", asked), 201)
+
+
+@pytest.mark.parametrize(
+    ("kind", "photos", "checks", "pointer"),
+    [
+        ("photo", {"min": 2, "max": 2, "before": 1}, ["fresh"], "/evidence/photos/before"),
+        ("action", {"min": 2, "max": 3, "before": 2}, ["fresh"], "/evidence/photos/before"),
+        ("action", {"min": 2, "max": 2, "before": 0}, ["fresh"], "/evidence/photos/before"),
+        ("action", {"min": 2, "max": 2}, ["before_after"], "/evidence/photos/before"),
+    ],
+)
+async def test_only_an_action_has_a_before_and_an_after(
+    ada: Caller, kind: str, photos: Json, checks: list[str], pointer: str
+) -> None:
+    asked = a_task(kind=kind, evidence={"photos": photos}, acceptance={"checks": checks})
+    told = is_problem(await ada.post("/v1/tasks", asked), 422, "validation")
+    assert [each["pointer"] for each in told["errors"]] == [pointer]
+
+
+async def test_photos_taken_in_the_wrong_order_are_rejected_and_the_page_says_which_is_which(
+    world: World, ada: Caller, bo: Caller
+) -> None:
+    asked = {"photos": {"min": 2, "max": 2, "before": 1}}
+    task = await post_task(ada, kind="action", evidence=asked, acceptance={"checks": ["before_after"]}, quantity=2)
+    claimed = await claim(bo, task)
+    cookie = {"cookie": f"sensorium_session={bo.secret}"}
+    page = (await world.client.get(f"/w/claims/{claimed['id']}", headers=cookie)).text
+    assert "Photo 1, before" in page and "Photo 2, after" in page and 'data-before="1"' in page
+    moment = datetime.now(UTC)
+    for n, minutes in ((1, 5), (2, 0)):
+        taken = {"taken_at": (moment + timedelta(minutes=minutes)).isoformat()}
+        ok(await photo(bo, claimed, picture(n), n=n, capture=taken))
+    submitted = await submit(bo, claimed, answers={})
+    await world.jobs()
+    seen = ok(await ada.get(f"/v1/submissions/{submitted['id']}"))
+    assert seen["status"] == "rejected" and seen["rejection"]["failed_check"] == "before_after"
 
 
 async def test_the_check_of_readings_needs_readings(ada: Caller) -> None:

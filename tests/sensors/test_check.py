@@ -32,8 +32,8 @@ def test_bos_honest_photo_passes() -> None:
     verdict = judge(evidence(photo(), answers={"open": "open"}), asked(questions=[OPEN]))
     assert verdict.outcome == "pass" and verdict.score > 0.9 and verdict.version == SENSORS_VERSION
     assert [each.name for each in verdict.checks] == [
-        "complete", "decodes", "fresh", "at_place", "live", "not_duplicate", "quality", "unedited", "not_recaptured",
-        "consistent", "shows", "readings", "answers",
+        "complete", "decodes", "fresh", "before_after", "at_place", "live", "not_duplicate", "quality", "unedited",
+        "not_recaptured", "consistent", "shows", "readings", "answers",
     ]  # fmt: skip
     assert all(each.detail.endswith(".") for each in verdict.checks) and verdict.reasons == []
 

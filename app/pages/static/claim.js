@@ -53,6 +53,7 @@ function capture(at, live) {
 
 const most = Number(work.max);
 const least = Number(work.min);
+const before = Number(work.before);
 
 const free = () => {
   for (let n = 1; n <= most; n++) if (!shots.has(n)) return n;
@@ -82,9 +83,12 @@ function offerHiding(n) {
   item.querySelector("div").append(hideButton(work.claim, n, (told, kind) => say(n, told, kind)));
 }
 
+/** What a photo is called: of an action also whether it is of before or after. */
+const called = (n) => (before ? `Photo ${n}, ${n <= before ? "before" : "after"}` : `Photo ${n}`);
+
 function say(n, text, kind) {
   const words = line(n).querySelector("p");
-  words.textContent = `Photo ${n}: ${text}`;
+  words.textContent = `${called(n)}: ${text}`;
   words.className = kind ?? "";
 }
 
@@ -95,7 +99,7 @@ async function keep(blob, known, flaws, around = null) {
   shots.set(n, shot);
   const picture = line(n).querySelector("img");
   picture.src = URL.createObjectURL(blob);
-  picture.alt = `Photo ${n}`;
+  picture.alt = called(n);
   picture.hidden = false;
   say(n, "sending…");
   refresh();
