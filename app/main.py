@@ -17,6 +17,7 @@ from app.pages.operator.frame import refuse_anywhere
 from app.routes import (
     accounts,
     appeals,
+    areas,
     captures,
     cards,
     claims,
@@ -54,6 +55,7 @@ ALWAYS = (
     refunds,
     cards,
     tasks,
+    areas,
     questions,
     quotes,
     submissions,

@@ -9,7 +9,7 @@ import asyncpg
 import h3
 import msgspec
 
-from market import claims, ids, near
+from market import claims, events, ids, keys, near, posting, tasks
 from market.errors import Invalid, NotFound
 from market.polygons import Polygon, require_sound
 from market.terms import LONGEST_ROUND_S, Place, Standing, Strict, TaskDraft
@@ -46,6 +46,13 @@ class Cell(NamedTuple):
 
     id: str
     place: Place
+
+
+class CellDraft(NamedTuple):
+    """The task of one cell, to be posted."""
+
+    cell: str
+    task: TaskDraft
 
 
 class CellState(msgspec.Struct, frozen=True):
@@ -109,15 +116,41 @@ def _vertices(cell: str) -> tuple[tuple[float, float], ...]:
     return found
 
 
-def drafts(draft: AreaDraft) -> list[tuple[str, TaskDraft]]:
-    """The task of each cell, by its cell. Raises Invalid."""
+def drafts(draft: AreaDraft) -> list[CellDraft]:
+    """The task of each cell, in the order of their names. Raises Invalid. Up to half a second of arithmetic."""
     if draft.task.place is not None:
         raise Invalid("Each cell has its own place: leave it out.", pointer="/task/place")
     if draft.task.standing is not None:
         raise Invalid("How often an area is asked is said by `every_s`: leave it out.", pointer="/task/standing")
     standing = None if draft.every_s is None else Standing(every_s=draft.every_s)
     given: dict[str, Any] = msgspec.structs.asdict(draft.task) | {"standing": standing}
-    return [(cell, TaskDraft(**(given | {"place": place}))) for cell, place in cells(draft.area, draft.resolution)]
+    found = cells(draft.area, draft.resolution)
+    return [CellDraft(cell, TaskDraft(**(given | {"place": place}))) for cell, place in found]
+
+
+async def post(
+    conn: asyncpg.Connection, actor: keys.Actor, draft: AreaDraft, members: list[CellDraft], *, rates: posting.Rates
+) -> tuple[str, list[tasks.Task]]:
+    """Post an area's tasks, and hold what each may cost: its id, and the tasks. `members` are its `drafts`.
+
+    Raises what posting.post does, of each in turn; what was posted before is then to be rolled back.
+    """
+    group = ids.new()
+    await conn.execute(
+        "INSERT INTO task_group (id, account_id, kind, title, spec, currency) VALUES ($1, $2, 'area', $3, $4, $5)",
+        group, actor.owner, draft.title.strip(), msgspec.to_builtins(draft), actor.currency,
+    )  # fmt: skip
+    await events.append(
+        conn, "group.posted", ("group", group), actor.name, account=actor.owner,
+        data={"kind": "area", "tasks": len(members)},
+    )  # fmt: skip
+    posted = [await posting.post(conn, actor, each.task, rates=rates) for each in members]
+    await conn.execute(
+        """UPDATE task SET group_id = $1, place_in_group = m.place, cell = m.cell
+           FROM unnest($2::uuid[], $3::text[]) WITH ORDINALITY AS m (id, cell, place) WHERE task.id = m.id""",
+        group, [ids.read("task", task.id) for task in posted], [each.cell for each in members],
+    )  # fmt: skip
+    return ids.show("group", group), posted
 
 
 async def get(conn: asyncpg.Connection, account: UUID, area: str) -> Area:

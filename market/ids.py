@@ -12,7 +12,7 @@ PREFIXES = {
     "payout_run": "run", "refund": "re", "payout": "pay", "event": "evt",
     "device": "dev", "dispute": "disp", "fraud_warning": "efw", "money_decision": "dec", "stripe_op": "sop",
     "listing": "list", "sale": "sale",
-    "appeal": "apl", "question": "q",
+    "appeal": "apl", "question": "q", "group": "grp",
 }  # fmt: skip
 
 

@@ -250,6 +250,16 @@ def a_task(**changes: Any) -> Json:
     return {**task, **changes}
 
 
+def an_area(**changes: Any) -> Json:
+    """An area of two cells around the bakery, as Ada posts it."""
+    away = 0.004
+    west, south, east, north = 13.405 - away, 52.52 - away / 2, 13.405 + away, 52.52 + away / 2
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    task = {key: value for key, value in a_task().items() if key not in ("place", "acceptance")}
+    area = {"title": "Around the bakery", "area": {"type": "Polygon", "coordinates": [ring]}, "resolution": 9}
+    return {**area, "task": task, **changes}
+
+
 async def post_task(caller: Caller, **changes: Any) -> Json:
     """Post a task."""
     task: Json = ok(await caller.post("/v1/tasks", a_task(**changes)), 201)

@@ -23,6 +23,7 @@ from tests.app.conftest import (
     World,
     a_task,
     agent,
+    an_area,
     answer,
     claim,
     is_problem,
@@ -85,6 +86,8 @@ CASES: dict[str, Case] = {
     "GET /v1/tasks": SELF,
     "POST /v1/tasks": Case(a_task()),
     "POST /v1/tasks/batch": Case({"tasks": [a_task()]}),
+    "POST /v1/areas": Case(an_area()),
+    "GET /v1/areas/{area_id}": Case(),
     "POST /v1/quotes": Case(a_task()),
     "GET /v1/quotes/calibration": OPEN,
     "GET /v1/tasks/{task_id}": Case(),
@@ -261,6 +264,7 @@ async def a_busy_market(world: World, ada: Caller, bo: Caller) -> Things:
     offer = {"observation_id": observation, "price": {"amount": 100, "currency": "usd"}, "license": {"id": "MIT"}}
     listing = ok(await ada.post("/v1/listings", offer), 201)
     device = ok(await enrol(bo, Key(), name=SECRET), 201)
+    area = ok(await ada.post("/v1/areas", an_area(title=SECRET)), 201)
     asking = {"text": f"Is {SECRET} what you mean?"}
     question = ok(await bo.post(f"/v1/people/tasks/{open_task['id']}/questions", asking), 201)
     names = {
@@ -275,7 +279,7 @@ async def a_busy_market(world: World, ada: Caller, bo: Caller) -> Things:
         "dispute_id": ids.show("dispute", ids.new()), "warning_id": ids.show("fraud_warning", ids.new()),
         "decision_id": ids.show("money_decision", ids.new()),
         "number": "1", "slug": "validation", "token": "e30.x", **console_cases.NAMES,
-        "appeal_id": appealed["id"], "question_id": question["id"],
+        "appeal_id": appealed["id"], "question_id": question["id"], "area_id": area["id"],
     }  # fmt: skip
     return Things(ada, bo, names)
 

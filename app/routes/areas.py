@@ -1,0 +1,131 @@
+"""Areas: a polygon covered cell by cell, one task each."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Literal
+
+import msgspec
+from litestar.handlers import HTTPRouteHandler
+
+from app import judging, shows
+from app.answers import Answer, encode, json_answer
+from app.auth import AGENT
+from app.db import EVENTS, wake
+from app.edge import Call, endpoint
+from app.errors import Problem
+from app.postings import Rehearsing, rehearse
+from market import areas, ledger, tasks
+from market.errors import Refusal
+from market.money import Money
+
+EXAMPLE = {
+    "title": "Street lights of the old town",
+    "area": {
+        "type": "Polygon",
+        "coordinates": [[[13.40, 52.51], [13.42, 52.51], [13.42, 52.52], [13.40, 52.52], [13.40, 52.51]]],
+    },
+    "resolution": 9,
+    "task": {
+        "kind": "photo",
+        "title": "Street lights after dark",
+        "instructions": "One photo of the street, with its lights.",
+        "purpose": "A map of where it is dark.",
+        "evidence": {"photos": {"min": 1, "max": 1}},
+        "reward": {"amount": 300, "currency": "usd"},
+    },
+}
+
+
+class AreaRehearsal(msgspec.Struct, frozen=True, kw_only=True):
+    """What posting an area would be: it passed every check, and nothing was done.
+
+    total: how many cells, each with a task · worst_case_cost: what would be held for all, fee included.
+    """
+
+    dry_run: bool = True
+    total: int
+    worst_case_cost: Money
+    available_after: Money
+    reward: Money
+    fee: Money
+    checks: list[str]
+
+
+class Format(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How an area is told."""
+
+    format: Annotated[
+        Literal["json", "geojson"],
+        msgspec.Meta(description="`geojson`: a FeatureCollection of the cells' outlines (application/geo+json)."),
+    ] = "json"
+
+
+@endpoint(
+    "POST", "/v1/areas", by=AGENT, scope="tasks:write", once=True, status=201, rehearsal=AreaRehearsal,
+    problems=("below-minimum", "insufficient-funds", "over-cap", "account-held"), example=EXAMPLE,
+)  # fmt: skip
+async def post_area(call: Call, data: areas.AreaDraft, query: Rehearsing) -> areas.Area | Answer:
+    """Post a task for each cell of an area.
+
+    The cells are hexagons (h3) of one size, those whose centres lie in the polygon, at most 300; each task's place is a
+    circle around its cell. All are posted, and held for, or none. With `every_s` each cell is asked anew in each
+    period, and one answer a period is paid. With `?dry_run=true` everything is checked and nothing done.
+    """
+    members = await asyncio.to_thread(areas.drafts, data)
+    if query.dry_run:
+        return json_answer(await rehearse(call, lambda: _tried(call, data, members)))
+    area, _ = await _post(call, data, members)
+    wake(EVENTS)
+    return area
+
+
+async def _post(
+    call: Call, data: areas.AreaDraft, members: list[areas.CellDraft]
+) -> tuple[areas.Area, list[tasks.Task]]:
+    # What they ask for is the same in each cell, so the first speaks for all.
+    with _in_task():
+        judging.require_checkable(members[0].task)
+        await shows.require_usable(call.services, call.connection, call.actor.owner, members[0].task)
+        group, posted = await areas.post(call.connection, call.actor, data, members, rates=call.services.config.rates)
+    return await areas.get(call.connection, call.actor.owner, group), posted
+
+
+async def _tried(call: Call, data: areas.AreaDraft, members: list[areas.CellDraft]) -> AreaRehearsal:
+    area, posted = await _post(call, data, members)
+    first, currency = posted[0], posted[0].reward.currency
+    available = (await ledger.balances(call.connection, [ledger.buyer(call.actor.owner)], currency))[0]
+    return AreaRehearsal(
+        total=area.total,
+        worst_case_cost=Money(sum(task.held.amount for task in posted), currency),
+        available_after=Money(available, currency),
+        reward=first.reward,
+        fee=first.fee,
+        checks=list(first.acceptance.declared),
+    )
+
+
+@contextmanager
+def _in_task() -> Iterator[None]:
+    """What is refused of a cell's task stands under `/task` in what was sent."""
+    try:
+        yield
+    except Refusal as refusal:
+        if refusal.pointer is not None:
+            refusal.pointer = f"/task{refusal.pointer}"
+        raise
+    except Problem as problem:
+        problem.errors = [msgspec.structs.replace(each, pointer=f"/task{each.pointer}") for each in problem.errors]
+        raise
+
+
+@endpoint("GET", "/v1/areas/{area_id}", by=AGENT, scope="tasks:read")
+async def get_area(call: Call, area_id: str, query: Format) -> areas.Area | Answer:
+    """An area, cell by cell: which have been answered, and when the last time."""
+    area = await areas.get(call.connection, call.actor.owner, area_id)
+    if query.format == "geojson":
+        return Answer(encode(areas.as_geojson(area)), media_type="application/geo+json")
+    return area
+
+
+ROUTES: list[HTTPRouteHandler] = [post_area, get_area]
