@@ -134,7 +134,7 @@ def wanted(plan: Plan) -> Evidence:
     if plan.kind == "photo":
         return Evidence(photos=PhotosAsked(min=1, max=3), questions=[question])
     if plan.kind == "action":
-        return Evidence(photos=PhotosAsked(min=2, max=4), questions=[question])
+        return Evidence(photos=PhotosAsked(min=2, max=4, before=1), questions=[question])
     if plan.kind == "reading":
         return Evidence(readings=[ReadingAsked(name="temperature", unit="Cel")])
     return Evidence(questions=[question])

@@ -27,7 +27,7 @@ class Wait(NamedTuple):
 
 def minutes(person: Person, offer: Offer, parameters: Parameters, *, there_only: bool = False) -> float:
     """What a task takes this person: the work at their pace, the way there, and a part of the way back."""
-    way = (offer.distance_m or 0.0) * parameters.detour / person.walks
+    way = (offer.distance_m or 0.0) * parameters.detour / person.speed
     return effort.at_work(offer.evidence) * person.pace + way * (1 if there_only else 1 + parameters.way_back)
 
 

@@ -25,12 +25,12 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     # When they look at the list, and how far they go.
     visits_a_day: float = 4
     visits_spread: float = 0.7
-    reach_m: float = 2000
+    reach_m: float = 3000
     reach_spread: float = 0.5
-    walk_m_a_minute: float = 75
-    walk_spread: float = 0.12
+    speed_m_a_minute: float = 110  # on foot, by bicycle, by car
+    speed_spread: float = 0.5
     detour: float = 1.3  # streets are not straight
-    way_back: float = 0.5  # part of the way that is walked for nothing afterwards
+    way_back: float = 0.3  # part of the way that is gone for nothing afterwards
     offers_read: int = 20
 
     # What they take. A task costs a person their wage for its minutes, times a taste of theirs for this very task.

@@ -55,7 +55,7 @@ class Person:
         self.work = near(city.middle, p.centre_m, draws) if draws.random() < p.works_share else self.home
         self.looks_a_day = _spread(p.visits_a_day, p.visits_spread, draws)
         self.reach_m = min(20_000.0, _spread(p.reach_m, p.reach_spread, draws))
-        self.walks = _spread(p.walk_m_a_minute, p.walk_spread, draws)
+        self.speed = _spread(p.speed_m_a_minute, p.speed_spread, draws)
         self.wage = _spread(p.wage_a_minute, p.wage_spread, draws)
         self.pace = _spread(1.0, 0.25, draws)
         self.strategic = draws.random() < p.strategic_share
