@@ -22,7 +22,8 @@ _SITES = (
     "com net org info biz io dev app xyz top site online store shop club live link page website space tech cloud email "
     "chat mobi name pro tel ai co eu uk de fr es pt nl lu ch li pl cz sk hu ro bg gr hr si rs ua ru by kz tr se fi dk "
     "ee lv lt ie ca mx br ar cl pe ve ec uy jp cn kr tw hk sg ph th vn id au nz za ng ke eg ma dz tn il ae sa qa pk bd "
-    "lk np ir iq ge az me tv cc ws gg ly fm gl su pф ykp"
+    "lk np ir iq ge az me tv cc ws gg ly fm gl su pф ykp berlin hamburg koeln wien london paris nyc photo photos "
+    "photography pics art design media news video music guru expert agency services gmbh ltd email network"
 )
 _WORDS_TOO = "it is in at so no my to be am as us do la sh"  # endings of domains that are words as well
 _MAIL = "gmail googlemail hotmail outlook yahoo gmx protonmail proton icloud freemail mailru yandex aol fastmail"
@@ -32,7 +33,7 @@ _MESSENGERS = (
 )
 _COMMON = "signal|line|matrix|kik|imo|session|wire|element|x"  # words of other things too
 
-_TOKEN = r"(?=[\w.#-]*[a-z])(?=[\w.#-]*[\d_#])[\w.#-]{3,}"  # letters together with digits or _
+_TOKEN = r"(?<![\w.#-])(?=[\w.#-]*[a-z])(?=[\w.#-]*[\d_#])[\w.#-]{3,}"  # letters together with digits or _
 _NAMED = r"(?:id|user ?names?|user|handle|nick(?:name)?|account|acc)"
 _SPELLED: tuple[tuple[str, str], ...] = (
     (r"\s*[(\[{<]\s*(?:at|a|@|ät|arroba)\s*[)\]}>]\s*", "@"),
@@ -40,16 +41,18 @@ _SPELLED: tuple[tuple[str, str], ...] = (
     (r"(?<=\w)\s*[-_/*]+(?:at)[-_/*]+\s*(?=\w)", "@"),
     (r"(?<=\w)\s*[-_/*]+(?:dot)[-_/*]+\s*(?=\w)", "."),
     (r"(?<=\w)\s+dot\s+(?=\w)", "."),
+    (r"(?<=\w)\s+(?:punkt|point|punto|pont)\s+(?=(?:com|net|org|info|de|at|fr|es|it|hu)\b)", "."),
 )
 _FOUND: tuple[re.Pattern[str], ...] = tuple(
     re.compile(each)
     for each in (
-        r"[\w.+-]+\s*@\s*[\w-]+(?:\s*\.\s*[\w-]+)*\s*\.\s*[^\W\d]{2,}",  # an e-mail address
+        r"(?<![\w.+-])[\w.+-]+\s*@\s*[\w-]+(?:\s*\.\s*[\w-]+)*\s*\.\s*[^\W\d]{2,}",  # an e-mail address
         rf"\b(?:@|at)\s*(?:{_MAIL.replace(' ', '|')})\b",
         r"\b(?:https?|hxxps?|ftp|tel|mailto|sip|tg)\s?:\s?/?/?\S",
         r"\bwww\s?\.",
         rf"(?<![\w.-])(?:[\w-]+\.)*[\w-]*[^\W_][\w-]*\.(?:{_SITES.replace(' ', '|')})(?![\w-])",
         r"\b[\w-]{2,}(?:\s+\.\s*|\s*\.\s+)(?:com|net|org|info|biz|io)\b",
+        r"\b(?:\w\s*\.\s*)+(?:me|gg|ly|gl|com)\s*/\s*\w",  # t . me / name
         r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])",
         r"@(?=[\w.]*[^\W\d_])[\w.]{2,}",  # a handle
         rf"\b(?:{_MESSENGERS})\b\W*(?:(?:my|me|is|on|at|as|under|name|{_NAMED})\W+)*{_TOKEN}",
@@ -75,6 +78,8 @@ _HARMLESS: tuple[re.Pattern[str], ...] = tuple(
         r"(?<![\d.:-])(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?!\d|[.:]\d)",  # times
         rf"(?:[$€£¥₹]|\b(?:{_MONEY}))\s?(?:{_AMOUNT})(?!\d|[ .,/-]\d)",
         rf"(?<![\d+/])(?<!\d[ .,/-])(?:{_AMOUNT})\s?(?:[$€£¥₹%]|(?:{_MONEY})\b)",
+        r"(?<![\d+/.])(?:0|[1-9]\d{0,2})\.\d{2}(?:,\s+(?:0|[1-9]\d{0,2})\.\d{2})+(?![\d.])",  # prices in a row
+        r"(?<![\d+/])(?<!\d[ .,/-])\d{7,8}\s?(?:kwh|km|m3)\b",  # what a meter shows
         rf"(?<![\d+/])(?<!\d[ .,/-])\d{{1,6}}(?:[.,]\d{{1,4}})?\s?(?:°\s?[cf]?|µg/m|(?:{_UNITS})\b)",
     )
 )
@@ -105,7 +110,7 @@ def _as_read(text: str) -> str:
             kept.append(str(digit))
         elif unicodedata.category(each) not in ("Cf", "Mn", "Me", "Cc", "Co", "Cn") or each.isspace():
             kept.append(each)
-    return "".join(kept)
+    return re.sub(r"\s+", " ", "".join(kept))
 
 
 def _closed_up(text: str) -> str:
@@ -123,6 +128,7 @@ def _has_number(plain: str) -> bool:
     """Whether seven digits or more stand together, however they are spaced, that are nothing harmless."""
     for n, word in enumerate(_DIGITS):
         plain = re.sub(rf"\b{word}\b", str(n), plain)
+    plain = re.sub(r"(?<=\d)([\s-]+)oh?(?=[\s-]+\d)", r"\g<1>0", plain)
     plain = re.sub(r"(?<!\w)(?=[oil|]*\d)[\doil|]{2,}(?!\w)", _as_digits, plain)
     plain = _DATE.sub(_masked_date, plain)
     for harmless in _HARMLESS:
@@ -149,5 +155,5 @@ def _is_number(run: str) -> bool:
         return False
     parts = [int(each) for each in re.findall(r"\d+", run)]
     # House numbers and the like: 101, 103, 105. No telephone number is told so.
-    listed = re.fullmatch(r"\d{1,4}(?:[,;/]\s?\d{1,4})+", run) is not None and len(parts) > 2
+    listed = re.fullmatch(r"\d{1,4}(?:[,;]\s\d{1,4})+", run) is not None and len(parts) > 2
     return not (listed and all(a < b for a, b in pairwise(parts)))
