@@ -1,5 +1,7 @@
 """Questions over HTTP and on the page of a task."""
 
+import asyncio
+
 from tests.app.conftest import Caller, World, is_problem, ok, post_task
 
 TEXT = "Is the side door enough if the shop is closed?"
@@ -55,3 +57,19 @@ async def test_the_page_of_a_task_shows_answers_and_takes_questions(world: World
     assert TEXT in shown and "Yes, &lt;b&gt;it&lt;/b&gt; is." in shown
     refused = await world.client.post(f"{page}/questions", data={"text": "Find me as @bo_bakes"}, headers=cookie)
     assert refused.status_code == 422 and "No contact details" in refused.text
+
+
+async def test_of_many_at_once_no_more_are_asked_than_may_be_and_one_answer_stands(
+    world: World, ada: Caller, bo: Caller
+) -> None:
+    task = await post_task(ada)
+    path = f"/v1/people/tasks/{task['id']}/questions"
+    asked = await asyncio.gather(*(bo.post(path, {"text": TEXT}) for _ in range(8)))
+    assert sorted(each.status_code for each in asked) == [201] * 3 + [409] * 5
+    [first, *_] = ok(await ada.get(f"/v1/tasks/{task['id']}/questions"))["items"]
+    answering = f"/v1/tasks/{task['id']}/questions/{first['id']}/answer"
+    said = await asyncio.gather(*(ada.post(answering, {"text": f"Yes, number {n}."}) for n in range(4)))
+    assert sorted(each.status_code for each in said) == [200] + [409] * 3
+    [stands] = [each.json()["answer"] for each in said if each.status_code == 200]
+    [shown] = ok(await world.client.get(path))["items"]
+    assert shown["answer"] == stands
