@@ -43,7 +43,8 @@ class Held(NamedTuple):
 class Life:
     """One run. counts: how often what happened that the market does not keep · at: the moment, in seconds since the
     beginning · ends: when the last task that will be posted has ended; until then people look at the list · every,
-    posted, asked: what else is done so often, after each posting, and before it."""
+    posted, asked: what else is done so often, after each posting, and before it, which may say another draft or that
+    there will be none."""
 
     def __init__(
         self, service: Service, parameters: Parameters, world: World, plans: list[Plan], pricing: Pricing | None
@@ -61,7 +62,7 @@ class Life:
         self.ends = max((plan.at + plan.lasts_s for plan in plans), default=0.0)
         self.every: list[tuple[float, Act]] = []
         self.posted: list[Callable[[float], None]] = []
-        self.asked: list[Callable[[Connection, Plan, TaskDraft], Awaitable[None]]] = []
+        self.asked: list[Callable[[Connection, Plan, TaskDraft], Awaitable[TaskDraft | None]]] = []
         self._due: list[tuple[float, int, Act]] = []
         self._number = 0
 
@@ -108,10 +109,15 @@ class Life:
     # ---- agents
 
     async def _post(self, plan: Plan, at: float) -> None:
-        draft = buying.draft(plan, self.parameters, BEGINS, self.pricing)
+        draft: TaskDraft | None = buying.draft(plan, self.parameters, BEGINS, self.pricing)
         for ask in self.asked:
-            async with self.service.at(at, "ask") as conn:
-                await ask(conn, plan, draft)
+            if draft is not None:
+                async with self.service.at(at, "ask") as conn:
+                    draft = await ask(conn, plan, draft)
+        if draft is None:
+            self.counts["tasks not posted after all"] += 1
+            return
+        plan = self.plans[plan.number] = plan._replace(quantity=draft.quantity)
         async with self.service.at(at, "post") as conn:
             task = await posting.post(conn, self.actors[plan.buyer], draft, rates=self.rates)
         self.of_task[task.id] = plan

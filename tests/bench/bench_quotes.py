@@ -56,10 +56,11 @@ async def _measure(url: str) -> None:
     quoted: dict[int, quotes.Quote] = {}
 
     def join(life: Life) -> None:
-        async def ask(conn: Connection, plan: Plan, draft: TaskDraft) -> None:
+        async def ask(conn: Connection, plan: Plan, draft: TaskDraft) -> TaskDraft:
             if plan.at >= HELD_OUT * DAY_S and plan.number % SAMPLE == 0:
                 asking = quotes.QuoteDraft(**{each: getattr(draft, each) for each in draft.__struct_fields__})
                 quoted[plan.number] = await quotes.quote(conn, "usd", asking, rates=life.rates, known=[])
+            return draft
 
         life.asked.append(ask)
 
