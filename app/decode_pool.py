@@ -217,9 +217,7 @@ class DecodePool:
             raise DecodeError("the decode worker answered without an inspection")
         return reply.inspection
 
-    async def render(
-        self, data: Source, max_side: int, hidden: Sequence[Region] = (), *, marked: bool = False
-    ) -> bytes:
+    async def render(self, data: Source, max_side: int, hidden: Sequence[Region] = (), marked: bool = False) -> bytes:
         """A JPEG copy without metadata, see sensors.decode.render; marked: see app/watermark.py. Raises
         Undecodable(reason)."""
         job = Job(operation="render", max_side=max_side, hidden=list(hidden), marked=marked)

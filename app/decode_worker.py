@@ -176,14 +176,15 @@ def main() -> None:
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     # Before the limit: an import that fails for want of memory would be our own fault.
-    import app.watermark
     import sensors.decode
     import sensors.provenance
     import sensors.suggest
+    from app import watermark
 
     anchors = read_frame(sys.stdin.buffer)
     sensors.provenance.load("" if anchors is None else anchors.decode())
     sensors.suggest.load()
+    watermark.load()
     limit_resources(memory_bytes)
     # What the imports left is here to stay; the collector need not look at it again.
     gc.freeze()

@@ -14,7 +14,6 @@ from typing import Annotated, Literal
 import msgspec
 from litestar import Request
 
-from app import watermark
 from app.answers import Answer, StreamedAnswer
 from app.decode_pool import Fetch
 from app.errors import Problem
@@ -27,7 +26,7 @@ from sensors.inspection import Undecodable
 from sensors.regions import Region
 
 # Longest side in pixels; 0: its own. A preview has a watermark: it is for whoever may buy.
-COPIES = {"full": 0, "display": 1600, "thumb": 320, "preview": watermark.SIDE}
+COPIES = {"full": 0, "display": 1600, "thumb": 320, "preview": 320}
 # A version of a photo never changes under its tag; only its owner's browser may keep it, and asks each time whether
 # the photo is still there.
 CACHE = "private, no-cache"
@@ -155,7 +154,7 @@ async def _rendered(services: Services, photo: Kept, variant: str, *, unless_the
             raise _There(there)
         return await source()
 
-    return await services.decode_pool.render(fetch, COPIES[variant], hidden, marked=variant == "preview")
+    return await services.decode_pool.render(fetch, COPIES[variant], hidden, variant == "preview")
 
 
 async def _keep(services: Services, name: bytes, variant: str, made: bytes) -> bytes:

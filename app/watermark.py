@@ -10,12 +10,16 @@ from io import BytesIO
 
 from PIL import Image, ImageDraw, ImageFont
 
-SIDE = 320  # pixels at most, of the longer side
 WORD = "PREVIEW"
 QUALITY = 80
 _SMALLEST, _OF_SIDE = 9, 15  # height of the letters: in pixels, and as a part of the longer side
 _SLOPE = 24, 12  # degrees: at least, and how much more at most
 _DARK, _LIGHT = 0.75, 0.7  # how much of the picture the outline and the letters cover
+
+
+def load() -> None:
+    """Load what draws letters, for a process that may not take more memory later."""
+    ImageFont.load_default(size=_SMALLEST)
 
 
 def marked(copy: bytes) -> bytes:

@@ -8,9 +8,11 @@ from PIL import Image
 
 from app import watermark
 from app.decode_pool import DecodePool
+from app.photos import COPIES
 from sensors.regions import Region
 from tests.app.conftest import picture
 
+SIDE = COPIES["preview"]
 WINDOW = 40  # pixels: an eighth of the longer side
 PLAIN_COLOURS = {"black": (0, 0, 0), "white": (255, 255, 255), "grey": (128, 128, 128), "red": (200, 20, 30)}
 
@@ -65,11 +67,11 @@ async def test_the_child_that_makes_copies_marks_hides_and_leaves_no_metadata() 
     taken = Image.open(BytesIO(picture(3)))
     content = jpeg(taken, exif=exif)
     async with DecodePool(workers=1) as pool:
-        plain = await pool.render(content, watermark.SIDE)
-        copy = await pool.render(content, watermark.SIDE, marked=True)
-        hidden = await pool.render(content, watermark.SIDE, [Region(0, 0, 1, 1)], marked=True)
+        plain = await pool.render(content, SIDE)
+        copy = await pool.render(content, SIDE, marked=True)
+        hidden = await pool.render(content, SIDE, [Region(0, 0, 1, 1)], marked=True)
     image = Image.open(BytesIO(copy))
-    assert max(image.size) == watermark.SIDE and not image.getexif() and b"Camera" not in copy
+    assert max(image.size) == SIDE and not image.getexif() and b"Camera" not in copy
     assert copy == watermark.marked(plain)
     away = [np.abs(pixels(plain) - pixels(each)).mean() for each in (copy, hidden)]
     assert away[1] > away[0]
