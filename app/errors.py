@@ -137,6 +137,28 @@ PROBLEMS: dict[str, Kind] = {
         "A person has one answer to a task. Whoever is rejected may claim it again while it is open, for "
         f"{MOST_TRIES} tries in all.",
     ),
+    "part-of-route": Kind(
+        409,
+        "This is a part of a route",
+        "Nobody has begun the route, so it is taken as a whole: POST /v1/people/routes/{id}/claims, with the id that "
+        "GET /v1/people/routes tells.",
+    ),
+    "route-taken": Kind(
+        409,
+        "The route is not whole any more",
+        "A part of it is taken, or has ended. What is left of it is among the tasks near by, one by one.",
+    ),
+    "series-reserved": Kind(
+        409,
+        "This is kept for others for a while",
+        "Whoever has answered this series before has a head start. Come back when that is over.",
+    ),
+    "series-other-person": Kind(
+        409,
+        "This series wants another person each time",
+        "You hold a claim on another of its tasks, or have answered one.",
+    ),
+    "group-over": Kind(409, "No task of this group is open", "All are completed, expired or cancelled already."),
     "too-many-claims": Kind(409, "Too many claims at once", "Finish one of your claims or give one back first."),
     "claim-expired": Kind(409, "The claim is over", "Claims end at `expires_at`. Claim the task again if it is open."),
     "wrong-state": Kind(
@@ -267,6 +289,11 @@ REFUSALS: dict[type[market.Refusal], str] = {
     market.QuestionLimit: "question-limit",
     market.SlotTaken: "slot-taken",
     market.AlreadyAnswered: "already-answered",
+    market.PartOfRoute: "part-of-route",
+    market.RouteTaken: "route-taken",
+    market.SeriesReserved: "series-reserved",
+    market.SeriesOtherPerson: "series-other-person",
+    market.GroupOver: "group-over",
     market.TooManyClaims: "too-many-claims",
     market.ClaimOver: "claim-expired",
     market.EvidenceMissing: "evidence-missing",

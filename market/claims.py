@@ -8,14 +8,17 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import events, fix_ups, ids, ledger, tasks
+from market import events, fix_ups, ids, ledger, membership, tasks
 from market.errors import (
     AlreadyAnswered,
     Changed,
     ClaimOver,
     Invalid,
     NotFound,
+    PartOfRoute,
     Refusal,
+    SeriesOtherPerson,
+    SeriesReserved,
     SlotTaken,
     TaskNotOpen,
     TooManyClaims,
@@ -121,21 +124,33 @@ _SELECT = "SELECT c.*, t.currency FROM claim c JOIN task t ON t.id = c.task_id"
 async def claim(
     conn: asyncpg.Connection, person: UUID, task: str, position: Position | None, country: str | None = None
 ) -> Claim:
-    """Take a slot. Raises TaskNotOpen, SlotTaken, AlreadyAnswered, TriesUsed, TooManyClaims, NotFound.
+    """Take a slot. Raises NotFound, Unauthenticated, and whatever refusal `chance` finds.
 
     country: of the address that asks, two letters, where that is known.
     """
     task_id = ids.read("task", task)
+    await lock_person(conn, person)
+    return await take(conn, person, task_id, position, country)
+
+
+async def lock_person(conn: asyncpg.Connection, person: UUID) -> None:
+    """Wait until nobody else claims for this person. Raises Unauthenticated where there is none any more."""
     # One claim of a person at a time: what they hold is counted in a statement that begins after this one, so it sees
     # their others. Before the task, and nobody takes a person's row after one: no ring of waiting can arise.
     if not await conn.fetchval("SELECT true FROM person WHERE id = $1 AND erased_at IS NULL FOR NO KEY UPDATE", person):
         raise Unauthenticated
+
+
+async def take(
+    conn: asyncpg.Connection, person: UUID, task: UUID, at: Position | None, country: str | None, *, tour: bool = False
+) -> Claim:
+    """`claim`, once the person is locked. tour: with all of its route, whose members are locked and free."""
     for _ in range(2):
-        row = await _take(conn, person, task_id, position, country)
+        row = await _take(conn, person, task, at, country, tour)
         if row is not None:
             await require_room(conn, row)
             return show(row)
-        refusal = (await chance(conn, person, task_id)).refusal
+        refusal = (await chance(conn, person, task, tour=tour)).refusal
         if refusal is not None:
             raise refusal
         # What stood against it has gone in between: a slot has come free, or an answer was rejected. Once more.
@@ -143,7 +158,7 @@ async def claim(
 
 
 async def _take(
-    conn: asyncpg.Connection, person: UUID, task: UUID, position: Position | None, country: str | None
+    conn: asyncpg.Connection, person: UUID, task: UUID, position: Position | None, country: str | None, tour: bool
 ) -> asyncpg.Record | None:
     return await conn.fetchrow(
         # The slot is counted in the statement that checks for it, so the last one has one winner however many ask.
@@ -151,9 +166,11 @@ async def _take(
              UPDATE task SET claimed = claimed + 1, version = version + 1
              WHERE id = $1 AND status = 'open' AND claimed + done < quantity
                AND opens_at <= market_now() AND closes_at > market_now()
-               AND {unanswered_by("$3")} AND {ROUND_OPEN}
+               AND {unanswered_by("$3")} AND {ROUND_OPEN} AND {membership.free_to("$3", tour="$11")}
                AND (SELECT count(*) FROM claim c WHERE c.person_id = $3 AND c.status = 'active') < $9
-             RETURNING id, account_id, claim_ttl_s, {ROUND} AS round, per_round, per_person, currency,
+             RETURNING id, account_id, {ROUND} AS round, per_round, per_person, currency,
+               CASE WHEN $11 THEN (SELECT g.claim_ttl_s FROM task_group g WHERE g.id = task.group_id)
+                    ELSE claim_ttl_s END AS claim_ttl_s,
                {tasks.PRICE} AS price, {tasks.FEE} AS price_fee),
            new AS (
              INSERT INTO claim (id, task_id, person_id, nonce, code, lat, lon, accuracy_m, expires_at, round, country,
@@ -167,7 +184,7 @@ async def _take(
            SELECT new.*, slot.per_round, slot.per_person, slot.currency FROM new, slot""",
         task, ids.new(), person, secrets.token_urlsafe(16), "".join(secrets.choice(CODE_LETTERS) for _ in range(4)),
         position and position.lat, position and position.lon, position and position.accuracy_m, MOST_ACTIVE,
-        country,
+        country, tour,
     )  # fmt: skip
 
 
@@ -190,13 +207,14 @@ async def require_room(conn: asyncpg.Connection, row: asyncpg.Record) -> None:
         raise AlreadyAnswered("You have answered this round already, as often as one person may.")
 
 
-async def chance(conn: asyncpg.Connection, person: UUID, task: UUID) -> Chance:
-    """Whether a person may claim a task, and why not. Raises NotFound."""
+async def chance(conn: asyncpg.Connection, person: UUID, task: UUID, *, tour: bool = False) -> Chance:
+    """Whether a person may claim a task (tour: with all of its route), and why not. Raises NotFound."""
     row = await conn.fetchrow(
         f"""SELECT status = 'open' AND opens_at <= market_now() AND closes_at > market_now() AS open,
                   {answered_by("$2")} AS mine, {rejected_of("$2")} AS rejected, {PER_PERSON} * {MOST_TRIES} AS tries,
                   (SELECT count(*) FROM claim c WHERE c.person_id = $2 AND c.status = 'active') AS held,
-                  claimed + done < quantity AND {ROUND_OPEN} AS free
+                  claimed + done < quantity AND {ROUND_OPEN} AS free, {membership.PART_OF_ROUTE} AS part,
+                  {membership.by_another("$2")} AS by_another, {membership.reserved("$2")} AS reserved
            FROM task WHERE id = $1""",
         task, person,
     )  # fmt: skip
@@ -208,6 +226,9 @@ async def chance(conn: asyncpg.Connection, person: UUID, task: UUID) -> Chance:
         (row["rejected"] >= row["tries"], used_up),
         (not row["open"], TaskNotOpen()),
         (not row["free"], SlotTaken()),
+        (row["part"] and not tour, PartOfRoute()),
+        (row["by_another"], SeriesOtherPerson()),
+        (row["reserved"], SeriesReserved()),
         (row["held"] >= MOST_ACTIVE, TooManyClaims()),
     ]
     return Chance(row["tries"] - row["rejected"], next((refusal for holds, refusal in against if holds), None))
@@ -364,17 +385,11 @@ async def photos(conn: asyncpg.Connection, claim: UUID) -> list[Photo]:
     rows = await conn.fetch("SELECT * FROM photo WHERE claim_id = $1 ORDER BY n", claim)
     return [
         Photo(
-            row["n"],
-            row["sha256"],
-            row["bytes"],
-            row["media_type"],
-            row["capture"],
-            row["blur"] or [],
-            row["country"],
+            row["n"], row["sha256"], row["bytes"], row["media_type"], row["capture"], row["blur"] or [], row["country"],
             row["uploaded_at"],
         )
         for row in rows
-    ]
+    ]  # fmt: skip
 
 
 def show(row: asyncpg.Record) -> Claim:

@@ -70,6 +70,26 @@ class TriesUsed(AlreadyAnswered):
     """A person whose answers were rejected may not try again without end."""
 
 
+class PartOfRoute(Refusal):
+    """This is a part of a route that is taken as a whole."""
+
+
+class RouteTaken(Refusal):
+    """A part of this route is taken, or has ended: what is left of it are tasks of their own."""
+
+
+class SeriesReserved(Refusal):
+    """For now this is kept for whoever has answered the series before."""
+
+
+class SeriesOtherPerson(Refusal):
+    """Each task of this series is answered by another person, and you have one already."""
+
+
+class GroupOver(Refusal):
+    """None of the tasks of this group is open."""
+
+
 class TooManyClaims(Refusal):
     """Too many claims at once: finish or release one first."""
 

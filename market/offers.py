@@ -6,7 +6,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import claims, effort, ids, near, tasks
+from market import claims, effort, ids, membership, near, tasks
 from market.errors import Invalid, NotFound
 from market.money import Money
 from market.terms import Acceptance, Evidence, Place, Standing
@@ -19,7 +19,7 @@ ROUNDING = 1e-9  # degrees
 
 # What of a task decides whether it is offered, without what is only shown.
 _FILTERING = """id, status, claimed, done, quantity, opens_at, closes_at, kind, top, reward, step_s, step_percent,
-  rises_from, closed_at, every_s, per_round, per_person, loc"""
+  rises_from, closed_at, every_s, per_round, per_person, loc, group_id"""
 # SQL: a task that may be claimed now. The time is asked once, not for each row; a highest price below what is wanted
 # leaves before the price of the moment is worked out.
 WANTED = (
@@ -27,7 +27,7 @@ WANTED = (
     AND opens_at <= (SELECT market_now()) AND closes_at > (SELECT market_now())
     AND ({{kind}} IS NULL OR kind = {{kind}})
     AND ({{least}} IS NULL OR (top >= {{least}} AND (reward >= {{least}} OR {tasks.PRICE} >= {{least}})))
-    AND ($1::uuid IS NULL OR ({{unanswered}})) AND """
+    AND ($1::uuid IS NULL OR ({{unanswered}})) AND {membership.free_to("$1")} AND """
     + claims.ROUND_OPEN
 )
 

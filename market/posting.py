@@ -2,6 +2,7 @@
 
 import math
 from typing import NamedTuple
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -30,6 +31,14 @@ class Costs(NamedTuple):
     top: int
     top_fee: int
     worst: int
+
+
+class Member(NamedTuple):
+    """Which group a task belongs to, its place there (from 1), and of an area its cell."""
+
+    group_id: UUID
+    place_in_group: int
+    cell: str | None = None
 
 
 def check(draft: TaskDraft, currency: str) -> None:
@@ -130,13 +139,15 @@ def require_fair(draft: TaskDraft, least_per_minute: dict[str, int]) -> None:
         )
 
 
-async def post(conn: asyncpg.Connection, actor: keys.Actor, draft: TaskDraft, *, rates: Rates) -> tasks.Task:
+async def post(
+    conn: asyncpg.Connection, actor: keys.Actor, draft: TaskDraft, *, rates: Rates, group: Member | None = None
+) -> tasks.Task:
     """Post a task and hold its worst case. Raises Invalid, BelowMinimum, OverCap, AccountHeld, InsufficientFunds."""
     check(draft, actor.currency)
     require_fair(draft, rates.least_per_minute)
     cost = costs(draft, rates.fee_bps)
     await keys.spend(conn, actor, cost.worst, one_task=cost.worst)
-    row = await _insert(conn, actor, draft, cost, rates.fee_bps)
+    row = await _insert(conn, actor, draft, cost, rates.fee_bps, group)
     if row is None:
         raise Invalid(
             f"It must lie in the future, after `opens_at`, and at most {tasks.LONGEST_OPEN_S // 86_400} days away.",
@@ -147,7 +158,7 @@ async def post(conn: asyncpg.Connection, actor: keys.Actor, draft: TaskDraft, *,
 
 
 async def _insert(
-    conn: asyncpg.Connection, actor: keys.Actor, draft: TaskDraft, cost: Costs, fee_bps: int
+    conn: asyncpg.Connection, actor: keys.Actor, draft: TaskDraft, cost: Costs, fee_bps: int, group: Member | None
 ) -> asyncpg.Record | None:
     """The task's row, its times fixed by the market's clock; None where they are not in order."""
     place, standing, rises = draft.place, draft.standing, draft.price_schedule
@@ -159,10 +170,11 @@ async def _insert(
              INSERT INTO task (id, account_id, key_id, kind, opens_at, closes_at, title, instructions, purpose,
                  lat, lon, radius_m, loc, evidence, acceptance, license, mode, reward, fee, currency, quantity,
                  claim_ttl_s, review_deadline_s, external_id, metadata, created_at, every_s, per_round,
-                 per_person, top, top_fee, fee_bps, step_s, step_percent, rises_from, expected_minutes)
+                 per_person, top, top_fee, fee_bps, step_s, step_percent, rises_from, expected_minutes,
+                 group_id, place_in_group, cell)
                SELECT $1, $2, $3, $4, opens, closes, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
                       $21, $22, $23, $26, $27, now, $29, $30, $31, $32, $33, $34, $35, $36,
-                      CASE WHEN $35::int IS NOT NULL THEN greatest(opens, now) END, $37
+                      CASE WHEN $35::int IS NOT NULL THEN greatest(opens, now) END, $37, $38, $39, $40
                FROM times WHERE closes > greatest(opens, now)
                  AND closes <= greatest(opens, now) + make_interval(secs => $25) RETURNING *),
            told AS (
@@ -177,5 +189,5 @@ async def _insert(
         draft.acceptance.review_deadline_s, tasks.DEFAULT_OPEN_S, tasks.LONGEST_OPEN_S, draft.external_id,
         draft.metadata, actor.name, standing and standing.every_s, standing and standing.per_round,
         standing and standing.per_person, cost.top, cost.top_fee, fee_bps, rises and rises.step_s,
-        rises and rises.step_percent, draft.expected_minutes,
+        rises and rises.step_percent, draft.expected_minutes, *(group or (None, None, None)),
     )  # fmt: skip

@@ -67,6 +67,7 @@ class Task(msgspec.Struct, frozen=True):
     standing: Standing | None
     external_id: str | None
     metadata: dict[str, Any]
+    group: str | None
     version: int
     created_at: datetime
     closed_at: datetime | None
@@ -244,6 +245,19 @@ async def cancel(conn: asyncpg.Connection, actor: keys.Actor, task: str) -> Task
     return show(row)
 
 
+async def cancel_group(conn: asyncpg.Connection, actor: str, group: UUID) -> int:
+    """End all tasks of a group that are open, as `cancel` does; how many."""
+    rows = await conn.fetch(
+        """SELECT id, account_id, currency FROM task WHERE group_id = $1 AND status = 'open'
+           ORDER BY id FOR NO KEY UPDATE""",
+        group,
+    )
+    await ledger.lock(conn, touched(rows))
+    for row in rows:
+        await _close(conn, row["id"], "cancelled", actor)
+    return len(rows)
+
+
 async def expire_due(conn: asyncpg.Connection, limit: int = 100) -> int:
     """End tasks whose time is over; how many. Safe to run anywhere at once."""
     due = await conn.fetch(
@@ -316,7 +330,8 @@ def show(row: asyncpg.Record) -> Task:
         quantity=row["quantity"],
         slots=Slots(free, row["claimed"], row["done"]), acceptance=msgspec.convert(row["acceptance"], Acceptance),
         license=msgspec.convert(row["license"], License), claim_ttl_s=row["claim_ttl_s"],
-        standing=standing_of(row), external_id=row["external_id"], metadata=row["metadata"], version=row["version"],
+        standing=standing_of(row), external_id=row["external_id"], metadata=row["metadata"],
+        group=row["group_id"] and ids.show("group", row["group_id"]), version=row["version"],
         created_at=row["created_at"], closed_at=row["closed_at"],
         links={"self": f"/v1/tasks/{public}", "submissions": f"/v1/tasks/{public}/submissions"},
     )  # fmt: skip

@@ -1,0 +1,42 @@
+"""Who may take a task that belongs to others: SQL, where the row of a task (`task`) is at hand.
+
+All of it is asked only of tasks in a group; `group_id IS NULL` answers for the rest.
+"""
+
+_COUNTING = "('active', 'submitted', 'awarded')"
+
+# Nobody has a part of the route, and all its parts may be taken now: so it is taken as a whole. Once a part is taken or
+# has ended, what is left of it, and what comes free, are tasks like any other: no slot waits for what cannot come.
+WHOLE = """(SELECT bool_and(m.status = 'open' AND m.claimed = 0 AND m.done = 0
+    AND m.opens_at <= market_now() AND m.closes_at > market_now()) FROM task m WHERE m.group_id = task.group_id)"""
+PART_OF_ROUTE = f"""EXISTS (SELECT FROM task_group g WHERE g.id = task.group_id AND g.kind = 'route' AND {WHOLE})"""
+
+
+def by_another(person: str) -> str:
+    """SQL: the series wants another person for each task, and this one has, or may yet have, an answer to another."""
+    return f"""EXISTS (SELECT FROM task_group g JOIN task m ON m.group_id = g.id JOIN claim c ON c.task_id = m.id
+      WHERE g.id = task.group_id AND g.same_person = 'forbidden' AND m.id <> task.id
+        AND c.person_id = {person} AND c.status IN {_COUNTING})"""
+
+
+def reserved(person: str) -> str:
+    """SQL: whoever has an accepted answer in the series has a head start, there is such a person, and this is none.
+
+    An answer to this very task does not count: who has given it cannot give another, so nothing is kept for them.
+    """
+    accepted = """SELECT FROM task m JOIN submission s ON s.task_id = m.id
+      WHERE m.group_id = task.group_id AND m.id <> task.id AND s.status = 'accepted'"""
+    return f"""EXISTS (SELECT FROM task_group g WHERE g.id = task.group_id AND g.same_person = 'preferred'
+      AND market_now() < task.opens_at + make_interval(secs => g.head_start_s)
+      AND EXISTS ({accepted} AND EXISTS (SELECT FROM person p WHERE p.id = s.person_id AND p.erased_at IS NULL))
+      AND NOT EXISTS ({accepted} AND s.person_id = {person}))"""
+
+
+def free_to(person: str, *, tour: str = "false") -> str:
+    """SQL: what else is in the task's group does not stand against its being taken.
+
+    person: an SQL expression; for nobody in particular (NULL) only routes matter. tour: SQL, whether it is taken with
+    all of its route.
+    """
+    return f"""(task.group_id IS NULL OR (({tour} OR NOT {PART_OF_ROUTE})
+      AND ({person}::uuid IS NULL OR NOT ({by_another(person)} OR {reserved(person)}))))"""
