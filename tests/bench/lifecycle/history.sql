@@ -16,13 +16,13 @@ INSERT INTO account (id, name, email) SELECT id, 'Buyer ' || n, 'buyer' || n || 
 INSERT INTO person (id, email, display_name, accepted_terms_at)
   SELECT id, 'person' || n || '@history.example', 'Person ' || n, now() FROM worker;
 INSERT INTO task (id, account_id, kind, status, title, instructions, purpose, lat, lon, radius_m, loc, opens_at,
-    closes_at, evidence, acceptance, license, mode, reward, fee, currency, quantity, done, claim_ttl_s,
+    closes_at, evidence, acceptance, license, mode, reward, fee, top, top_fee, currency, quantity, done, claim_ttl_s,
     review_deadline_s, closed_at)
   SELECT task, buyer, 'photo', 'completed', 'Is the shop open?', 'The whole front.', 'History.', 52.5, 13.4, 80,
     point(13.4, 61.9), now() - interval '2 days', now() + interval '5 days', '{"photos": {"min": 1, "max": 1}}', '{}',
-    '{"resale": true}', 'auto', 300, 30, 'usd', 1, 1, 3600, 86400, now() - interval '1 day' FROM life;
-INSERT INTO claim (id, task_id, person_id, status, nonce, code, expires_at, ended_at)
-  SELECT claim, task, person, 'submitted', 'n' || i, 'ACDE', now(), now() FROM life;
+    '{"resale": true}', 'auto', 300, 30, 300, 30, 'usd', 1, 1, 3600, 86400, now() - interval '1 day' FROM life;
+INSERT INTO claim (id, task_id, person_id, status, nonce, code, expires_at, ended_at, reward, fee)
+  SELECT claim, task, person, 'submitted', 'n' || i, 'ACDE', now(), now(), 300, 30 FROM life;
 INSERT INTO photo (claim_id, n, sha256, bytes, media_type) SELECT claim, 1, sha256, 10000, 'image/jpeg' FROM life;
 INSERT INTO submission (id, claim_id, task_id, person_id, account_id, status, outcome, answers, decided_at, decided_by)
   SELECT submission, claim, task, person, buyer, 'accepted', 'done', '{"open": "open"}', now(), 'market' FROM life;

@@ -2,16 +2,16 @@
 -- The parameters :people and :each are put in by the benchmark.
 INSERT INTO account (id, name, email) VALUES ('00000000-0000-7000-8000-000000000001', 'Ada', 'ada@example.com');
 INSERT INTO task (id, account_id, kind, title, instructions, purpose, opens_at, closes_at, evidence, acceptance, license,
-    mode, reward, fee, currency, quantity, done, status, claim_ttl_s, review_deadline_s, closed_at)
+    mode, reward, fee, top, top_fee, currency, quantity, done, status, claim_ttl_s, review_deadline_s, closed_at)
   VALUES ('00000000-0000-7000-8000-000000000002', '00000000-0000-7000-8000-000000000001', 'action', 'Look', 'Look.',
     'To know.', now() - interval '30 days', now() - interval '10 days', '{"photos": null}', '{}', '{"resale": true}',
-    'auto', 100, 10, 'usd', :people * :each, :people * :each, 'completed', 3600, 3600, now() - interval '10 days');
+    'auto', 100, 10, 100, 10, 'usd', :people * :each, :people * :each, 'completed', 3600, 3600, now() - interval '10 days');
 INSERT INTO person (id, email, display_name, accepted_terms_at)
   SELECT ('00000000-0000-7000-9000-' || lpad(to_hex(n), 12, '0'))::uuid, 'p' || n || '@example.com', 'Person ' || n, now()
   FROM generate_series(1, :people) AS n;
-INSERT INTO claim (id, task_id, person_id, status, nonce, code, expires_at, ended_at)
+INSERT INTO claim (id, task_id, person_id, status, nonce, code, expires_at, ended_at, reward, fee)
   SELECT ('00000000-0000-7000-a000-' || lpad(to_hex(n), 12, '0'))::uuid, '00000000-0000-7000-8000-000000000002',
-    ('00000000-0000-7000-9000-' || lpad(to_hex(1 + (n - 1) / :each), 12, '0'))::uuid, 'rejected', 'n', 'c', now(), now()
+    ('00000000-0000-7000-9000-' || lpad(to_hex(1 + (n - 1) / :each), 12, '0'))::uuid, 'rejected', 'n', 'c', now(), now(), 100, 10
   FROM generate_series(1, :people * :each) AS n;
 INSERT INTO submission (id, claim_id, task_id, person_id, account_id, status, outcome, answers, decided_at)
   SELECT ('00000000-0000-7000-b000-' || right(id::text, 12))::uuid, id, task_id, person_id,
