@@ -365,8 +365,7 @@ async def put_photo(
                SELECT id, $3, $4, $5, $6, $7, $8 FROM held
              ON CONFLICT (claim_id, n) DO UPDATE SET sha256 = excluded.sha256, bytes = excluded.bytes,
                media_type = excluded.media_type, capture = excluded.capture, uploaded_at = excluded.uploaded_at,
-               country = excluded.country,
-               blur = NULL, blurred = NULL
+               country = excluded.country, blur = NULL, blurred = NULL
              RETURNING claim_id),
            told AS (
              INSERT INTO event (type, person_id, subject_type, subject_id, actor, data)

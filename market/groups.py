@@ -116,6 +116,11 @@ async def post_members(
     return posted
 
 
+def shown(group: UUID) -> str:
+    """The id of a group as callers see it."""
+    return ids.show("group", group)
+
+
 _SELECT = """SELECT g.*, t.* FROM task_group g CROSS JOIN LATERAL (
     SELECT count(*) AS total, count(*) FILTER (WHERE status = 'open') AS open,
       count(*) FILTER (WHERE status = 'completed') AS completed,
@@ -169,7 +174,7 @@ async def cancel(conn: asyncpg.Connection, actor: keys.Actor, group: str) -> Who
 def _shown(row: asyncpg.Record) -> dict[str, Any]:
     status = "open" if row["open"] else "cancelled" if row["cancelled_at"] is not None else "ended"
     return {
-        "id": ids.show("group", row["id"]),
+        "id": shown(row["id"]),
         "kind": row["kind"],
         "status": status,
         "title": row["title"],

@@ -7,8 +7,9 @@ _COUNTING = "('active', 'submitted', 'awarded')"
 
 # Nobody has a part of the route, and all its parts may be taken now: so it is taken as a whole. Once a part is taken or
 # has ended, what is left of it, and what comes free, are tasks like any other: no slot waits for what cannot come.
-WHOLE = """(SELECT bool_and(m.status = 'open' AND m.claimed = 0 AND m.done = 0
-    AND m.opens_at <= market_now() AND m.closes_at > market_now()) FROM task m WHERE m.group_id = task.group_id)"""
+UNTOUCHED = """(task.status = 'open' AND task.claimed = 0 AND task.done = 0
+    AND task.opens_at <= market_now() AND task.closes_at > market_now())"""
+WHOLE = f"""(SELECT bool_and({UNTOUCHED.replace("task.", "m.")}) FROM task m WHERE m.group_id = task.group_id)"""
 PART_OF_ROUTE = f"""EXISTS (SELECT FROM task_group g WHERE g.id = task.group_id AND g.kind = 'route' AND {WHOLE})"""
 
 

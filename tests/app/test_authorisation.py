@@ -35,6 +35,7 @@ from tests.app.conftest import (
     post_task,
     submit,
 )
+from tests.app.grouping import a_route, a_series
 from tests.app.phone import enrol
 from tests.app.test_models import files
 from tests.keys import Key
@@ -88,6 +89,14 @@ CASES: dict[str, Case] = {
     "POST /v1/tasks/batch": Case({"tasks": [a_task()]}),
     "POST /v1/areas": Case(an_area()),
     "GET /v1/areas/{area_id}": Case(),
+    "POST /v1/series": Case(a_series()),
+    "POST /v1/routes": Case(a_route()),
+    "GET /v1/groups": SELF,
+    "GET /v1/groups/{group_id}": Case(),
+    "POST /v1/groups/{group_id}/cancel": Case(),
+    "GET /v1/people/routes": OPEN,  # what may be taken is for everyone to see
+    "GET /v1/people/routes/{route_id}": OPEN,
+    "POST /v1/people/routes/{route_id}/claims": OPEN,
     "POST /v1/quotes": Case(a_task()),
     "GET /v1/quotes/calibration": OPEN,
     "GET /v1/tasks/{task_id}": Case(),
@@ -265,6 +274,8 @@ async def a_busy_market(world: World, ada: Caller, bo: Caller) -> Things:
     listing = ok(await ada.post("/v1/listings", offer), 201)
     device = ok(await enrol(bo, Key(), name=SECRET), 201)
     area = ok(await ada.post("/v1/areas", an_area(title=SECRET)), 201)
+    group = ok(await ada.post("/v1/series", a_series(task=a_task(instructions=SECRET))), 201)
+    route = ok(await ada.post("/v1/routes", a_route()), 201)
     asking = {"text": f"Is {SECRET} what you mean?"}
     question = ok(await bo.post(f"/v1/people/tasks/{open_task['id']}/questions", asking), 201)
     names = {
@@ -280,6 +291,7 @@ async def a_busy_market(world: World, ada: Caller, bo: Caller) -> Things:
         "decision_id": ids.show("money_decision", ids.new()),
         "number": "1", "slug": "validation", "token": "e30.x", **console_cases.NAMES,
         "appeal_id": appealed["id"], "question_id": question["id"], "area_id": area["id"],
+        "group_id": group["id"], "route_id": route["id"],
     }  # fmt: skip
     return Things(ada, bo, names)
 
