@@ -1939,7 +1939,7 @@ ALTER TABLE ONLY public.account_spend
     ADD CONSTRAINT account_spend_pkey PRIMARY KEY (account_id, day);
 
 ALTER TABLE ONLY public.active_near
-    ADD CONSTRAINT active_near_pkey PRIMARY KEY (cell, person_id) INCLUDE (last_at);
+    ADD CONSTRAINT active_near_pkey PRIMARY KEY (cell, person_id);
 
 ALTER TABLE ONLY public.answer_agreement
     ADD CONSTRAINT answer_agreement_pkey PRIMARY KEY (kind, type, choices);
@@ -2311,6 +2311,8 @@ ALTER TABLE ONLY public.task_question
     ADD CONSTRAINT task_question_pkey PRIMARY KEY (id);
 
 CREATE INDEX active_near_age ON public.active_near USING btree (last_at);
+
+CREATE INDEX active_near_latest ON public.active_near USING btree (cell, last_at DESC) INCLUDE (person_id);
 
 CREATE INDEX active_near_person ON public.active_near USING btree (person_id);
 

@@ -23,7 +23,7 @@ from market.terms import Standing, TaskDraft
 NEAR, CITY = 7, 5  # resolutions of h3: cells of about 5 and 250 km²
 ANYWHERE_NEAR, ANYWHERE_CITY = -1, 0
 LEAST_PEOPLE = 5
-MOST_PEOPLE = 2_000
+MOST_IN_CELL = 50  # the latest of each cell are enough to tell much from little
 ACTIVE_DAYS = 14
 HISTORY_DAYS = 60
 KEPT_DAYS = 160  # longer than history and the longest task together
@@ -32,8 +32,8 @@ MODELS_KEPT = 5
 
 
 class Around(NamedTuple):
-    """people: active within about 10 km, by fives, fewer than five are none · way: rings of cells to the fifth of them,
-    0 to NO_WAY, which is also for nobody."""
+    """people: active within about 10 km, at most 50 of each cell, by fives, fewer than five are none · way: rings of
+    cells to the fifth of them, 0 to NO_WAY, which is also for nobody."""
 
     people: int
     way: int
@@ -61,10 +61,12 @@ async def around(conn: asyncpg.Connection, near: int | None, at: datetime | None
     row = await conn.fetchrow(
         """SELECT count(*) AS people, (array_agg(ring ORDER BY ring))[$4] AS way FROM (
              SELECT p.person_id, min(r.ring) AS ring FROM unnest($1::bigint[], $2::int[]) AS r (cell, ring)
-               JOIN active_near p ON p.cell = r.cell
-             WHERE p.last_at > coalesce($3, market_now()) - make_interval(days => $5)
-             GROUP BY p.person_id LIMIT $6) AS near""",
-        [cell for cell, _ in rings], [ring for _, ring in rings], at, LEAST_PEOPLE, ACTIVE_DAYS, MOST_PEOPLE,
+               CROSS JOIN LATERAL (
+                 SELECT person_id FROM active_near a WHERE a.cell = r.cell
+                   AND a.last_at > coalesce($3, market_now()) - make_interval(days => $5)
+                 ORDER BY a.last_at DESC LIMIT $6) AS p
+             GROUP BY p.person_id) AS near""",
+        [cell for cell, _ in rings], [ring for _, ring in rings], at, LEAST_PEOPLE, ACTIVE_DAYS, MOST_IN_CELL,
     )  # fmt: skip
     people = row["people"] // LEAST_PEOPLE * LEAST_PEOPLE
     return Around(people, NO_WAY if row["way"] is None else row["way"])
@@ -269,9 +271,10 @@ answers AS (
 SELECT task_id, kind, currency, opened_at, lon, near, city, minutes, reward, top, step, step_s, quantity, people, way,
   submitted_at AS ended_at, claimed_at, accepted, 1 AS slots FROM answers WHERE n <= quantity
 UNION ALL
-SELECT task_id, kind, currency, opened_at, lon, near, city, minutes, reward, top, step, step_s, quantity, people, way,
-  until, NULL, false, quantity - (SELECT count(*) FROM answers a WHERE a.task_id = sampled.task_id)
-FROM sampled WHERE quantity > (SELECT count(*) FROM answers a WHERE a.task_id = sampled.task_id)
+SELECT k.task_id, kind, currency, opened_at, lon, near, city, minutes, reward, top, step, step_s, quantity, people, way,
+  until, NULL, false, quantity - coalesce(a.n, 0)
+FROM sampled k LEFT JOIN (SELECT task_id, count(*) AS n FROM answers GROUP BY task_id) a ON a.task_id = k.task_id
+WHERE quantity > coalesce(a.n, 0)
 """
 
 

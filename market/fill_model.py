@@ -47,6 +47,7 @@ _SHAPES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)  # of the Gamma pri
 _CITY_SHAPE, _NEAR_SHAPE = 3.0, 8.0  # where the history does not tell
 _ROUNDS = 3
 _NEWTON = 50
+_PIECE = 128  # rows
 _BIN = 0.25  # numbers of people (log1p) that differ by less are taken for equal when history is summed up
 _EVENING = 14.0  # the hour of most answers, a priori
 
@@ -85,7 +86,9 @@ class Model(msgspec.Struct, frozen=True):
         city = Evidence(*self.places.get(int(asked.city[0]), NOTHING)) if city is None else city
         near = Evidence(*self.places.get(int(asked.near[0]), NOTHING)) if near is None else near
         beta = self._betas()
-        rate = np.exp(np.clip(beta @ given.T, -30, 30)) * self._factors(city, near)[:, None]
+        # Ten draws at a time, for the reason in `_weighed`.
+        lines = np.matmul(beta.reshape(-1, 10, len(NAMES)), given.T).reshape(DRAWS, -1)
+        rate = np.exp(np.clip(lines, -30, 30)) * self._factors(city, near)[:, None]
         return Curve(cut.start, cut.length, rate / 3600, float(asked.quantity[0]), beta[:, PRICES])
 
     def _betas(self) -> Floats:
@@ -237,11 +240,12 @@ def fit(rows: Rows) -> Model:
     hours = weight * cut.length / 3600
     observed = rows.weight * rows.filled
     mean, spread = prior()
-    beta, precision = mean, np.linalg.inv(spread)
+    beta, precision = mean.copy(), np.linalg.inv(spread)
     factor = np.ones(len(rows.end))
     cities, nears = _cells(rows.city), _cells(rows.near)
     for _ in range(_ROUNDS):
-        beta, hessian = _mode(given, events, _sums(cell, hours * factor[cut.row], len(given)), mean, precision)
+        exposed = _sums(cell, hours * factor[cut.row], len(given))
+        beta, hessian = _mode(given, events, exposed, mean, precision, beta)
         plain = _sums(cut.row, hours * np.exp(given @ beta)[cell], len(rows.end))
         city_shape, city, city_factor = _shrunk(cities, observed, plain, _CITY_SHAPE)
         near_shape, near, near_factor = _shrunk(nears, observed, plain * city_factor, _NEAR_SHAPE)
@@ -300,13 +304,15 @@ def _summed(rows: Rows, cut: Pieces) -> tuple[Ints, Floats]:
     return cell, given
 
 
-def _mode(given: Floats, events: Floats, hours: Floats, mean: Floats, precision: Floats) -> tuple[Floats, Floats]:
+def _mode(
+    given: Floats, events: Floats, hours: Floats, mean: Floats, precision: Floats, begin: Floats
+) -> tuple[Floats, Floats]:
     """The posterior's mode with no negative coefficient of the price, and its negative Hessian there.
 
-    Poisson regression of `events` (k,) in `hours` (k,) on `given` (k, p), prior N(mean, precision⁻¹); Newton's method,
-    halving steps that do not climb, on the coefficients that are not held at zero.
+    Poisson regression of `events` (k,) in `hours` (k,) on `given` (k, p), prior N(mean, precision⁻¹); Newton's method
+    from `begin`, halving steps that do not climb, on the coefficients that are not held at zero.
     """
-    beta = mean.copy()
+    beta = begin
     free = np.ones(len(mean), np.bool_)
 
     def height(at: Floats) -> float:
@@ -318,7 +324,7 @@ def _mode(given: Floats, events: Floats, hours: Floats, mean: Floats, precision:
     for _ in range(_NEWTON):
         expected = hours * np.exp(given @ beta)
         slope = given.T @ (events - expected) - precision @ (beta - mean)
-        hessian = (given * expected[:, None]).T @ given + precision
+        hessian = _weighed(given, expected) + precision
         held = np.zeros(len(mean), np.bool_)
         held[PRICES] = (beta[PRICES] <= 0) & (slope[PRICES] <= 0)
         free = ~held
@@ -338,7 +344,18 @@ def _mode(given: Floats, events: Floats, hours: Floats, mean: Floats, precision:
         if done:
             break
     expected = hours * np.exp(given @ beta)
-    return beta, (given * expected[:, None]).T @ given + precision
+    return beta, _weighed(given, expected) + precision
+
+
+def _weighed(given: Floats, weight: Floats) -> Floats:
+    """XᵀWX, in pieces: a large product would be spread over threads, which on a busy machine wait for one another."""
+    size = given.shape[1]
+    found = np.zeros((size, size))
+    for i in range(0, len(given), 512 * _PIECE):
+        part = given[i : i + 512 * _PIECE] * np.sqrt(weight[i : i + 512 * _PIECE, None])
+        part = np.concatenate([part, np.zeros((-len(part) % _PIECE, size))]).reshape(-1, _PIECE, size)
+        found += np.matmul(part.transpose(0, 2, 1), part).sum(axis=0)
+    return found
 
 
 class _Cells(NamedTuple):

@@ -22,7 +22,8 @@ CREATE INDEX task_fill_opened ON task_fill (opened_at);
 CREATE TABLE active_near (
   cell bigint NOT NULL, person_id uuid NOT NULL REFERENCES person,
   last_at timestamptz NOT NULL,
-  PRIMARY KEY (cell, person_id) INCLUDE (last_at));
+  PRIMARY KEY (cell, person_id));
+CREATE INDEX active_near_latest ON active_near (cell, last_at DESC) INCLUDE (person_id);
 CREATE INDEX active_near_person ON active_near (person_id);
 CREATE INDEX active_near_age ON active_near (last_at);
 
