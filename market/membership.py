@@ -9,15 +9,17 @@ _COUNTING = "('active', 'submitted', 'awarded')"
 # has ended, what is left of it, and what comes free, are tasks like any other: no slot waits for what cannot come.
 UNTOUCHED = """(task.status = 'open' AND task.claimed = 0 AND task.done = 0
     AND task.opens_at <= market_now() AND task.closes_at > market_now())"""
-WHOLE = f"""(SELECT bool_and({UNTOUCHED.replace("task.", "m.")}) FROM task m WHERE m.group_id = task.group_id)"""
-PART_OF_ROUTE = f"""EXISTS (SELECT FROM task_group g WHERE g.id = task.group_id AND g.kind = 'route' AND {WHOLE})"""
+# Parts are looked for by `g.id`: by what is outside the query, that would come first, also for each cell of an area.
+PART_OF_ROUTE = f"""EXISTS (SELECT FROM task_group g WHERE g.id = task.group_id AND g.kind = 'route'
+    AND NOT EXISTS (SELECT FROM task m WHERE m.group_id = g.id AND NOT {UNTOUCHED.replace("task.", "m.")}))"""
 
 
 def by_another(person: str) -> str:
     """SQL: the series wants another person for each task, and this one has, or may yet have, an answer to another."""
-    return f"""EXISTS (SELECT FROM task_group g JOIN task m ON m.group_id = g.id JOIN claim c ON c.task_id = m.id
-      WHERE g.id = task.group_id AND g.same_person = 'forbidden' AND m.id <> task.id
-        AND c.person_id = {person} AND c.status IN {_COUNTING})"""
+    # CASE keeps the order: whoever has many claims would else have all of them read for each cell of an area.
+    return f"""CASE WHEN (SELECT g.same_person FROM task_group g WHERE g.id = task.group_id) = 'forbidden'
+      THEN EXISTS (SELECT FROM task m JOIN claim c ON c.task_id = m.id WHERE m.group_id = task.group_id
+        AND m.id <> task.id AND c.person_id = {person} AND c.status IN {_COUNTING}) ELSE false END"""
 
 
 def reserved(person: str) -> str:
@@ -26,7 +28,7 @@ def reserved(person: str) -> str:
     An answer to this very task does not count: who has given it cannot give another, so nothing is kept for them.
     """
     accepted = """SELECT FROM task m JOIN submission s ON s.task_id = m.id
-      WHERE m.group_id = task.group_id AND m.id <> task.id AND s.status = 'accepted'"""
+      WHERE m.group_id = g.id AND m.id <> task.id AND s.status = 'accepted'"""
     return f"""EXISTS (SELECT FROM task_group g WHERE g.id = task.group_id AND g.same_person = 'preferred'
       AND market_now() < task.opens_at + make_interval(secs => g.head_start_s)
       AND EXISTS ({accepted} AND EXISTS (SELECT FROM person p WHERE p.id = s.person_id AND p.erased_at IS NULL))
