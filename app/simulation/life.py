@@ -29,6 +29,7 @@ from market.terms import Acceptance, TaskDraft
 Act = Callable[[float], Awaitable[None]]
 # What each buyer has from the beginning, in minor units: nobody's task shall fail for want of money.
 FUNDS = 2_000_000_000
+ANALYZED = "task, claim, submission, ledger_account, event, earning, task_fill, active_near, forecast"
 
 
 class Held(NamedTuple):
@@ -156,7 +157,7 @@ class Life:
         async with self.service.at(at, "release earnings") as conn:
             while await earnings.release_due(conn):
                 pass
-        await self.service.connection.execute("ANALYZE task, claim, submission, ledger_account")
+        await self.service.connection.execute(f"ANALYZE {ANALYZED}")
         if at < self.ends:
             self.later(at + DAY_S, self._day_ends)
 

@@ -20,13 +20,13 @@ class Quoting:
     all of them; None: it is fitted to the end.
     """
 
-    def __init__(self, life: Life, fitted_until: float | None = None) -> None:
+    def __init__(self, life: Life, fitted_until: float | None = None, fit_days: int = 1) -> None:
         self.life = life
         self.fitted_until = fitted_until
         self.model: Model | None = None
         self._due = -1.0
         life.posted.append(self._soon)
-        life.every += [(SCORE_S, self._score), (DAY_S, self._refit)]
+        life.every += [(SCORE_S, self._score), (fit_days * DAY_S, self._refit)]
 
     def _soon(self, at: float) -> None:
         """Follow the log at the next full minute, once for all that is posted before."""

@@ -62,6 +62,7 @@ async def lived(
     planning: Planning | None = None,
     quotes: bool = False,
     fitted_until: float | None = None,
+    fit_days: int = 1,
     joining: Joining | None = None,
     reading: Reading | None = None,
 ) -> Run:
@@ -74,7 +75,7 @@ async def lived(
         plans = planning(world, plans)
     async with opened(url) as service:
         life = Life(service, parameters, world, plans, pricing)
-        quoting = Quoting(life, fitted_until) if quotes else None
+        quoting = Quoting(life, fitted_until, fit_days) if quotes else None
         if joining is not None:
             joining(life)
         await life.run()

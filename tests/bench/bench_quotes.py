@@ -78,7 +78,7 @@ async def _measure(url: str) -> None:
         _scores(rows)
         _endpoint(rows, quoted)
 
-    run = await lived(url, PARAMETERS, quotes=True, fitted_until=HELD_OUT, joining=join, reading=read)
+    run = await lived(url, PARAMETERS, quotes=True, fitted_until=HELD_OUT, fit_days=7, joining=join, reading=read)
     whole = run.result.whole
     print(
         f"seed {PARAMETERS.seed}: {whole.tasks} tasks, {PARAMETERS.people} people, {PARAMETERS.days} days in "
