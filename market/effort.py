@@ -1,5 +1,7 @@
 """How long an answer takes: what people see before they claim, and what the minimum pay is counted by."""
 
+import math
+
 from market.terms import Evidence
 
 # Minutes beside the way, assumed; people walk 80 m a minute.
@@ -14,7 +16,7 @@ def at_work(evidence: Evidence, own: int | None = None) -> float:
     minutes = MINUTES["start"] + MINUTES["question"] * len(evidence.questions)
     minutes += MINUTES["reading"] * len(evidence.readings)
     if evidence.photos is not None:
-        minutes += MINUTES["photo"] * evidence.photos.min
+        minutes += MINUTES["photo"] * evidence.photos.min + math.ceil((evidence.photos.work_s or 0) / 60)
     return max(minutes, float(own or 0))
 
 

@@ -53,6 +53,11 @@ def check(draft: TaskDraft, currency: str) -> None:
             raise Invalid("Only an action has a before and an after.", pointer="/evidence/photos/before")
         if photos.before >= photos.min:
             raise Invalid("Of the photos asked at least, one is of after.", pointer="/evidence/photos/before")
+    if photos is not None and photos.work_s is not None:
+        if photos.before is None:
+            raise Invalid("It lies between before and after: say `before`.", pointer="/evidence/photos/work_s")
+        if photos.work_s >= draft.claim_ttl_s:
+            raise Invalid("Nobody has that long: `claim_ttl_s` is shorter.", pointer="/evidence/photos/work_s")
     if draft.kind == "photo" and photos is None:
         raise Invalid("A task of kind photo asks for photos.", pointer="/evidence/photos")
     if draft.kind == "reading" and not draft.evidence.readings:

@@ -71,6 +71,7 @@ class PhotosAsked(Strict, frozen=True, kw_only=True):
     nothing in them. Else the buyer gets copies in full size, upright and without metadata.
 
     before: of a task of kind action, how many of the photos, those with the first numbers, show how it was before.
+    work_s: at least so many seconds lie between those and the others, the time that the work itself takes.
     """
 
     min: Annotated[int, msgspec.Meta(ge=1, le=MOST_PHOTOS)] = 1
@@ -84,6 +85,7 @@ class PhotosAsked(Strict, frozen=True, kw_only=True):
     shows: Shown | None = None
     originals: bool = False
     before: Annotated[int, msgspec.Meta(ge=1, le=MOST_PHOTOS - 1, examples=[1])] | None = None
+    work_s: Annotated[int, msgspec.Meta(ge=1, le=86_400, examples=[300])] | None = None
 
     @property
     def has_minima(self) -> bool:

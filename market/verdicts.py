@@ -42,8 +42,8 @@ TOLD = {
     ),
     "before_after": _told(
         "apart_s", "The photos of before were taken before those of after.",
-        "Whether the photos of before were taken first is in doubt.",
-        "The photos of before are missing or were not taken first.",
+        "Whether the photos of before were taken first, and long enough before the others, is in doubt.",
+        "The photos of before are missing, were not taken first, or too short before the others.",
         "Whether the photos of before were taken first was left open.",
     ),
     "at_place": _told(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sensors.evidence import Evidence, Photo, PhotosAsked
-from sensors.verdict import Check, finding
+from sensors.freshness import spoken
+from sensors.verdict import Check, Status, finding
 
 NAME = "before_after"
 
@@ -15,7 +16,8 @@ def before_after(asked: PhotosAsked | None, evidence: Evidence) -> Check:
 
     Times are compared only where all come from one kind of clock: the app's notes, or the files' own dates. Everything
     of before must be earlier than everything of after to pass; where nothing of before is earlier than all of after, it
-    fails; between the two it warns, as it does where a time is not known.
+    fails; between the two it warns, as it does where a time is not known. So it is with `asked.work_s`: it passes where
+    all of before and all of after are so many seconds apart, and fails where the farthest are not.
     """
     if asked is None or asked.before is None or evidence.outcome == "honest_negative":
         return finding(NAME, "not_applicable", "Nothing was asked of before and after.")
@@ -35,6 +37,11 @@ def before_after(asked: PhotosAsked | None, evidence: Evidence) -> Check:
         return finding(NAME, "fail", "No photo of before was taken before those of after.", apart_s=apart)
     if max(of_before) >= min(of_after):
         return finding(NAME, "warn", "Not every photo of before was taken before those of after.", apart_s=apart)
+    work = timedelta(seconds=asked.work_s or 0)
+    if min(of_after) - max(of_before) < work:
+        status: Status = "fail" if max(of_after) - min(of_before) < work else "warn"
+        took = f"The work takes {spoken(work)} at least; {spoken(timedelta(seconds=apart))} lie between the photos."
+        return finding(NAME, status, took, apart_s=apart)
     return finding(NAME, "pass", "The photos of before were taken before those of after.", apart_s=apart)
 
 

@@ -45,7 +45,7 @@ class PhotosAsked(msgspec.Struct, frozen=True, kw_only=True):
     """How many photos, whether taken in the app during the claim, and the least quality where it matters.
 
     Sizes in pixels; sharpness and brightness as in sensors.inspection.Inspection. before: how many of the first numbers
-    show how it was before something was done.
+    show how it was before something was done; work_s: how many seconds that takes at least.
     """
 
     min: int = 1
@@ -58,6 +58,7 @@ class PhotosAsked(msgspec.Struct, frozen=True, kw_only=True):
     max_brightness: float | None = None
     shows: Shown | None = None
     before: int | None = None
+    work_s: int | None = None
 
 
 class ReadingAsked(msgspec.Struct, frozen=True, kw_only=True):

@@ -109,7 +109,7 @@ def _takes(name: str, offer: Offer) -> str:
         "rejects: in doubt the buyer looks.",
         "consistent": "Light, time, place and the kind of file fit together. This alone never rejects: in doubt the "
         "buyer looks.",
-        "before_after": f"{_before(offer)} how it was before, taken before any that shows how it is after.",
+        "before_after": f"{_before(offer)} how it was before, taken {_work(offer)}before any of how it is after.",
         "readings": "Each reading is physically possible, in the unit asked, and measured during your claim.",
     }[name]
 
@@ -138,6 +138,12 @@ def _before(offer: Offer) -> str:
     """The photos that show how it was, by their numbers, with their verb."""
     count = None if offer.evidence.photos is None else offer.evidence.photos.before
     return "Photo 1 shows" if count in (None, 1) else f"Photos 1 to {count} show"
+
+
+def _work(offer: Offer) -> str:
+    """How long before, where that is said."""
+    seconds = None if offer.evidence.photos is None else offer.evidence.photos.work_s
+    return "" if seconds is None else f"at least {span(seconds)} "
 
 
 def _shown(offer: Offer) -> str:

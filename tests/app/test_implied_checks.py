@@ -59,6 +59,8 @@ async def test_checks_of_photos_need_photos(ada: Caller, name: str) -> None:
         ("action", {"min": 2, "max": 3, "before": 2}, ["fresh"], "/evidence/photos/before"),
         ("action", {"min": 2, "max": 2, "before": 0}, ["fresh"], "/evidence/photos/before"),
         ("action", {"min": 2, "max": 2}, ["before_after"], "/evidence/photos/before"),
+        ("action", {"min": 2, "max": 2, "work_s": 60}, ["fresh"], "/evidence/photos/work_s"),
+        ("action", {"min": 2, "max": 2, "before": 1, "work_s": 3600}, ["fresh"], "/evidence/photos/work_s"),
     ],
 )
 async def test_only_an_action_has_a_before_and_an_after(

@@ -14,6 +14,7 @@ from tests.sensors.cast import NOON, asked, dated, evidence, photo, window
 
 TWO = PhotosAsked(min=2, max=4, before=1)
 THREE = PhotosAsked(min=3, max=4, before=2)
+LONG = PhotosAsked(min=3, max=4, before=2, work_s=300)
 
 
 def noted(number: int, minutes: float | None) -> Photo:
@@ -51,11 +52,22 @@ def filed(number: int, minutes: float | None, offset: int | None = None) -> Phot
         (THREE, [noted(1, 1), noted(3, 9), noted(4, 10)], "fail"),  # half of before
         (THREE, [noted(1, 1), noted(2, 2)], "fail"),  # nothing of after
         (PhotosAsked(min=2, max=2), [noted(1, 9), noted(2, 1)], "not_applicable"),
+        (LONG, [noted(1, 0), noted(2, 1), noted(3, 6)], "pass"),
+        (LONG, [noted(1, 0), noted(2, 1.1), noted(3, 6)], "warn"),  # the first is early enough
+        (LONG, [noted(1, 0), noted(2, 1), noted(3, 4.9)], "fail"),
+        (LONG, [noted(1, 0), noted(2, 1), noted(3, 2), noted(4, 9)], "warn"),
+        (LONG, [noted(1, None), noted(2, 1), noted(3, 2)], "warn"),
         (None, [], "not_applicable"),
     ],
 )
 def test_the_order_of_the_photos_decides(wanted: PhotosAsked | None, photos: list[Photo], status: str) -> None:
     assert before_after(wanted, evidence(*photos)).status == status
+
+
+def test_whoever_was_too_quick_is_told_how_long_it_takes() -> None:
+    found = before_after(LONG, evidence(noted(1, 0), noted(2, 1), noted(3, 4)))
+    assert found.detail == "The work takes 5 minutes at least; 3 minutes lie between the photos."
+    assert found.data == {"apart_s": 180}
 
 
 def test_what_is_not_there_has_no_after() -> None:
