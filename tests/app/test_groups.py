@@ -106,10 +106,14 @@ WRONG: list[tuple[str, Json, str]] = [
     ("/v1/routes", a_route(tasks=[PARTS[0], PARTS[1] | LATE]), "/tasks/1/closes_at"),
     (
         "/v1/routes",
-        a_route(tasks=[PARTS[0], PARTS[1] | {"kind": "answer", "evidence": {"photos": {}}}]),
+        a_route(tasks=[PARTS[0], PARTS[1] | {"kind": "answer", "evidence": {"photos": {}}, "acceptance": {}}]),
         "/tasks/1/evidence/questions",
     ),
-    ("/v1/routes", a_route(tasks=[PARTS[0], PARTS[1] | {"evidence": STONE}]), "/tasks/1/evidence/readings/0/unit"),
+    (
+        "/v1/routes",
+        a_route(tasks=[PARTS[0], PARTS[1] | {"evidence": STONE, "kind": "reading", "acceptance": {}}]),
+        "/tasks/1/evidence/readings/0/unit",
+    ),
 ]
 
 
