@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import disputes, earnings, events, ids, ledger, listings, money_decisions
+from market import clawbacks, disputes, earnings, events, ids, ledger, listings, money_decisions
 from market.errors import Invalid, NotFound, WrongState
 from market.money import Money
 from market.money_decisions import Asked
@@ -159,7 +159,7 @@ async def _claw_back(conn: asyncpg.Connection, asked: Asked) -> None:
     await ledger.lock(conn, {(code, each) for code in codes for each in currencies} | {(buyer, currency)} | bought)
     if row["released_at"] is None:
         await earnings.post_release(conn, row)
-    parts = await _parts(conn, person, row["amount"], currency)
+    parts = await clawbacks.sources(conn, person, row["amount"], currency)
     gross = row["amount"] + fee
     await ledger.post(
         conn, "earning.clawback", f"clawback:{asked.subject}",
@@ -176,27 +176,7 @@ async def _claw_back(conn: asyncpg.Connection, asked: Asked) -> None:
         data={"amount": gross, "currency": currency},
     )  # fmt: skip
     for each in royalties:
-        await _take_royalty(conn, each, asked)
-
-
-async def _take_royalty(conn: asyncpg.Connection, row: asyncpg.Record, asked: Asked) -> None:
-    """A royalty goes back to whoever paid it, as pay does; row: as it was before, with the sale's buyer."""
-    if row["released_at"] is None:
-        await earnings.post_release(conn, row)
-    person, currency = row["person_id"], row["currency"]
-    parts = await _parts(conn, person, row["amount"], currency)
-    told = {"currency": currency, "amount": row["amount"]}
-    await ledger.post(
-        conn, "earning.clawback", f"clawback:{row['id']}",
-        [*((ledger.person(person, part), amount) for part, amount in parts.items()),
-         (ledger.buyer(row["buyer_id"]), -row["amount"])],
-        currency=currency, actor=asked.by, subject=("sale", row["sale_id"]), meta={"decision": str(asked.id)},
-    )  # fmt: skip
-    await events.append(
-        conn, "earning.clawed_back", ("submission", row["submission_id"]), asked.by, person=person,
-        data=told | {"owed": parts["receivable"]},
-    )  # fmt: skip
-    await events.append(conn, "sale.refunded", ("sale", row["sale_id"]), asked.by, account=row["buyer_id"], data=told)
+        await clawbacks.royalty(conn, each, asked)
 
 
 async def _fee(conn: asyncpg.Connection, submission: UUID) -> int:
@@ -209,14 +189,6 @@ async def _fee(conn: asyncpg.Connection, submission: UUID) -> int:
         submission,
     )
     return taken
-
-
-async def _parts(conn: asyncpg.Connection, person: UUID, amount: int, currency: str) -> dict[str, int]:
-    """From where `amount` is taken: what is payable, then what an operator holds, and what remains is owed."""
-    payable, held = await ledger.balances(conn, [ledger.person(person, part) for part in ("payable", "held")], currency)
-    first = min(amount, payable)
-    second = min(amount - first, held)
-    return {"payable": first, "held": second, "receivable": amount - first - second}
 
 
 async def _write_off(conn: asyncpg.Connection, asked: Asked) -> None:
