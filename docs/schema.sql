@@ -2568,6 +2568,8 @@ CREATE INDEX task_fill_opened ON public.task_fill USING btree (opened_at);
 
 CREATE INDEX task_group_account ON public.task_group USING btree (account_id, id);
 
+CREATE INDEX task_grouped_near ON public.task USING gist (loc) WHERE ((status = 'open'::public.task_status) AND (loc IS NOT NULL) AND (group_id IS NOT NULL));
+
 CREATE INDEX task_near ON public.task USING gist (loc) WHERE ((status = 'open'::public.task_status) AND (loc IS NOT NULL));
 
 CREATE UNIQUE INDEX task_of_group ON public.task USING btree (group_id, place_in_group) WHERE (group_id IS NOT NULL);

@@ -177,7 +177,8 @@ async def near_by(
     rows = await conn.fetch(
         f"""WITH found AS MATERIALIZED (
              SELECT DISTINCT task.group_id FROM task JOIN task_group g ON g.id = task.group_id AND g.kind = 'route'
-             WHERE task.status = 'open' AND task.loc <@ ANY ($2::text[]::box[]))
+             WHERE task.status = 'open' AND task.loc IS NOT NULL AND task.group_id IS NOT NULL
+               AND task.loc <@ ANY ($2::text[]::box[]))
            SELECT g.*, t.* FROM found JOIN task_group g ON g.id = found.group_id CROSS JOIN LATERAL (
              SELECT count(*) AS tasks, sum({tasks.PRICE})::bigint AS reward, sum({tasks.FEE})::bigint AS fee,
                array_agg(lat ORDER BY place_in_group) AS lats, array_agg(lon ORDER BY place_in_group) AS lons,

@@ -16,6 +16,9 @@ CREATE INDEX task_group_account ON task_group (account_id, id);
 ALTER TABLE task ADD group_id uuid REFERENCES task_group, ADD place_in_group int, ADD cell text,
   ADD CONSTRAINT task_grouped CHECK ((group_id IS NULL) = (place_in_group IS NULL) AND (cell IS NULL OR group_id IS NOT NULL));
 CREATE UNIQUE INDEX task_of_group ON task (group_id, place_in_group) WHERE group_id IS NOT NULL;
+-- Where routes are looked for: among what is in a group, however much else is near.
+CREATE INDEX task_grouped_near ON task USING gist (loc)
+  WHERE status = 'open' AND loc IS NOT NULL AND group_id IS NOT NULL;
 
 -- What people ask of a task before they take it, answered once for all.
 CREATE TABLE task_question (
