@@ -9,7 +9,7 @@ import asyncpg
 import h3
 import msgspec
 
-from market import claims, events, ids, keys, near, posting, tasks
+from market import claims, groups, ids, keys, near, posting, tasks
 from market.errors import Invalid, NotFound
 from market.polygons import Polygon, require_sound
 from market.terms import LONGEST_ROUND_S, Place, Standing, Strict, TaskDraft
@@ -133,24 +133,13 @@ async def post(
 ) -> tuple[str, list[tasks.Task]]:
     """Post an area's tasks, and hold what each may cost: its id, and the tasks. `members` are its `drafts`.
 
-    Raises what posting.post does, of each in turn; what was posted before is then to be rolled back.
+    Raises what posting.post_all does; what was posted before is then to be rolled back.
     """
-    group = ids.new()
-    await conn.execute(
-        "INSERT INTO task_group (id, account_id, kind, title, spec, currency) VALUES ($1, $2, 'area', $3, $4, $5)",
-        group, actor.owner, draft.title.strip(), msgspec.to_builtins(draft), actor.currency,
+    group = await groups.open_group(conn, actor, "area", draft.title, msgspec.to_builtins(draft))
+    posted = await groups.post_members(
+        conn, actor, group, [each.task for each in members], rates=rates, cells=[each.cell for each in members]
     )  # fmt: skip
-    await events.append(
-        conn, "group.posted", ("group", group), actor.name, account=actor.owner,
-        data={"kind": "area", "tasks": len(members)},
-    )  # fmt: skip
-    posted = [await posting.post(conn, actor, each.task, rates=rates) for each in members]
-    await conn.execute(
-        """UPDATE task SET group_id = $1, place_in_group = m.place, cell = m.cell
-           FROM unnest($2::uuid[], $3::text[]) WITH ORDINALITY AS m (id, cell, place) WHERE task.id = m.id""",
-        group, [ids.read("task", task.id) for task in posted], [each.cell for each in members],
-    )  # fmt: skip
-    return ids.show("group", group), posted
+    return groups.shown(group), posted
 
 
 async def get(conn: asyncpg.Connection, account: UUID, area: str) -> Area:

@@ -9,7 +9,7 @@ import asyncpg
 import msgspec
 
 from market import events, ids, keys, posting, tasks
-from market.errors import GroupOver, NotFound, Refusal
+from market.errors import GroupOver, NotFound
 from market.money import Money
 from market.terms import TaskDraft
 
@@ -35,7 +35,8 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """A group as its owner sees it. held: what its tasks still have set aside, together.
+    """A group as its owner sees it. held: what its tasks still have set aside, together; spent: what was paid for
+    answers to them, bonuses and fees included.
 
     status: open while a task of it is · cancelled: all that were open at `cancelled_at` were ended · ended.
     """
@@ -47,6 +48,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     total: int
     counts: Counts
     held: Money
+    spent: Money
     same_person: SamePerson
     head_start_s: int | None
     length_m: int | None
@@ -98,18 +100,14 @@ async def post_members(
 ) -> list[tasks.Task]:
     """Post the tasks of a group in their order, and hold what each may cost. cells: of an area, one for each task.
 
-    at: the JSON pointer of each draft in what was sent; without it all of them are `/task`. Raises what posting.post
-    does, of each in turn, with its place; what was posted before is then to be rolled back.
+    at: the JSON pointer of each draft in what was sent; without it all of them are `/task`. Raises what
+    posting.post_all does; what was posted before is then to be rolled back.
     """
-    posted = []
-    for n, draft in enumerate(drafts):
-        member = posting.Member(group, n + 1, cells[n] if cells else None)
-        try:
-            posted.append(await posting.post(conn, actor, draft, rates=rates, group=member))
-        except Refusal as refusal:
-            if refusal.pointer is not None:
-                refusal.pointer = f"{at[n] if at else '/task'}{refusal.pointer}"
-            raise
+    given = [
+        posting.Draft(draft, at[n] if at else "/task", posting.Member(group, n + 1, cells[n] if cells else None))
+        for n, draft in enumerate(drafts)
+    ]
+    posted = await posting.post_all(conn, actor, given, rates=rates)
     await events.append(
         conn, "group.posted", ("group", group), actor.name, account=actor.owner, data={"tasks": len(posted)}
     )
@@ -121,7 +119,7 @@ def shown(group: UUID) -> str:
     return ids.show("group", group)
 
 
-_SELECT = """SELECT g.*, t.* FROM task_group g CROSS JOIN LATERAL (
+_SELECT = """SELECT g.*, t.*, p.spent FROM task_group g CROSS JOIN LATERAL (
     SELECT count(*) AS total, count(*) FILTER (WHERE status = 'open') AS open,
       count(*) FILTER (WHERE status = 'completed') AS completed,
       count(*) FILTER (WHERE status = 'expired') AS expired,
@@ -129,7 +127,10 @@ _SELECT = """SELECT g.*, t.* FROM task_group g CROSS JOIN LATERAL (
       coalesce(sum(bonds + (top + top_fee) *
         (appealed + CASE WHEN status = 'open' THEN quantity - done ELSE claimed END)), 0)::bigint AS held,
       coalesce(array_agg(task.id ORDER BY place_in_group), '{}') AS members
-    FROM task WHERE task.group_id = g.id) AS t"""
+    FROM task WHERE task.group_id = g.id) AS t
+  CROSS JOIN LATERAL (
+    SELECT coalesce(sum(e.amount + e.fee), 0)::bigint AS spent FROM task m JOIN submission s ON s.task_id = m.id
+      JOIN earning e ON e.submission_id = s.id AND e.kind = 'reward' WHERE m.group_id = g.id) AS p"""
 
 
 async def get(conn: asyncpg.Connection, account: UUID, group: str) -> WholeGroup:
@@ -181,6 +182,7 @@ def _shown(row: asyncpg.Record) -> dict[str, Any]:
         "total": row["total"],
         "counts": Counts(row["open"], row["completed"], row["expired"], row["cancelled"]),
         "held": Money(row["held"], row["currency"]),
+        "spent": Money(row["spent"], row["currency"]),
         "same_person": row["same_person"],
         "head_start_s": row["head_start_s"],
         "length_m": None if row["length_m"] is None else round(row["length_m"]),

@@ -1,6 +1,8 @@
 """Posting a task: what may be asked for, what it must pay at least, and the money held for the worst case."""
 
 import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 from uuid import UUID
 
@@ -8,7 +10,7 @@ import asyncpg
 import msgspec
 
 from market import effort, ids, keys, money, near, tasks
-from market.errors import BelowMinimum, Invalid
+from market.errors import BelowMinimum, Invalid, Refusal
 from market.terms import TaskDraft
 
 # Characters without the white space around them; the shapes count that too.
@@ -39,6 +41,14 @@ class Member(NamedTuple):
     group_id: UUID
     place_in_group: int
     cell: str | None = None
+
+
+class Draft(NamedTuple):
+    """One of several drafts: where it stands in what was sent (a JSON pointer), and in the group."""
+
+    task: TaskDraft
+    at: str
+    member: Member
 
 
 def check(draft: TaskDraft, currency: str) -> None:
@@ -144,30 +154,59 @@ def require_fair(draft: TaskDraft, least_per_minute: dict[str, int]) -> None:
         )
 
 
-async def post(
-    conn: asyncpg.Connection, actor: keys.Actor, draft: TaskDraft, *, rates: Rates, group: Member | None = None
-) -> tasks.Task:
+async def post(conn: asyncpg.Connection, actor: keys.Actor, draft: TaskDraft, *, rates: Rates) -> tasks.Task:
     """Post a task and hold its worst case. Raises Invalid, BelowMinimum, OverCap, AccountHeld, InsufficientFunds."""
-    check(draft, actor.currency)
-    require_fair(draft, rates.least_per_minute)
-    cost = costs(draft, rates.fee_bps)
+    cost = _judge(draft, actor, rates)
     await keys.spend(conn, actor, cost.worst, one_task=cost.worst)
-    row = await _insert(conn, actor, draft, cost, rates.fee_bps, group)
-    if row is None:
-        raise Invalid(
-            f"It must lie in the future, after `opens_at`, and at most {tasks.LONGEST_OPEN_S // 86_400} days away.",
-            pointer="/closes_at",
-        )
+    row = await _insert(conn, actor, draft, cost, rates.fee_bps, None)
     await tasks.hold(conn, row, cost.worst, key=f"hold:{row['id']}", actor=actor.name)
     return tasks.show(row)
 
 
+async def post_all(
+    conn: asyncpg.Connection, actor: keys.Actor, drafts: Sequence[Draft], *, rates: Rates
+) -> list[tasks.Task]:
+    """Post tasks together and hold the worst case of all, or raise what `post` does, naming the field of its draft.
+
+    What was written until then is to be rolled back. Caps and funds are asked once, for the sum.
+    """
+    judged = []
+    for draft, at, _ in drafts:
+        with under(at):
+            judged.append(_judge(draft, actor, rates))
+    await keys.spend(conn, actor, sum(cost.worst for cost in judged), one_task=max(cost.worst for cost in judged))
+    rows = []
+    for (draft, at, member), cost in zip(drafts, judged, strict=True):
+        with under(at):
+            rows.append(await _insert(conn, actor, draft, cost, rates.fee_bps, member))
+    await tasks.hold_all(conn, rows, [cost.worst for cost in judged], actor=actor.name)
+    return [tasks.show(row) for row in rows]
+
+
+@contextmanager
+def under(at: str) -> Iterator[None]:
+    """What is refused within stands under the JSON pointer `at` in what was sent."""
+    try:
+        yield
+    except Refusal as refusal:
+        if refusal.pointer is not None:
+            refusal.pointer = at + refusal.pointer
+        raise
+
+
+def _judge(draft: TaskDraft, actor: keys.Actor, rates: Rates) -> Costs:
+    """What a draft that may be posted may cost. Raises Invalid, BelowMinimum."""
+    check(draft, actor.currency)
+    require_fair(draft, rates.least_per_minute)
+    return costs(draft, rates.fee_bps)
+
+
 async def _insert(
     conn: asyncpg.Connection, actor: keys.Actor, draft: TaskDraft, cost: Costs, fee_bps: int, group: Member | None
-) -> asyncpg.Record | None:
-    """The task's row, its times fixed by the market's clock; None where they are not in order."""
+) -> asyncpg.Record:
+    """The task's row, its times fixed by the market's clock. Raises Invalid where they are not in order."""
     place, standing, rises = draft.place, draft.standing, draft.price_schedule
-    return await conn.fetchrow(
+    row = await conn.fetchrow(
         f"""WITH times AS (
              SELECT market_now() AS now, coalesce($5, market_now()) AS opens,
                     coalesce($6, coalesce($5, market_now()) + make_interval(secs => $24)) AS closes),
@@ -196,3 +235,9 @@ async def _insert(
         standing and standing.per_person, cost.top, cost.top_fee, fee_bps, rises and rises.step_s,
         rises and rises.step_percent, draft.expected_minutes, *(group or (None, None, None)),
     )  # fmt: skip
+    if row is None:
+        raise Invalid(
+            f"It must lie in the future, after `opens_at`, and at most {tasks.LONGEST_OPEN_S // 86_400} days away.",
+            pointer="/closes_at",
+        )
+    return row

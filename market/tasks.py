@@ -89,6 +89,25 @@ async def hold(conn: asyncpg.Connection, row: asyncpg.Record, amount: int, *, ke
         ) from None
 
 
+async def hold_all(conn: asyncpg.Connection, rows: list[asyncpg.Record], amounts: list[int], *, actor: str) -> None:
+    """Set aside an amount for each of an account's new tasks. Raises InsufficientFunds, saying how much all need."""
+    currency, needed = rows[0]["currency"], sum(amounts)
+    postings = [
+        ledger.Posting(
+            f"hold:{row['id']}", [(ledger.buyer(row["account_id"]), amount), (ledger.escrow(row["id"]), -amount)],
+            ("task", row["id"]), {},
+        )
+        for row, amount in zip(rows, amounts, strict=True)
+    ]  # fmt: skip
+    try:
+        await ledger.post_many(conn, "task.hold", postings, currency=currency, actor=actor)
+    except InsufficientFunds:
+        raise InsufficientFunds(
+            f"These {len(rows)} tasks need {needed} {currency} in minor units, fee included: more than the balance.",
+            needed=needed,
+        ) from None
+
+
 async def get(conn: asyncpg.Connection, account: UUID, task: str) -> Task:
     """One task of the account."""
     row = await conn.fetchrow(

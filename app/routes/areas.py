@@ -87,7 +87,7 @@ async def _post(
     with _in_task():
         judging.require_checkable(members[0].task)
         await shows.require_usable(call.services, call.connection, call.actor.owner, members[0].task)
-        group, posted = await areas.post(call.connection, call.actor, data, members, rates=call.services.config.rates)
+    group, posted = await areas.post(call.connection, call.actor, data, members, rates=call.services.config.rates)
     return await areas.get(call.connection, call.actor.owner, group), posted
 
 
