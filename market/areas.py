@@ -14,7 +14,7 @@ from market.errors import Invalid, NotFound
 from market.polygons import Polygon, require_sound
 from market.terms import LONGEST_ROUND_S, Place, Standing, Strict, TaskDraft
 
-MOST_CELLS = 300
+MOST_CELLS = 500
 # Above so many in the box around an area, its cells are not counted one by one: that many of them could be found.
 MOST_IN_BOX = 100_000
 FULL_TURN = 360.0

@@ -87,8 +87,6 @@ class Chance(NamedTuple):
 ROUND = "task_round(every_s, opens_at)"
 ROUND_OPEN = f"""(per_round IS NULL OR (SELECT count(*) FROM claim c WHERE c.task_id = task.id AND c.round = {ROUND}
       AND c.status IN ('active', 'submitted')) < per_round)"""
-
-
 PER_PERSON = "coalesce(per_person, 1)"
 
 
@@ -213,20 +211,21 @@ async def chance(conn: asyncpg.Connection, person: UUID, task: UUID, *, tour: bo
         f"""SELECT status = 'open' AND opens_at <= market_now() AND closes_at > market_now() AS open,
                   {answered_by("$2")} AS mine, {rejected_of("$2")} AS rejected, {PER_PERSON} * {MOST_TRIES} AS tries,
                   (SELECT count(*) FROM claim c WHERE c.person_id = $2 AND c.status = 'active') AS held,
-                  claimed + done < quantity AND {ROUND_OPEN} AS free, {membership.PART_OF_ROUTE} AS part,
+                  claimed + done < quantity AND {ROUND_OPEN} AS free, group_id, {membership.PART_OF_ROUTE} AS part,
                   {membership.by_another("$2")} AS by_another, {membership.reserved("$2")} AS reserved
            FROM task WHERE id = $1""",
         task, person,
     )  # fmt: skip
     if row is None:
         raise NotFound("There is no such task.")
+    route = PartOfRoute(row["group_id"] and f"It is taken with all of the route {ids.show('group', row['group_id'])}.")
     used_up = TriesUsed(f"{row['tries']} of your answers to this task were not accepted; there is no further try.")
     against: list[tuple[bool, Refusal]] = [
         (row["mine"], AlreadyAnswered()),
         (row["rejected"] >= row["tries"], used_up),
         (not row["open"], TaskNotOpen()),
         (not row["free"], SlotTaken()),
-        (row["part"] and not tour, PartOfRoute()),
+        (row["part"] and not tour, route),
         (row["by_another"], SeriesOtherPerson()),
         (row["reserved"], SeriesReserved()),
         (row["held"] >= MOST_ACTIVE, TooManyClaims()),

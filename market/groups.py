@@ -108,9 +108,11 @@ async def post_members(
         for n, draft in enumerate(drafts)
     ]
     posted = await posting.post_all(conn, actor, given, rates=rates)
+    kind = await conn.fetchval("SELECT kind FROM task_group WHERE id = $1", group)
     await events.append(
-        conn, "group.posted", ("group", group), actor.name, account=actor.owner, data={"tasks": len(posted)}
-    )
+        conn, "group.posted", ("group", group), actor.name, account=actor.owner,
+        data={"kind": kind, "tasks": len(posted)},
+    )  # fmt: skip
     return posted
 
 

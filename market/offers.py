@@ -36,6 +36,7 @@ class Offer(msgspec.Struct, frozen=True):
     """A task before it is claimed: everything that will decide payment.
 
     reward: the price now, which whoever claims now has; next_rise_at: when it rises, up to `most`, where it does.
+    route: that it is a part of, and is taken with while that is whole.
     """
 
     id: str
@@ -56,8 +57,12 @@ class Offer(msgspec.Struct, frozen=True):
     slots_open: int
     claim_ttl_s: int
     standing: Standing | None
+    route: str | None = None
 
 
+# SQL: what of a task is shown.
+SHOWN = f"""{tasks.COLUMNS},
+  (SELECT g.id FROM task_group g WHERE g.id = task.group_id AND g.kind = 'route') AS route_id"""
 # SQL: of the $5 nearest to the point $4, whatever they are, the first $7 that are wanted and lie in the box $6; and how
 # far that look has reached. Only what decides is carried until then.
 FIRST_LOOK = f"""WITH nearest AS MATERIALIZED (
@@ -65,7 +70,7 @@ FIRST_LOOK = f"""WITH nearest AS MATERIALIZED (
     WHERE status = 'open' AND loc IS NOT NULL ORDER BY loc <-> $4 LIMIT $5),
   fits AS MATERIALIZED (
     SELECT row, far FROM nearest AS task WHERE {{wanted}} AND loc <@ $6::text::box ORDER BY far LIMIT $7)
-  SELECT {tasks.COLUMNS}, far, (SELECT max(far) FROM nearest) AS reach
+  SELECT {SHOWN}, far, (SELECT max(far) FROM nearest) AS reach
   FROM fits JOIN task ON task.ctid = fits.row ORDER BY far"""
 
 
@@ -99,7 +104,7 @@ async def near_by(
     offers = [_offer(row, metres) for metres, _, row in sorted(found) if metres <= radius_m][:number]
     if len(offers) < number:
         rows = await conn.fetch(
-            f"SELECT {tasks.COLUMNS} FROM task WHERE loc IS NULL AND {wanted} ORDER BY id DESC LIMIT $4",
+            f"SELECT {SHOWN} FROM task WHERE loc IS NULL AND {wanted} ORDER BY id DESC LIMIT $4",
             person, kind, min_reward, number - len(offers),
         )  # fmt: skip
         offers += [_offer(row, None) for row in rows]
@@ -135,7 +140,7 @@ async def _nearest(
     more = number + SLACK
     while True:
         rows = await conn.fetch(
-            f"""SELECT {tasks.COLUMNS}, loc <-> $5 AS far FROM task WHERE loc <@ $4::text::box AND {wanted}
+            f"""SELECT {SHOWN}, loc <-> $5 AS far FROM task WHERE loc <@ $4::text::box AND {wanted}
                 ORDER BY loc <-> $5 LIMIT $6""",
             *given, corners, point, more,
         )  # fmt: skip
@@ -151,7 +156,7 @@ def _reaches(rows: list[asyncpg.Record], number: int, reach: float, stretch: flo
 
 async def get(conn: asyncpg.Connection, task: str, *, lat: float | None = None, lon: float | None = None) -> Offer:
     """One task as people see it; also after it has ended, for whoever has claimed it."""
-    row = await conn.fetchrow(f"SELECT {tasks.COLUMNS} FROM task WHERE id = $1", ids.read("task", task))
+    row = await conn.fetchrow(f"SELECT {SHOWN} FROM task WHERE id = $1", ids.read("task", task))
     if row is None:
         raise NotFound("There is no such task.")
     metres = None
@@ -169,5 +174,5 @@ def _offer(row: asyncpg.Record, metres: float | None) -> Offer:
         evidence, msgspec.convert(row["acceptance"], Acceptance), Money(row["price_now"], row["currency"]),
         row["next_rise_at"], Money(row["top"], row["currency"]), Money(row["fee_now"], row["currency"]),
         row["quantity"] - row["claimed"] - row["done"] if row["status"] == "open" else 0, row["claim_ttl_s"],
-        tasks.standing_of(row),
+        tasks.standing_of(row), row["route_id"] and ids.show("group", row["route_id"]),
     )  # fmt: skip

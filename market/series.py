@@ -11,7 +11,7 @@ from market import groups, keys, posting, tasks
 from market.errors import Invalid
 from market.terms import Strict, TaskDraft
 
-MOST_TASKS = 200
+MOST_TASKS = 500
 LONGEST_AHEAD = timedelta(days=366)
 HEAD_START_S = 3600
 

@@ -8,8 +8,8 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import claims, effort, groups, ids, keys, membership, near, offers, posting, tasks
-from market.errors import Invalid, NotFound, RouteTaken, TaskNotOpen
+from market import claims, effort, groups, ids, keys, ledger, membership, near, offers, posting, tasks
+from market.errors import ClaimOver, Invalid, NotFound, RouteTaken, TaskNotOpen
 from market.money import Money
 from market.terms import Place, Strict, TaskDraft
 
@@ -162,6 +162,19 @@ def _point(place: Place) -> tuple[float, float]:
 # ---- finding and taking
 
 
+# SQL: the routes that $1 (NULL: anybody) may take as a whole, with a place in one of the boxes $2.
+NEAR_BY = f"""WITH found AS MATERIALIZED (
+     SELECT DISTINCT task.group_id FROM unnest($2::text[]) AS b (corners) JOIN task
+       ON task.status = 'open' AND task.loc IS NOT NULL AND task.group_id IS NOT NULL
+         AND task.loc <@ b.corners::box)
+   SELECT g.*, t.* FROM found
+     JOIN task_group g ON g.id = found.group_id AND g.kind = 'route' CROSS JOIN LATERAL (
+     SELECT count(*) AS tasks, sum({tasks.PRICE})::bigint AS reward, sum({tasks.FEE})::bigint AS fee,
+       array_agg(lat ORDER BY place_in_group) AS lats, array_agg(lon ORDER BY place_in_group) AS lons,
+       bool_and({membership.UNTOUCHED} AND ($1::uuid IS NULL OR ({claims.unanswered_by("$1")}))) AS free
+     FROM task WHERE task.group_id = g.id) AS t WHERE t.free"""
+
+
 async def near_by(
     conn: asyncpg.Connection,
     person: UUID | None,
@@ -174,18 +187,7 @@ async def near_by(
 ) -> list[Route]:
     """Routes with a place in reach that this person may take as a whole, the nearest first."""
     boxes = ["({2},{3}),({0},{1})".format(*each) for each in near.box(lat, lon, radius_m)]
-    rows = await conn.fetch(
-        f"""WITH found AS MATERIALIZED (
-             SELECT DISTINCT task.group_id FROM task JOIN task_group g ON g.id = task.group_id AND g.kind = 'route'
-             WHERE task.status = 'open' AND task.loc IS NOT NULL AND task.group_id IS NOT NULL
-               AND task.loc <@ ANY ($2::text[]::box[]))
-           SELECT g.*, t.* FROM found JOIN task_group g ON g.id = found.group_id CROSS JOIN LATERAL (
-             SELECT count(*) AS tasks, sum({tasks.PRICE})::bigint AS reward, sum({tasks.FEE})::bigint AS fee,
-               array_agg(lat ORDER BY place_in_group) AS lats, array_agg(lon ORDER BY place_in_group) AS lons,
-               bool_and({membership.UNTOUCHED} AND ($1::uuid IS NULL OR ({claims.unanswered_by("$1")}))) AS free
-             FROM task WHERE task.group_id = g.id) AS t WHERE t.free""",
-        person, boxes,
-    )  # fmt: skip
+    rows = await conn.fetch(NEAR_BY, person, boxes)
     found = []
     for row in rows:
         metres = min(near.distance_m(lat, lon, *at) for at in zip(row["lats"], row["lons"], strict=True))
@@ -232,6 +234,29 @@ async def claim(
         raise RouteTaken
     parts = sorted(rows, key=lambda row: int(row["place_in_group"]))
     return [await claims.take(conn, person, part["id"], position, country, tour=True) for part in parts]
+
+
+async def release(conn: asyncpg.Connection, person: UUID, route: str) -> int:
+    """Give back all of a route that one holds and has not handed in; how many tasks. Raises NotFound, ClaimOver."""
+    group = ids.read("group", route)
+    held = await conn.fetch(
+        # Tasks in id order, as wherever several are locked.
+        """SELECT c.id AS claim_id, t.id, t.status, t.account_id, t.currency
+           FROM task t JOIN claim c ON c.task_id = t.id JOIN task_group g ON g.id = t.group_id AND g.kind = 'route'
+           WHERE g.id = $1 AND c.person_id = $2 AND c.status = 'active'
+             AND NOT EXISTS (SELECT FROM submission s WHERE s.claim_id = c.id)
+           ORDER BY t.id FOR NO KEY UPDATE OF t""",
+        group, person,
+    )  # fmt: skip
+    if not held:
+        mine = "SELECT true FROM claim c JOIN task t ON t.id = c.task_id WHERE t.group_id = $1 AND c.person_id = $2"
+        if await conn.fetchval(f"{mine} LIMIT 1", group, person):
+            raise ClaimOver
+        raise NotFound("You hold nothing of such a route.")
+    await ledger.lock(conn, tasks.touched([row for row in held if row["status"] != "open"]))
+    for row in held:
+        await claims.release(conn, person, ids.show("claim", row["claim_id"]))
+    return len(held)
 
 
 def _route(row: asyncpg.Record, metres: float) -> Route:

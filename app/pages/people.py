@@ -17,12 +17,13 @@ from app.pages.operations import FORM_LIMIT, asked, fields, perform
 from app.pages.render import refuse, show
 from app.routes import people as operations
 from app.routes.claims import MOST_OFFERS, From, Latitude, Longitude, Reach
-from market import claims, erasure, ids, keys, offers, payout_accounts, people, questions
+from market import claims, erasure, ids, keys, offers, payout_accounts, people, questions, tours
 from market.accounts import Email
 from market.errors import Invalid, TooOften, WrongState
 from market.terms import Strict
 
 ON_A_PAGE = 20
+ROUTES_SHOWN = 5
 REACHES_M = (1_000, 5_000, 20_000, 100_000)
 LONGEST_NAME = 80
 
@@ -91,18 +92,23 @@ async def near_page(call: Call) -> Answer:
     near = asked(call, Near)
     person = None if call.actor_or_none is None else call.actor.owner
     found: list[offers.Offer] | None = None
+    routes: list[tours.Route] = []
     if near.lat is not None and near.lon is not None:
         reach = Reach(lat=near.lat, lon=near.lon, radius_m=near.radius_m, kind=near.kind)
         found = await offers.near_by(
             call.connection, person, lat=reach.lat, lon=reach.lon, radius_m=reach.radius_m, kind=reach.kind,
             offset=near.skip, limit=ON_A_PAGE + 1,
         )  # fmt: skip
+        if near.skip == 0 and near.kind is None:
+            routes = await tours.near_by(
+                call.connection, person, lat=reach.lat, lon=reach.lon, radius_m=reach.radius_m, limit=ROUTES_SHOWN
+            )
     working = [] if person is None else await claims.active(call.connection, person)
     held = [(claim, await offers.get(call.connection, claim.task_id)) for claim in working]
     return await show(
         call, call.connection, "near.html", near=near, offers=None if found is None else found[:ON_A_PAGE],
         more=near.skip + ON_A_PAGE if found is not None and len(found) > ON_A_PAGE else None,
-        held=held, reaches=REACHES_M, kinds=words.KINDS, asked_for=words.asked_for,
+        held=held, reaches=REACHES_M, kinds=words.KINDS, asked_for=words.asked_for, routes=routes,
     )  # fmt: skip
 
 

@@ -68,7 +68,7 @@ class Format(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 async def post_area(call: Call, data: areas.AreaDraft, query: Rehearsing) -> areas.Area | Answer:
     """Post a task for each cell of an area.
 
-    The cells are hexagons (h3) of one size, those whose centres lie in the polygon, at most 300; each task's place is a
+    The cells are hexagons (h3) of one size, those whose centres lie in the polygon, at most 500; each task's place is a
     circle around its cell. All are posted, and held for, or none. With `every_s` each cell is asked anew in each
     period, and one answer a period is paid. With `?dry_run=true` everything is checked and nothing done.
     """

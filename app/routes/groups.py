@@ -96,7 +96,7 @@ class RouteClaims(msgspec.Struct, frozen=True):
 async def post_series(call: Call, data: series.SeriesDraft, query: Rehearsing) -> groups.WholeGroup | Answer:
     """Post the same task again and again.
 
-    One task for each time of the schedule that is still to come, at most 200; each opens at its time. All are posted,
+    One task for each time of the schedule that is still to come, at most 500; each opens at its time. All are posted,
     and held for, or none. `same_person` says whether whoever has answered before is preferred, or may not answer
     again. With `?dry_run=true` everything is checked and nothing done.
     """
@@ -234,6 +234,17 @@ async def claim_route(call: Call, route_id: str, data: claims.Position) -> Route
     return RouteClaims(taken)
 
 
+@endpoint("DELETE", "/v1/people/routes/{route_id}/claims", by=PERSON, status=204, problems=("claim-expired",))
+async def release_route(call: Call, route_id: str) -> None:
+    """Give back all of a route that you hold and have not handed in.
+
+    What you have handed in stays. `DELETE /v1/people/claims/{id}` gives back one task of it.
+    """
+    await tours.release(call.connection, call.actor.owner, route_id)
+    wake(EVENTS)
+
+
 ROUTES: list[HTTPRouteHandler] = [
     post_series, post_route, list_groups, get_group, cancel_group, list_routes, get_route, claim_route,
+    release_route,
 ]  # fmt: skip

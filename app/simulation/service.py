@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from app import migrate
 from app.db import Connection, open_database
+from app.demo.scratch import folder
 from app.embedded_postgres import EmbeddedPostgres
 from market import clock
 
@@ -28,16 +26,11 @@ SETTINGS = {
 
 @contextmanager
 def scratch() -> Iterator[str]:
-    """The URL of a fresh database at this version's schema, gone at the end. In memory where there is plenty of it."""
-    memory = Path("/dev/shm")
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 8_000_000_000
-    folder = Path(tempfile.mkdtemp(prefix="sensorium-simulation-", dir=memory if roomy else None))
-    try:
-        with EmbeddedPostgres(folder, SETTINGS) as postgres:
-            migrate.upgrade(postgres.dsn)
-            yield postgres.dsn
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    """The URL of a fresh database at this version's schema, gone at the end; one of a run that was killed goes with the
+    next run."""
+    with folder() as ours, EmbeddedPostgres(ours / "database", SETTINGS) as postgres:
+        migrate.upgrade(postgres.dsn)
+        yield postgres.dsn
 
 
 class Service:

@@ -48,4 +48,4 @@ async def test_what_is_wrong_in_the_task_is_named_where_it_stands(ada: Caller) -
         assert [each["pointer"] for each in told["errors"]] == [pointer]
     far = area | {"area": {"type": "Polygon", "coordinates": [[[0, 0], [9, 0], [9, 9], [0, 9], [0, 0]]]}}
     told = is_problem(await ada.post("/v1/areas", far), 422, "validation")
-    assert told["errors"][0]["pointer"] == "/resolution" and "cells of resolution 9; at most 300" in told["detail"]
+    assert told["errors"][0]["pointer"] == "/resolution" and "cells of resolution 9; at most 500" in told["detail"]

@@ -189,6 +189,9 @@ CASES: dict[str, Case] = {
     "GET /": OPEN,
     "GET /w": SELF,
     "GET /w/tasks/{task_id}": OPEN,
+    "DELETE /v1/people/routes/{route_id}/claims": Case(),
+    "GET /w/routes/{route_id}": OPEN,
+    "POST /w/routes/{route_id}/claims": OPEN,
     "GET /w/terms": OPEN,
     "GET /w/sign-in": OPEN,
     "POST /w/sign-in": OPEN,
@@ -286,12 +289,11 @@ async def a_busy_market(world: World, ada: Caller, bo: Caller) -> Things:
         "funding_id": ids.show("funding", paid), "refund_id": ids.show("refund", refund), "card_id": "pm_of_ada",
         "run_id": ids.show("payout_run", ids.new()), "person_id": bo.id, "account_id": ada.id,
         "payout_id": ids.show("payout", ids.new()), "operation_id": ids.show("stripe_op", ids.new()),
-        "event_id": "evt_1", "switch_name": "payouts",
+        "event_id": "evt_1", "switch_name": "payouts", "route_id": route["id"],
         "dispute_id": ids.show("dispute", ids.new()), "warning_id": ids.show("fraud_warning", ids.new()),
         "decision_id": ids.show("money_decision", ids.new()),
         "number": "1", "slug": "validation", "token": "e30.x", **console_cases.NAMES,
-        "appeal_id": appealed["id"], "question_id": question["id"], "area_id": area["id"],
-        "group_id": group["id"], "route_id": route["id"],
+        "appeal_id": appealed["id"], "question_id": question["id"], "area_id": area["id"], "group_id": group["id"],
     }  # fmt: skip
     return Things(ada, bo, names)
 

@@ -13,6 +13,7 @@ from market.errors import Invalid, NotFound, OverCap, SlotTaken
 from tests.market.conftest import BAKERY, PASS, Cast
 
 RING = [[13.40, 52.515], [13.412, 52.515], [13.412, 52.524], [13.40, 52.524], [13.40, 52.515]]
+WIDE = [[13.40, 52.515], [13.42, 52.515], [13.42, 52.524], [13.40, 52.524], [13.40, 52.515]]
 TASK = {key: value for key, value in BAKERY.items() if key != "place"}
 HELD = 330  # for one answer, with the fee
 
@@ -84,7 +85,7 @@ async def test_with_periods_each_cell_is_paid_once_in_each(cast: Cast, ada: keys
     [
         ({"task": BAKERY}, "/task/place"),
         ({"task": TASK | {"standing": {"every_s": 3600}}}, "/task/standing"),
-        ({"resolution": 11}, "/resolution"),
+        ({"resolution": 11, "area": {"type": "Polygon", "coordinates": [WIDE]}}, "/resolution"),
         ({"area": {"type": "Polygon", "coordinates": [RING[:-1]]}}, "/area/coordinates/0"),
     ],
 )
