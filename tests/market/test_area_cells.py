@@ -61,14 +61,14 @@ def test_the_circle_of_a_cell_covers_it_and_little_more() -> None:
 @pytest.mark.parametrize(
     ("resolution", "said"),
     [
-        (10, r"has \d{3} cells of resolution 10; at most 300"),
-        (11, r"has [\d,]{5} cells of resolution 11; at most 300"),
+        (10, r"has \d{3} cells of resolution 10; at most 500"),
+        (11, r"has [\d,]{5} cells of resolution 11; at most 500"),
         (5, "No cell has its centre"),
     ],
 )
 def test_too_many_and_none_are_refused_saying_how_many(resolution: int, said: str) -> None:
     with pytest.raises(Invalid, match=said) as refused:
-        areas.cells(polygon(star(2, 0.018)), resolution)
+        areas.cells(polygon(star(2, 0.025)), resolution)
     assert refused.value.pointer == "/resolution"
 
 
