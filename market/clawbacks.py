@@ -8,7 +8,13 @@ from market import earnings, events, ledger
 from market.money_decisions import Asked
 
 
-async def royalty(conn: asyncpg.Connection, row: asyncpg.Record, asked: Asked) -> None:
+async def royalties(conn: asyncpg.Connection, rows: list[asyncpg.Record], asked: Asked) -> None:
+    """What went to a person with the sales of a submission goes back too; rows: as they were before."""
+    for row in rows:
+        await _royalty(conn, row, asked)
+
+
+async def _royalty(conn: asyncpg.Connection, row: asyncpg.Record, asked: Asked) -> None:
     """A royalty goes back to whoever paid it, as pay does; row: as it was before, with the sale's buyer."""
     if row["released_at"] is None:
         await earnings.post_release(conn, row)

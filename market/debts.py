@@ -175,8 +175,7 @@ async def _claw_back(conn: asyncpg.Connection, asked: Asked) -> None:
         conn, "submission.refunded", ("submission", asked.subject), asked.by, account=row["account_id"],
         data={"amount": gross, "currency": currency},
     )  # fmt: skip
-    for each in royalties:
-        await clawbacks.royalty(conn, each, asked)
+    await clawbacks.royalties(conn, royalties, asked)
 
 
 async def _fee(conn: asyncpg.Connection, submission: UUID) -> int:
