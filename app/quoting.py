@@ -14,8 +14,8 @@ REFIT_S = 3600.0
 @sweep("fill history", every_s=5)
 async def follow(services: Services) -> None:
     """Take in what was posted, claimed and changed, and foretell what is new."""
-    seen = 1
-    while seen:
+    seen = fill_history.AT_ONCE
+    while seen == fill_history.AT_ONCE:
         async with services.database.transaction() as connection:
             seen, posted = await fill_history.take_in(connection)
             await forecasts.foretell(connection, posted)

@@ -22,6 +22,7 @@ from market.terms import Standing, TaskDraft
 
 NEAR, CITY = 7, 5  # resolutions of h3: cells of about 5 and 250 km²
 ANYWHERE_NEAR, ANYWHERE_CITY = -1, 0
+AT_ONCE = 200  # events of the log that one transaction takes in
 LEAST_PEOPLE = 5
 MOST_IN_CELL = 50  # the latest of each cell are enough to tell much from little
 ACTIVE_DAYS = 14
@@ -128,7 +129,7 @@ class Posted(NamedTuple):
     fresh: bool
 
 
-async def take_in(conn: asyncpg.Connection, limit: int = 200) -> tuple[int, list[Posted]]:
+async def take_in(conn: asyncpg.Connection, limit: int = AT_ONCE) -> tuple[int, list[Posted]]:
     """Read on in the log: how many events there were, and the new tasks. One caller at a time, others get none."""
     place = await conn.fetchrow("SELECT xid::text AS xid, seq FROM fill_cursor FOR UPDATE SKIP LOCKED")
     if place is None:
