@@ -12,6 +12,8 @@ from app.errors import FieldError, Problem
 T = TypeVar("T")
 R = TypeVar("R")
 
+MOST_BEFORE = 2000
+
 Limit = Annotated[int, msgspec.Meta(ge=1, le=200, description="How many at most.", examples=[50])]
 Cursor = Annotated[str, msgspec.Meta(max_length=200, description="`next_cursor` of the page before.")]
 
@@ -35,6 +37,19 @@ def page(rows: Sequence[R], limit: int, place: Callable[[R], object], item: Call
     shown = rows[:limit]
     more = write_cursor(place(shown[-1])) if len(rows) > limit else None
     return Page([item(row) for row in shown], more)
+
+
+def read_offset(cursor: str | None) -> int:
+    """How many come before, in a list that is worked out anew for each page: so not without end."""
+    offset = read_number(cursor) or 0
+    if not 0 <= offset <= MOST_BEFORE:
+        raise Problem("validation", "That is the end of the list.", errors=[FieldError("/cursor", "Too far.")])
+    return offset
+
+
+def page_at(rows: Sequence[T], offset: int, limit: int) -> Page[T]:
+    """The page of `rows` after `offset` others, which were fetched with one more than `limit`."""
+    return Page(list(rows[:limit]), write_cursor(offset + limit) if len(rows) > limit else None)
 
 
 def write_cursor(place: object) -> str:

@@ -8,7 +8,8 @@ import msgspec
 
 from app import judging, shows
 from app.edge import Call
-from market import effort, ledger, posting, tasks
+from app.errors import FieldError, Problem
+from market import ledger, posting, tasks
 from market.money import Money
 from market.terms import TaskDraft
 
@@ -43,10 +44,25 @@ class _Over(Exception):
     """Ends a rehearsal, so that its savepoint is rolled back."""
 
 
+async def require_usable(call: Call, draft: TaskDraft, at: str = "") -> None:
+    """What can be judged, and the models that may be used. at: the draft's JSON pointer in what was sent."""
+    try:
+        with posting.under(at):
+            judging.require_checkable(draft)
+            await shows.require_usable(call.services, call.connection, call.actor.owner, draft)
+    except Problem as problem:
+        problem.errors = [FieldError(at + each.pointer, each.detail) for each in problem.errors]
+        raise
+
+
+async def available(call: Call, currency: str) -> Money:
+    """What the caller's balance has left, in the request's transaction."""
+    return Money((await ledger.balances(call.connection, [ledger.buyer(call.actor.owner)], currency))[0], currency)
+
+
 async def post(call: Call, draft: TaskDraft) -> tasks.Task:
     """Post a task for the caller, in the request's transaction. Raises what the checks and the market refuse."""
-    judging.require_checkable(draft)
-    await shows.require_usable(call.services, call.connection, call.actor.owner, draft)
+    await require_usable(call, draft)
     return await posting.post(call.connection, call.actor, draft, rates=call.services.config.rates)
 
 
@@ -64,10 +80,8 @@ async def rehearse(call: Call, act: Callable[[], Awaitable[T]]) -> T:
 async def tried(call: Call, draft: TaskDraft) -> Rehearsal:
     """Post a task, look at it, and leave it to the caller to take it back."""
     task = await post(call, draft)
-    currency = task.reward.currency
-    available = (await ledger.balances(call.connection, [ledger.buyer(call.actor.owner)], currency))[0]
-    minutes = effort.expected(draft.evidence, has_place=draft.place is not None, own=draft.expected_minutes)
     return Rehearsal(
-        worst_case_cost=task.held, available_after=Money(available, currency), reward=task.reward, fee=task.fee,
-        minutes=minutes, opens_at=task.opens_at, closes_at=task.closes_at, checks=list(task.acceptance.declared),
+        worst_case_cost=task.held, available_after=await available(call, task.reward.currency), reward=task.reward,
+        fee=task.fee, minutes=posting.minutes(draft), opens_at=task.opens_at, closes_at=task.closes_at,
+        checks=list(task.acceptance.declared),
     )  # fmt: skip

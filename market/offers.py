@@ -12,14 +12,10 @@ from market.money import Money
 from market.terms import Acceptance, Evidence, Place, Standing
 
 FARTHEST_M = 100_000.0
-# How many of the nearest are looked at for each one asked for, and some more: near the edge of what is shown, the
-# projection's order is not quite the sphere's.
-UNFILTERED, FILTERED, SLACK = 1, 10, 16
+# Rows read beyond those asked for: near the edge of what is shown, the projection's order is not quite the sphere's.
+SLACK = 8
 ROUNDING = 1e-9  # degrees
 
-# What of a task decides whether it is offered, without what is only shown.
-_FILTERING = """id, status, claimed, done, quantity, opens_at, closes_at, kind, top, reward, step_s, step_percent,
-  rises_from, closed_at, every_s, per_round, per_person, loc, group_id"""
 # SQL: a task that may be claimed now. The time is asked once, not for each row; a highest price below what is wanted
 # leaves before the price of the moment is worked out.
 WANTED = (
@@ -63,15 +59,17 @@ class Offer(msgspec.Struct, frozen=True):
 # SQL: what of a task is shown.
 SHOWN = f"""{tasks.COLUMNS},
   (SELECT g.id FROM task_group g WHERE g.id = task.group_id AND g.kind = 'route') AS route_id"""
-# SQL: of the $5 nearest to the point $4, whatever they are, the first $7 that are wanted and lie in the box $6; and how
-# far that look has reached. Only what decides is carried until then.
-FIRST_LOOK = f"""WITH nearest AS MATERIALIZED (
-    SELECT ctid AS row, {_FILTERING}, loc <-> $4 AS far FROM task
-    WHERE status = 'open' AND loc IS NOT NULL ORDER BY loc <-> $4 LIMIT $5),
-  fits AS MATERIALIZED (
-    SELECT row, far FROM nearest AS task WHERE {{wanted}} AND loc <@ $6::text::box ORDER BY far LIMIT $7)
-  SELECT {SHOWN}, far, (SELECT max(far) FROM nearest) AS reach
-  FROM fits JOIN task ON task.ctid = fits.row ORDER BY far"""
+# SQL: of the $5 nearest to the point $4, whatever they are, those that are wanted and lie in the box $6; and how far
+# that look has reached. In a city that is all one needs to look at, however much there is.
+NEAREST = f"""WITH nearest AS MATERIALIZED (
+    SELECT *, loc <-> $4 AS far FROM task WHERE status = 'open' AND loc IS NOT NULL ORDER BY loc <-> $4 LIMIT $5)
+  SELECT {SHOWN}, far, (SELECT max(far) FROM nearest) AS reach FROM nearest AS task
+  WHERE {{wanted}} AND loc <@ $6::text::box ORDER BY far"""
+# SQL: the $5 nearest to the point $4 of those in the box $6 that are wanted. Only what orders them is sorted.
+IN_BOX = f"""WITH fits AS MATERIALIZED (
+    SELECT ctid AS row, loc <-> $4 AS far FROM task WHERE loc <@ $6::text::box AND {{wanted}}
+    ORDER BY loc <-> $4 LIMIT $5)
+  SELECT {SHOWN}, far FROM fits JOIN task ON task.ctid = fits.row ORDER BY far"""
 
 
 async def near_by(
@@ -123,27 +121,16 @@ async def _nearest(
     """Rows among which the `number` nearest on the sphere, of those in the box, are.
 
     The index knows who is nearest in the projection; on the sphere the order may differ by its stretch: what is read
-    must reach that much farther than the last one wanted. At first the very nearest are looked at, whatever they are:
-    in a city that is enough, for all but rare wishes, and never much. Then all in the box are.
+    must reach that much farther than the last one wanted.
     """
-    point, corners = asyncpg.Point(*at), "({2},{3}),({0},{1})".format(*box)
-    some = number * (FILTERED if given[1:] != (None, None) else UNFILTERED) + SLACK
-    rows: list[asyncpg.Record] = await conn.fetch(
-        FIRST_LOOK.format(wanted=wanted),
-        *given, point, some, corners, number + SLACK,
-    )  # fmt: skip
-    whole = bool(rows) and (
-        rows[0]["reach"] > near.farthest(box, at) or _reaches(rows, number, rows[0]["reach"], stretch)
-    )
-    if whole and (len(rows) < number + SLACK or _reaches(rows, number, rows[-1]["far"], stretch)):
-        return rows
-    more = number + SLACK
+    point, corners, more = asyncpg.Point(*at), "({2},{3}),({0},{1})".format(*box), number + SLACK
+    if given[1:] == (None, None):
+        rows: list[asyncpg.Record] = await conn.fetch(NEAREST.format(wanted=wanted), *given, point, more, corners)
+        reach = rows[0]["reach"] if rows else 0.0
+        if reach > near.farthest(box, at) or _reaches(rows, number, reach, stretch):
+            return rows
     while True:
-        rows = await conn.fetch(
-            f"""SELECT {SHOWN}, loc <-> $5 AS far FROM task WHERE loc <@ $4::text::box AND {wanted}
-                ORDER BY loc <-> $5 LIMIT $6""",
-            *given, corners, point, more,
-        )  # fmt: skip
+        rows = await conn.fetch(IN_BOX.format(wanted=wanted), *given, point, more, corners)
         if len(rows) < more or _reaches(rows, number, rows[-1]["far"], stretch):
             return rows
         more *= 4

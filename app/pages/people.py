@@ -15,8 +15,9 @@ from app.errors import Problem
 from app.pages import words
 from app.pages.operations import FORM_LIMIT, asked, fields, perform
 from app.pages.render import refuse, show
+from app.paging import MOST_BEFORE
 from app.routes import people as operations
-from app.routes.claims import MOST_OFFERS, From, Latitude, Longitude, Reach
+from app.routes.claims import From, Latitude, Longitude, Reach
 from market import claims, erasure, ids, keys, offers, payout_accounts, people, questions, tours
 from market.accounts import Email
 from market.errors import Invalid, TooOften, WrongState
@@ -35,7 +36,7 @@ class Near(Strict, frozen=True, kw_only=True):
     lon: Longitude | None = None
     radius_m: Annotated[float, msgspec.Meta(gt=0, le=offers.FARTHEST_M)] = 5_000
     kind: Literal["photo", "reading", "action"] | None = None
-    skip: Annotated[int, msgspec.Meta(ge=0, le=MOST_OFFERS)] = 0
+    skip: Annotated[int, msgspec.Meta(ge=0, le=MOST_BEFORE)] = 0
 
 
 class Next(Strict, frozen=True, kw_only=True):

@@ -1,22 +1,17 @@
 """Areas: a polygon covered cell by cell, one task each."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Literal
 
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
-from app import judging, shows
 from app.answers import Answer, encode, json_answer
 from app.auth import AGENT
 from app.db import EVENTS, wake
 from app.edge import Call, endpoint
-from app.errors import Problem
-from app.postings import Rehearsing, rehearse
-from market import areas, ledger, tasks
-from market.errors import Refusal
+from app.postings import Rehearsing, available, rehearse, require_usable
+from market import areas, tasks
 from market.money import Money
 
 EXAMPLE = {
@@ -84,9 +79,7 @@ async def _post(
     call: Call, data: areas.AreaDraft, members: list[areas.CellDraft]
 ) -> tuple[areas.Area, list[tasks.Task]]:
     # What they ask for is the same in each cell, so the first speaks for all.
-    with _in_task():
-        judging.require_checkable(members[0].task)
-        await shows.require_usable(call.services, call.connection, call.actor.owner, members[0].task)
+    await require_usable(call, members[0].task, "/task")
     group, posted = await areas.post(call.connection, call.actor, data, members, rates=call.services.config.rates)
     return await areas.get(call.connection, call.actor.owner, group), posted
 
@@ -94,29 +87,14 @@ async def _post(
 async def _tried(call: Call, data: areas.AreaDraft, members: list[areas.CellDraft]) -> AreaRehearsal:
     area, posted = await _post(call, data, members)
     first, currency = posted[0], posted[0].reward.currency
-    available = (await ledger.balances(call.connection, [ledger.buyer(call.actor.owner)], currency))[0]
     return AreaRehearsal(
         total=area.total,
         worst_case_cost=Money(sum(task.held.amount for task in posted), currency),
-        available_after=Money(available, currency),
+        available_after=await available(call, currency),
         reward=first.reward,
         fee=first.fee,
         checks=list(first.acceptance.declared),
     )
-
-
-@contextmanager
-def _in_task() -> Iterator[None]:
-    """What is refused of a cell's task stands under `/task` in what was sent."""
-    try:
-        yield
-    except Refusal as refusal:
-        if refusal.pointer is not None:
-            refusal.pointer = f"/task{refusal.pointer}"
-        raise
-    except Problem as problem:
-        problem.errors = [msgspec.structs.replace(each, pointer=f"/task{each.pointer}") for each in problem.errors]
-        raise
 
 
 @endpoint("GET", "/v1/areas/{area_id}", by=AGENT, scope="tasks:read")

@@ -13,7 +13,7 @@ from app.db import EVENTS, wake
 from app.edge import Call, endpoint
 from app.errors import FieldError, Problem
 from app.media import PHOTO_LIMIT, Spool, Stored, original_path
-from app.paging import Limit, Page, Window, page, read_number, read_text, write_cursor
+from app.paging import Limit, Page, Window, page, page_at, read_offset, read_text
 from app.request_headers import CONTENT_DIGEST, Header
 from app.strict import decode_body
 from app.whereabouts import country_of
@@ -24,7 +24,6 @@ from sensors.inspection import ACCEPTED_MEDIA_TYPES
 
 Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90, description="Degrees, WGS 84.", examples=[52.52])]
 Longitude = Annotated[float, msgspec.Meta(ge=-180, le=180, description="Degrees, WGS 84.", examples=[13.405])]
-MOST_OFFERS = 2000
 
 
 class Reach(Window, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -109,9 +108,7 @@ async def list_offers(call: Call, query: Reach) -> Page[offers.Offer]:
     Each says what it pays, what is wanted and why, and how it will be checked. Those that may be done anywhere come
     last.
     """
-    offset = read_number(query.cursor) or 0
-    if not 0 <= offset <= MOST_OFFERS:
-        raise Problem("validation", "That is the end of the list.", errors=[FieldError("/cursor", "Too far.")])
+    offset = read_offset(query.cursor)
     found = await offers.near_by(
         call.connection,
         None if call.actor_or_none is None else call.actor.owner,
@@ -123,8 +120,7 @@ async def list_offers(call: Call, query: Reach) -> Page[offers.Offer]:
         offset=offset,
         limit=query.limit + 1,
     )
-    more = write_cursor(offset + query.limit) if len(found) > query.limit else None
-    return Page(found[: query.limit], more)
+    return page_at(found, offset, query.limit)
 
 
 @endpoint("GET", "/v1/people/tasks/{task_id}", by=PERSON, optional=True)

@@ -1,26 +1,21 @@
 """Tasks posted together: series and routes; and any group looked at, and ended, as one."""
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
-from app import judging, shows
 from app.answers import Answer, json_answer
 from app.auth import AGENT, PERSON
 from app.db import EVENTS, wake
 from app.edge import Call, endpoint
-from app.errors import FieldError, Problem
-from app.paging import Limit, Page, Window, page, read_number, read_text, write_cursor
-from app.postings import Rehearsing, rehearse
-from app.routes.claims import MOST_OFFERS, From, Latitude, Longitude
+from app.paging import Limit, Page, Window, page, page_at, read_offset, read_text
+from app.postings import Rehearsing, available, rehearse, require_usable
+from app.routes.claims import From, Latitude, Longitude
 from app.whereabouts import country_of
-from market import claims, groups, ledger, offers, series, tours
-from market.errors import Refusal
+from market import claims, groups, offers, series, tours
 from market.money import Money
-from market.terms import TaskDraft
 
 BATCH_LIMIT = 1_000_000
 
@@ -100,7 +95,7 @@ async def post_series(call: Call, data: series.SeriesDraft, query: Rehearsing) -
     and held for, or none. `same_person` says whether whoever has answered before is preferred, or may not answer
     again. With `?dry_run=true` everything is checked and nothing done.
     """
-    await _require_usable(call, data.task, "/task")
+    await require_usable(call, data.task, "/task")
     rates = call.services.config.rates
     return await _posted(call, query, lambda: series.post(call.connection, call.actor, data, rates=rates))
 
@@ -117,7 +112,7 @@ async def post_route(call: Call, data: tours.RouteDraft, query: Rehearsing) -> g
     All are posted, and held for, or none. With `?dry_run=true` everything is checked and nothing done.
     """
     for n, draft in enumerate(data.tasks):
-        await _require_usable(call, draft, f"/tasks/{n}")
+        await require_usable(call, draft, f"/tasks/{n}")
     rates = call.services.config.rates
     return await _posted(call, query, lambda: tours.post(call.connection, call.actor, data, rates=rates))
 
@@ -129,10 +124,8 @@ async def _posted(
 
     async def tried() -> GroupRehearsal:
         group = await post()
-        currency = group.held.currency
-        available = (await ledger.balances(call.connection, [ledger.buyer(call.actor.owner)], currency))[0]
         return GroupRehearsal(
-            total=group.total, worst_case_cost=group.held, available_after=Money(available, currency),
+            total=group.total, worst_case_cost=group.held, available_after=await available(call, group.held.currency),
             length_m=group.length_m, minutes=group.minutes,
         )  # fmt: skip
 
@@ -141,27 +134,6 @@ async def _posted(
     group = await post()
     wake(EVENTS)
     return group
-
-
-async def _require_usable(call: Call, draft: TaskDraft, at: str) -> None:
-    """What can be judged, and the models that may be used, as for any task. at: the draft's JSON pointer."""
-    with _under(at):
-        judging.require_checkable(draft)
-        await shows.require_usable(call.services, call.connection, call.actor.owner, draft)
-
-
-@contextmanager
-def _under(at: str) -> Iterator[None]:
-    """What is refused within stands under the pointer `at` in what was sent."""
-    try:
-        yield
-    except Refusal as refusal:
-        if refusal.pointer is not None:
-            refusal.pointer = at + refusal.pointer
-        raise
-    except Problem as problem:
-        problem.errors = [FieldError(at + each.pointer, each.detail) for each in problem.errors]
-        raise
 
 
 @endpoint("GET", "/v1/groups", by=AGENT, scope="tasks:read")
@@ -198,9 +170,7 @@ async def list_routes(call: Call, query: RouteReach) -> Page[tours.Route]:
 
     Each is a bundle of tasks on one way, which one person takes as a whole.
     """
-    offset = read_number(query.cursor) or 0
-    if not 0 <= offset <= MOST_OFFERS:
-        raise Problem("validation", "That is the end of the list.", errors=[FieldError("/cursor", "Too far.")])
+    offset = read_offset(query.cursor)
     found = await tours.near_by(
         call.connection,
         None if call.actor_or_none is None else call.actor.owner,
@@ -210,8 +180,7 @@ async def list_routes(call: Call, query: RouteReach) -> Page[tours.Route]:
         offset=offset,
         limit=query.limit + 1,
     )
-    more = write_cursor(offset + query.limit) if len(found) > query.limit else None
-    return Page(found[: query.limit], more)
+    return page_at(found, offset, query.limit)
 
 
 @endpoint("GET", "/v1/people/routes/{route_id}", by=PERSON, optional=True)

@@ -210,9 +210,10 @@ async def _near_in_the_database(
         (lat, lon), counted = _somewhere(rng, cities), _Counted(conn)
         began = time.perf_counter()
         await offers.near_by(counted, None, lat=lat, lon=lon, limit=LIMIT, **WISHES[n % len(WISHES)])
-        timed["the whole function, one client"].append(time.perf_counter() - began)
+        timed["whole"].append(time.perf_counter() - began)
         again += counted.asked > 1
-    _print(timed, 0, 8, clients=1)
+    cuts = [cut * 1000 for cut in statistics.quantiles(timed["whole"], n=100)]
+    print(f"the whole function, one client: p50 {cuts[49]:.1f} ms, p99 {cuts[98]:.1f} ms")
     print(f"  a second statement was needed by {again / CALLS:.0%} of the searches")
 
 
@@ -225,16 +226,13 @@ def _latencies(folder: Path) -> list[float]:
 
 def _script(wish: dict[str, Any]) -> str:
     """The search's first statement for pgbench, at a place drawn anew each time."""
-    number = LIMIT + 1
-    some = number * (offers.FILTERED if wish else offers.UNFILTERED) + offers.SLACK
     kind = f"'{wish['kind']}'" if "kind" in wish else "NULL"
     wanted = offers.WANTED.format(
         kind=f"{kind}::text", least=f"{wish.get('min_reward', 'NULL')}::bigint", unanswered=claims.unanswered_by("$1")
     )
-    sql = offers.FIRST_LOOK.format(wanted=wanted)
-    for parameter, value in (
-        ("$1", "NULL"), ("$4", "point(:x, :y)"), ("$5", str(some)), ("$6", ":box"), ("$7", str(number + offers.SLACK)),
-    ):  # fmt: skip
+    sql = (offers.IN_BOX if wish else offers.NEAREST).format(wanted=wanted)
+    number = LIMIT + 1 + offers.SLACK
+    for parameter, value in (("$1", "NULL"), ("$4", "point(:x, :y)"), ("$5", str(number)), ("$6", ":box")):
         sql = sql.replace(parameter, value)
     look_up = "SELECT x, y, box FROM place WHERE id = :id \\gset\n"
     return f"\\set id random(0, {PLACES - 1})\n{look_up}{sql};\n"
@@ -288,11 +286,11 @@ async def _while_posting(
     return posted
 
 
-def _print(timings: Mapping[str, list[float]], posted: int, bar: int, clients: int = CLIENTS) -> None:
+def _print(timings: Mapping[str, list[float]], posted: int, bar: int) -> None:
     for name, seconds in timings.items():
         cuts = [cut * 1000 for cut in statistics.quantiles(seconds, n=100)]
         print(
-            f"{name}, {clients} clients: {len(seconds) / SECONDS:,.0f} a second, p50 {cuts[49]:.1f} ms, "
+            f"{name}, {CLIENTS} clients: {len(seconds) / SECONDS:,.0f} a second, p50 {cuts[49]:.1f} ms, "
             f"p99 {cuts[98]:.1f} ms (bar {bar}), {posted} tasks posted meanwhile"
         )
 

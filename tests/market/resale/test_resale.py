@@ -32,31 +32,6 @@ from tests.market.test_datasets import lines, snapshot
 DAY = 86_400
 
 
-@pytest.fixture
-async def market(cast: Cast) -> Traders:
-    return Traders(cast)
-
-
-@pytest.fixture
-async def ada(market: Traders) -> keys.Actor:
-    return await market.agent("ada")
-
-
-@pytest.fixture
-async def cy(market: Traders) -> keys.Actor:
-    return await market.agent("cy")
-
-
-@pytest.fixture
-async def dee(market: Traders) -> keys.Actor:
-    return await market.agent("dee")
-
-
-@pytest.fixture
-async def seen(market: Traders, ada: keys.Actor, bo: UUID) -> str:
-    return await market.observed(ada, bo, external_id="ours-1")
-
-
 # ---- owning
 
 

@@ -1,7 +1,5 @@
 """Every state of a listing with everything that may be tried; its terms stay, and what is over stays over."""
 
-from uuid import UUID
-
 import asyncpg
 import pytest
 
@@ -25,31 +23,6 @@ from tests.market.conftest import Cast
 from tests.market.resale import Traders
 
 DAY = 86_400
-
-
-@pytest.fixture
-async def market(cast: Cast) -> Traders:
-    return Traders(cast)
-
-
-@pytest.fixture
-async def ada(market: Traders) -> keys.Actor:
-    return await market.agent("ada")
-
-
-@pytest.fixture
-async def cy(market: Traders) -> keys.Actor:
-    return await market.agent("cy")
-
-
-@pytest.fixture
-async def dee(market: Traders) -> keys.Actor:
-    return await market.agent("dee")
-
-
-@pytest.fixture
-async def seen(market: Traders, ada: keys.Actor, bo: UUID) -> str:
-    return await market.observed(ada, bo, external_id="ours-1")
 
 
 STATES = ("active", "paused", "ended", "withdrawn")

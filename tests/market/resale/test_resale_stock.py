@@ -19,21 +19,6 @@ HERE = BAKERY["place"]
 DAY = 86_400
 
 
-@pytest.fixture
-async def market(cast: Cast) -> Traders:
-    return Traders(cast)
-
-
-@pytest.fixture
-async def ada(market: Traders) -> keys.Actor:
-    return await market.agent("ada")
-
-
-@pytest.fixture
-async def cy(market: Traders) -> keys.Actor:
-    return await market.agent("cy")
-
-
 def at(lat: float, lon: float, radius_m: float = 80) -> dict[str, float]:
     return {"lat": lat, "lon": lon, "radius_m": radius_m}
 
