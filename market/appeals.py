@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import awards, decisions, events, ids, keys, ledger, review, stakes, tasks, verdicts
+from market import awards, contact_details, decisions, events, ids, keys, ledger, review, stakes, tasks, verdicts
 from market.awards import Decision
 from market.errors import (
     AlreadyAppealed,
@@ -62,7 +62,7 @@ class Saying(Strict, frozen=True, kw_only=True):
 async def appeal(conn: asyncpg.Connection, person: UUID, submission: str, words: str) -> UUID:
     """Contest a rejection, in its first 72 hours; the appeal's id.
 
-    Raises NotFound, WrongState, AlreadyAppealed, AppealTooLate, UsedAlready.
+    Raises NotFound, WrongState, AlreadyAppealed, AppealTooLate, UsedAlready, ContactDetails.
     """
     row = await decisions.lock(conn, ids.read("submission", submission))
     if row is None or row["person_id"] != person:
@@ -102,7 +102,7 @@ async def dispute(conn: asyncpg.Connection, actor: keys.Actor, submission: str, 
     """Contest an acceptance by machine or by the deadline, before its pay is released; the dispute's id.
 
     Raises NotFound, AlreadyAppealed, WrongState, OwnDecision, ReasonRequired, OverCap, AccountHeld, PaidOut,
-    UsedAlready.
+    UsedAlready, ContactDetails.
     """
     row = await decisions.lock(conn, ids.read("submission", submission), actor.owner)
     if row is None:
@@ -186,7 +186,7 @@ async def _open(
 
 async def say(conn: asyncpg.Connection, appeal_: str, given: Saying, *, account: UUID | None = None,
               person: UUID | None = None) -> None:  # fmt: skip
-    """A statement of one side. Raises NotFound, WordsOver, StatementLimit, Invalid for a photo that is not there."""
+    """A statement of one side. Raises NotFound, WordsOver, StatementLimit, ContactDetails, Invalid: no such photo."""
     row = await conn.fetchrow(
         """SELECT a.*, a.status = 'open' AND a.answer_by > market_now() AS speaking, s.claim_id
            FROM appeal a JOIN submission s ON s.id = a.submission_id
@@ -209,7 +209,11 @@ async def say(conn: asyncpg.Connection, appeal_: str, given: Saying, *, account:
 
 
 async def _say(conn: asyncpg.Connection, appeal_: UUID, side: str, words: str, photos: list[int]) -> None:
-    """Whoever calls holds the appeal's row, so that statements are counted one after another."""
+    """Whoever calls holds the appeal's row, so that statements are counted one after another.
+
+    Those who review are not to be reached, nor to learn who wrote.
+    """
+    contact_details.require_none(words, "/words")
     said = await conn.fetchval(
         "SELECT count(*) FROM appeal_statement WHERE appeal_id = $1 AND side = $2", appeal_, side
     )

@@ -3,12 +3,13 @@
 import asyncpg
 import msgspec
 
-from market import closing_audit, resale_audit, review_audit, settlement_audit
+from market import closing_audit, groups_audit, resale_audit, review_audit, settlement_audit
 
 CHECKS = (
     settlement_audit.CHECKS
     | closing_audit.CHECKS
     | review_audit.CHECKS
+    | groups_audit.CHECKS
     | resale_audit.CHECKS
     | {
         "each ledger transaction sums to zero in its currency, over two entries or more": """

@@ -9,6 +9,8 @@ import re
 import unicodedata
 from itertools import pairwise
 
+from market.errors import ContactDetails
+
 LEAST_DIGITS = 7  # of a telephone number
 
 _LOOK_ALIKES = str.maketrans(
@@ -99,6 +101,12 @@ def found(text: str) -> bool:
         or any(_written_small(each, shown) for each in _WORDY.finditer(plain))
         or _has_number(plain)
     )
+
+
+def require_none(text: str, pointer: str) -> None:
+    """Raises ContactDetails, naming the field, where there is such a thing in the text."""
+    if found(text):
+        raise ContactDetails(pointer=pointer)
 
 
 def _as_read(text: str) -> str:

@@ -9,7 +9,6 @@ import msgspec
 
 from market import contact_details, events, ids
 from market.errors import (
-    ContactDetails,
     Invalid,
     NotFound,
     QuestionLimit,
@@ -154,8 +153,7 @@ def _said(text: str, least: int) -> str:
     text = text.strip()
     if len(text) < least:
         raise Invalid(f"At least {least} characters, white space around them left out.", pointer="/text")
-    if contact_details.found(text):
-        raise ContactDetails(pointer="/text")
+    contact_details.require_none(text, "/text")
     return text
 
 

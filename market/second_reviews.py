@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import awards, decisions, ids, photos, tasks, verdicts
+from market import awards, contact_details, decisions, ids, photos, tasks, verdicts
 from market.appeals import Words
 from market.awards import Decision
 from market.errors import NotFound, NotInReview, PartyToIt, ReviewTaken, WrongState
@@ -220,9 +220,10 @@ async def decide(conn: asyncpg.Connection, operator: UUID, appeal: str, given: D
 async def give_opinion(conn: asyncpg.Connection, person: UUID, appeal: str, given: Reviewing, *, hold_s: int) -> bool:
     """A person's opinion; with a second one of the same mind it is decided: whether it is.
 
-    Raises NotFound, NotInReview, ReviewTaken.
+    Raises NotFound, NotInReview, ReviewTaken, ContactDetails.
     """
     appeal_id = ids.read("appeal", appeal)
+    contact_details.require_none(given.reason, "/reason")
     # The task first, as whoever decides does; opinions on one appeal then come one after the other.
     await decisions.lock(conn, await conn.fetchval("SELECT submission_id FROM appeal WHERE id = $1", appeal_id))
     await _require_open_to(conn, person, appeal_id)

@@ -53,7 +53,7 @@ async def ask_for_fix_up(call: Call, submission_id: str, data: fix_ups.Asking) -
     "POST", "/v1/submissions/{submission_id}/dispute", by=AGENT, scope="tasks:write", once=True, status=201,
     problems=(
         "wrong-state", "reason-required", "already-appealed", "own-decision", "paid-out", "used-already", "over-cap",
-        "account-held",
+        "account-held", "contact-details",
     ),
     example={"reason_code": "not_what_was_asked", "words": "This is the shop next door."},
 )  # fmt: skip
@@ -70,7 +70,7 @@ async def dispute_submission(call: Call, submission_id: str, data: appeals.Dispu
 
 @endpoint(
     "POST", "/v1/people/submissions/{submission_id}/appeal", by=PERSON, once=True, status=201,
-    problems=("wrong-state", "already-appealed", "appeal-too-late", "used-already"),
+    problems=("wrong-state", "already-appealed", "appeal-too-late", "used-already", "contact-details"),
 )  # fmt: skip
 async def appeal_rejection(call: Call, submission_id: str, data: appeals.Appealing) -> Contested:
     """Contest a rejection, by the buyer or by machine, within 72 hours of it; once.
@@ -100,12 +100,12 @@ async def get_disputed(call: Call, appeal_id: str) -> Contested:
 
 @endpoint(
     "POST", "/v1/disputes/{appeal_id}/statements", by=AGENT | PERSON, scope="tasks:write", once=True, status=201,
-    problems=("words-over", "statement-limit"),
+    problems=("words-over", "statement-limit", "contact-details"),
 )  # fmt: skip
 async def state(call: Call, appeal_id: str, data: appeals.Saying) -> Contested:
     """Say something to it, until `answer_by`, five times at most.
 
-    The other side reads it, and so does whoever decides, without your name: give none, and no address.
+    The other side reads it, and so does whoever decides, without your name: give none, and no contact details.
     """
     await appeals.say(call.connection, appeal_id, data, **_whose(call))
     wake(EVENTS)
@@ -144,7 +144,7 @@ async def get_reviewed_photo(call: Call, appeal_id: str, n: int, query: photos.C
 
 @endpoint(
     "POST", "/v1/people/reviews/{appeal_id}", by=PERSON, once=True, status=201,
-    problems=("not-in-review", "review-taken"),
+    problems=("not-in-review", "review-taken", "contact-details"),
     example={"award_percent": 100, "reason": "The door and its sign can be read in photo 2."},
 )  # fmt: skip
 async def give_review(call: Call, appeal_id: str, data: second_reviews.Reviewing) -> Opinion:

@@ -13,6 +13,7 @@ from market import (
 )
 from market.clock import advance
 from market.errors import (
+    ContactDetails,
     Invalid,
     NotFound,
     NotInReview,
@@ -49,6 +50,25 @@ async def test_both_sides_speak_for_two_days_five_times(court: Court) -> None:
     await advance(court.conn, appeals.ANSWER_S)
     with pytest.raises(WordsOver):
         await appeals.say(court.conn, appeal, appeals.Saying(words="Still me."), person=court.bo)
+
+
+async def test_nobody_who_reviews_is_told_how_to_reach_a_side(court: Court) -> None:
+    reach_me = "It can be read, ask me at bo@example.com."
+    await court.rejected()
+    with pytest.raises(ContactDetails) as refused:
+        async with court.conn.transaction():
+            await court.appealed(reach_me)
+    assert refused.value.pointer == "/words" and await court.status() == "rejected"
+    gil = await experienced(court.cast, "gil")
+    await court.appealed()
+    appeal = ids.show("appeal", court.appeal)
+    with pytest.raises(ContactDetails):
+        await appeals.say(court.conn, appeal, appeals.Saying(words=reach_me), account=court.ada.owner)
+    await advance(court.conn, appeals.ANSWER_S)
+    opinion = second_reviews.Reviewing(award_percent=100, reason=reach_me)
+    with pytest.raises(ContactDetails) as refused:
+        await second_reviews.give_opinion(court.conn, gil, appeal, opinion, hold_s=HOLD_S)
+    assert refused.value.pointer == "/reason"
 
 
 ALL_OF_IT = second_reviews.Reviewing(award_percent=100, reason="It can be read.")
