@@ -17,8 +17,9 @@ from app.edge import Endpoint
 from app.problems import BEYOND
 from app.routes.claims import CaptureGiven
 from market.models import ModelDraft
+from market.terms import TaskDraft
 from tests.app.conftest import Caller, World, a_task, claim, is_problem, ok, operator, picture, post_task
-from tests.app.extremes import ANYTHING, NUMBERS, TEXTS, as_cursors, bodies, in_words
+from tests.app.extremes import ANYTHING, NUMBERS, TEXTS, as_cursors, bodies, in_words, nodes
 from tests.app.test_authorisation import CASES, Case, Things, a_busy_market, name
 from tests.app.test_models import description, files
 
@@ -64,7 +65,8 @@ def requests(spec: Endpoint, things: Things) -> Iterator[Request]:
             form = "&".join([*(f"{key}={value}" for key, value in (case.form or {}).items() if key != field_name)])
             yield f"{field_name}={word}", path, {"content": f"{form}&{field_name}={word}", "headers": FORM}
     if spec.data is not None:
-        for at, body in bodies(case.body or {}, *_schema(spec.data)):
+        known = None if spec.data is TaskDraft else dict(nodes(*_schema(TaskDraft)))
+        for at, body in bodies(case.body or {}, *_schema(spec.data), known):
             yield f"{at} in {body[:2000]!r}", path + case.query, {"content": body, "headers": JSON}
 
 
