@@ -1,6 +1,7 @@
 """Tasks as people see them: what is asked near by, what it pays, how it is checked."""
 
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -14,18 +15,8 @@ from market.terms import Acceptance, Evidence, Place, Standing
 FARTHEST_M = 100_000.0
 # Rows read beyond those asked for: near the edge of what is shown, the projection's order is not quite the sphere's.
 SLACK = 8
+ROWS_STEP = 30
 ROUNDING = 1e-9  # degrees
-
-# SQL: a task that may be claimed now. The time is asked once, not for each row; a highest price below what is wanted
-# leaves before the price of the moment is worked out.
-WANTED = (
-    f"""status = 'open' AND claimed + done < quantity
-    AND opens_at <= (SELECT market_now()) AND closes_at > (SELECT market_now())
-    AND ({{kind}} IS NULL OR kind = {{kind}})
-    AND ({{least}} IS NULL OR (top >= {{least}} AND (reward >= {{least}} OR {tasks.PRICE} >= {{least}})))
-    AND ($1::uuid IS NULL OR ({{unanswered}})) AND {membership.free_to("$1")} AND """
-    + claims.ROUND_OPEN
-)
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -56,20 +47,56 @@ class Offer(msgspec.Struct, frozen=True):
     route: str | None = None
 
 
-# SQL: what of a task is shown.
-SHOWN = f"""{tasks.COLUMNS},
-  (SELECT g.id FROM task_group g WHERE g.id = task.group_id AND g.kind = 'route') AS route_id"""
-# SQL: of the $5 nearest to the point $4, whatever they are, those that are wanted and lie in the box $6; and how far
+# SQL: what of a task is shown, and where it is read from. Only these columns: of fifty rows the rest is half the work.
+SHOWN = f"""task.id, task.status, task.kind, task.title, task.instructions, task.purpose, task.lat, task.lon,
+  task.radius_m, task.closes_at, task.evidence, task.acceptance, task.expected_minutes, task.currency, task.top,
+  task.quantity, task.claimed, task.done, task.claim_ttl_s, task.every_s, task.per_round, task.per_person,
+  {tasks.PRICES}, CASE WHEN task.group_id IS NOT NULL THEN
+    (SELECT g.id FROM task_group g WHERE g.id = task.group_id AND g.kind = 'route') END AS route_id"""
+# SQL: of so many nearest to the point $4, whatever they are, those that are wanted and lie in the box $5; and how far
 # that look has reached. In a city that is all one needs to look at, however much there is.
 NEAREST = f"""WITH nearest AS MATERIALIZED (
-    SELECT *, loc <-> $4 AS far FROM task WHERE status = 'open' AND loc IS NOT NULL ORDER BY loc <-> $4 LIMIT $5)
-  SELECT {SHOWN}, far, (SELECT max(far) FROM nearest) AS reach FROM nearest AS task
-  WHERE {{wanted}} AND loc <@ $6::text::box ORDER BY far"""
-# SQL: the $5 nearest to the point $4 of those in the box $6 that are wanted. Only what orders them is sorted.
+    SELECT *, loc <-> $4 AS far FROM task WHERE status = 'open' AND loc IS NOT NULL ORDER BY loc <-> $4 LIMIT {{most}})
+  SELECT {SHOWN}, far, (SELECT max(far) FROM nearest) AS reach FROM nearest AS task {tasks.PRICED}
+  WHERE {{wanted}} AND loc <@ $5::text::box ORDER BY far"""
+# SQL: so many nearest to the point $4 of those in the box $5 that are wanted. Only what orders them is sorted.
 IN_BOX = f"""WITH fits AS MATERIALIZED (
-    SELECT ctid AS row, loc <-> $4 AS far FROM task WHERE loc <@ $6::text::box AND {{wanted}}
-    ORDER BY loc <-> $4 LIMIT $5)
-  SELECT {SHOWN}, far FROM fits JOIN task ON task.ctid = fits.row ORDER BY far"""
+    SELECT ctid AS row, loc <-> $4 AS far FROM task WHERE loc <@ $5::text::box AND {{wanted}}
+    ORDER BY loc <-> $4 LIMIT {{most}})
+  SELECT {SHOWN}, far FROM fits JOIN task ON task.ctid = fits.row {tasks.PRICED} ORDER BY far"""
+
+
+class Wish(NamedTuple):
+    """Who looks, if it is known, and for what: one kind, a price now of so many minor units at least.
+
+    Statements take these as $1 to $3. What is not wished for is left out of them, and numbers of rows are written into
+    them: so the plan for any values is as good as one for these, and PostgreSQL makes it once. To plan such a statement
+    takes as long as to carry it out.
+    """
+
+    person: UUID | None = None
+    kind: str | None = None
+    least: int | None = None
+
+    @property
+    def sql(self) -> str:
+        """A task that may be claimed now and is wished for. The time is asked once, not for each row; a highest price
+        below what is wanted leaves before the price of the moment is worked out."""
+        who = "$1::uuid" if self.person is not None else "NULL"
+        return f"""status = 'open' AND claimed + done < quantity
+          AND opens_at <= (SELECT market_now()) AND closes_at > (SELECT market_now())
+          AND {"$2::text IS NULL" if self.kind is None else "kind = $2::text"}
+          AND {"$3::bigint IS NULL" if self.least is None else _PAYS}
+          AND {"$1::uuid IS NULL" if self.person is None else claims.unanswered_by("$1")}
+          AND {membership.free_to(who)} AND {claims.ROUND_OPEN}"""
+
+
+_PAYS = f"(top >= $3::bigint AND (reward >= $3 OR {tasks.PRICE} >= $3))"
+
+
+def at_least(number: int) -> int:
+    """How many rows to ask for where so many are wanted: of few different numbers, so that statements recur."""
+    return -(-number // ROWS_STEP) * ROWS_STEP
 
 
 async def near_by(
@@ -90,29 +117,29 @@ async def near_by(
     """
     if radius_m > FARTHEST_M:
         raise Invalid(f"At most {FARTHEST_M:.0f} metres.", pointer="/radius_m")
-    wanted = WANTED.format(kind="$2::text", least="$3::bigint", unanswered=claims.unanswered_by("$1"))
+    wish = Wish(person, kind, min_reward)
     stretch, number = near.stretch(lat, radius_m), offset + limit
     found: list[tuple[float, UUID, asyncpg.Record]] = []
     for each in near.box(lat, lon, radius_m):
         # Across ±180° there are two; seen from the other side, the person stands 360° further on.
         x, y = near.project(lat, lon)
         x += 360 if x < each[0] - 180 else -360 if x > each[2] + 180 else 0
-        rows = await _nearest(conn, wanted, (person, kind, min_reward), each, (x, y), stretch, number)
+        rows = await _nearest(conn, wish, each, (x, y), stretch, number)
         found += [(near.distance_m(lat, lon, row["lat"], row["lon"]), row["id"], row) for row in rows]
     offers = [_offer(row, metres) for metres, _, row in sorted(found) if metres <= radius_m][:number]
     if len(offers) < number:
         rows = await conn.fetch(
-            f"SELECT {SHOWN} FROM task WHERE loc IS NULL AND {wanted} ORDER BY id DESC LIMIT $4",
-            person, kind, min_reward, number - len(offers),
-        )  # fmt: skip
-        offers += [_offer(row, None) for row in rows]
+            f"""SELECT {SHOWN} FROM task {tasks.PRICED} WHERE loc IS NULL AND {wish.sql}
+                ORDER BY id DESC LIMIT {at_least(number - len(offers))}""",
+            *wish,
+        )
+        offers += [_offer(row, None) for row in rows[: number - len(offers)]]
     return offers[offset:]
 
 
 async def _nearest(
     conn: asyncpg.Connection,
-    wanted: str,
-    given: tuple[UUID | None, str | None, int | None],
+    wish: Wish,
     box: tuple[float, float, float, float],
     at: tuple[float, float],
     stretch: float,
@@ -123,17 +150,19 @@ async def _nearest(
     The index knows who is nearest in the projection; on the sphere the order may differ by its stretch: what is read
     must reach that much farther than the last one wanted.
     """
-    point, corners, more = asyncpg.Point(*at), "({2},{3}),({0},{1})".format(*box), number + SLACK
-    if given[1:] == (None, None):
-        rows: list[asyncpg.Record] = await conn.fetch(NEAREST.format(wanted=wanted), *given, point, more, corners)
+    point, corners, most = asyncpg.Point(*at), "({2},{3}),({0},{1})".format(*box), at_least(number + SLACK)
+    if wish.kind is None and wish.least is None:
+        rows: list[asyncpg.Record] = await conn.fetch(
+            NEAREST.format(wanted=wish.sql, most=most), *wish, point, corners
+        )  # fmt: skip
         reach = rows[0]["reach"] if rows else 0.0
         if reach > near.farthest(box, at) or _reaches(rows, number, reach, stretch):
             return rows
     while True:
-        rows = await conn.fetch(IN_BOX.format(wanted=wanted), *given, point, more, corners)
-        if len(rows) < more or _reaches(rows, number, rows[-1]["far"], stretch):
+        rows = await conn.fetch(IN_BOX.format(wanted=wish.sql, most=most), *wish, point, corners)
+        if len(rows) < most or _reaches(rows, number, rows[-1]["far"], stretch):
             return rows
-        more *= 4
+        most *= 4
 
 
 def _reaches(rows: list[asyncpg.Record], number: int, reach: float, stretch: float) -> bool:
@@ -143,7 +172,7 @@ def _reaches(rows: list[asyncpg.Record], number: int, reach: float, stretch: flo
 
 async def get(conn: asyncpg.Connection, task: str, *, lat: float | None = None, lon: float | None = None) -> Offer:
     """One task as people see it; also after it has ended, for whoever has claimed it."""
-    row = await conn.fetchrow(f"SELECT {SHOWN} FROM task WHERE id = $1", ids.read("task", task))
+    row = await conn.fetchrow(f"SELECT {SHOWN} FROM task {tasks.PRICED} WHERE id = $1", ids.read("task", task))
     if row is None:
         raise NotFound("There is no such task.")
     metres = None

@@ -224,7 +224,7 @@ async def _insert(
            told AS (
              INSERT INTO event (type, account_id, subject_type, subject_id, actor, data)
                SELECT 'task.posted', account_id, 'task', id, $28, '{{}}' FROM new)
-           SELECT {tasks.COLUMNS} FROM new AS task""",
+           SELECT {tasks.COLUMNS} FROM new AS task {tasks.PRICED}""",
         ids.new(), actor.owner, actor.key, draft.kind, draft.opens_at, draft.closes_at, draft.title.strip(),
         draft.instructions.strip(), draft.purpose.strip(), place and place.lat, place and place.lon,
         place and place.radius_m, place and asyncpg.Point(*near.project(place.lat, place.lon)),

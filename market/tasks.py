@@ -25,9 +25,14 @@ _AT = "coalesce(task.closed_at, (SELECT market_now()))"
 PRICE = f"price_at(task.reward, task.top, task.step_s, task.step_percent, task.rises_from, {_AT})"
 FEE = f"fee_of({PRICE}, task.reward, task.fee, task.top_fee, task.fee_bps)"
 _STEPS = "floor(extract(epoch FROM (SELECT market_now()) - task.rises_from) / task.step_s)"
-_RISE = f"""CASE WHEN task.status = 'open' AND {PRICE} < task.top
-  THEN task.rises_from + make_interval(secs => task.step_s * (1 + greatest(0, {_STEPS}))) END"""
-COLUMNS = f"task.*, {PRICE} AS price_now, {FEE} AS fee_now, {_RISE} AS next_rise_at"
+# SQL: joined to `task`, it works the price out once for all columns that follow from it (OFFSET 0 keeps it from being
+# written out in each of them); those columns; and all of a task.
+PRICED = f"CROSS JOIN LATERAL (SELECT {PRICE} AS price_now OFFSET 0) AS priced"
+PRICES = f"""priced.price_now,
+  fee_of(priced.price_now, task.reward, task.fee, task.top_fee, task.fee_bps) AS fee_now,
+  CASE WHEN task.status = 'open' AND priced.price_now < task.top
+    THEN task.rises_from + make_interval(secs => task.step_s * (1 + greatest(0, {_STEPS}))) END AS next_rise_at"""
+COLUMNS = f"task.*, {PRICES}"
 
 
 class Slots(msgspec.Struct, frozen=True):
@@ -111,8 +116,8 @@ async def hold_all(conn: asyncpg.Connection, rows: list[asyncpg.Record], amounts
 async def get(conn: asyncpg.Connection, account: UUID, task: str) -> Task:
     """One task of the account."""
     row = await conn.fetchrow(
-        f"SELECT {COLUMNS} FROM task WHERE id = $1 AND account_id = $2", ids.read("task", task), account
-    )  # fmt: skip
+        f"SELECT {COLUMNS} FROM task {PRICED} WHERE id = $1 AND account_id = $2", ids.read("task", task), account
+    )
     if row is None:
         raise NotFound("There is no such task.")
     return show(row)
@@ -129,7 +134,8 @@ async def listed(
 ) -> list[Task]:
     """The account's tasks, newest first; `before`: those older than the task with this id."""
     rows = await conn.fetch(
-        f"""SELECT {COLUMNS} FROM task WHERE account_id = $1 AND ($2::text IS NULL OR status = $2::text::task_status)
+        f"""SELECT {COLUMNS} FROM task {PRICED}
+           WHERE account_id = $1 AND ($2::text IS NULL OR status = $2::text::task_status)
              AND ($3::text IS NULL OR external_id = $3) AND ($4::uuid IS NULL OR id < $4)
            ORDER BY id DESC LIMIT $5""",
         account, status, external_id, before and ids.read("task", before), limit,
@@ -151,7 +157,7 @@ async def change(
     version: what the caller has read (If-Match); raises Changed when it is another by now.
     """
     row = await conn.fetchrow(
-        f"SELECT {COLUMNS} FROM task WHERE id = $1 AND account_id = $2 FOR NO KEY UPDATE",
+        f"SELECT {COLUMNS} FROM task {PRICED} WHERE id = $1 AND account_id = $2 FOR NO KEY UPDATE OF task",
         ids.read("task", task), actor.owner,
     )  # fmt: skip
     if row is None:
@@ -234,7 +240,7 @@ async def _rewrite(
            raised AS (
              UPDATE claim SET reward = task.reward, fee = greatest(claim.fee, task.fee) FROM task
              WHERE claim.task_id = task.id AND claim.status IN ('active', 'submitted') AND claim.reward < task.reward)
-           SELECT {COLUMNS} FROM task""",
+           SELECT {COLUMNS} FROM task {PRICED}""",
         task, price.reward, price.fee, price.top, price.top_fee, price.step_s, price.step_percent, rebase, quantity,
         closes, LONGEST_OPEN_S,
     )  # fmt: skip
@@ -292,8 +298,10 @@ async def expire_due(conn: asyncpg.Connection, limit: int = 100) -> int:
 
 async def _close(conn: asyncpg.Connection, task: UUID, status: str, actor: str) -> asyncpg.Record | None:
     row = await conn.fetchrow(
-        f"""UPDATE task SET status = $2::text::task_status, closed_at = market_now(), version = version + 1
-           WHERE id = $1 AND status = 'open' RETURNING {COLUMNS}""",
+        f"""WITH task AS (
+             UPDATE task SET status = $2::text::task_status, closed_at = market_now(), version = version + 1
+             WHERE id = $1 AND status = 'open' RETURNING *)
+           SELECT {COLUMNS} FROM task {PRICED}""",
         task, status,
     )  # fmt: skip
     if row is None:

@@ -226,13 +226,12 @@ def _latencies(folder: Path) -> list[float]:
 
 def _script(wish: dict[str, Any]) -> str:
     """The search's first statement for pgbench, at a place drawn anew each time."""
-    kind = f"'{wish['kind']}'" if "kind" in wish else "NULL"
-    wanted = offers.WANTED.format(
-        kind=f"{kind}::text", least=f"{wish.get('min_reward', 'NULL')}::bigint", unanswered=claims.unanswered_by("$1")
-    )
-    sql = (offers.IN_BOX if wish else offers.NEAREST).format(wanted=wanted)
-    number = LIMIT + 1 + offers.SLACK
-    for parameter, value in (("$1", "NULL"), ("$4", "point(:x, :y)"), ("$5", str(number)), ("$6", ":box")):
+    own = offers.Wish(None, wish.get("kind"), wish.get("min_reward"))
+    number = offers.at_least(LIMIT + 1 + offers.SLACK)
+    sql = (offers.IN_BOX if wish else offers.NEAREST).format(wanted=own.sql, most=number)
+    kind, least = ("NULL" if each is None else f"'{each}'" for each in own[1:])
+    given = ("$1", "NULL"), ("$2", kind), ("$3", least), ("$4", "point(:x, :y)"), ("$5", ":box")
+    for parameter, value in given:
         sql = sql.replace(parameter, value)
     look_up = "SELECT x, y, box FROM place WHERE id = :id \\gset\n"
     return f"\\set id random(0, {PLACES - 1})\n{look_up}{sql};\n"

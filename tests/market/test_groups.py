@@ -103,7 +103,8 @@ async def test_what_is_no_route(cast: Cast, ada: keys.Actor, parts: list[dict[st
 async def test_each_task_pays_the_minimum_and_all_are_covered(cast: Cast, ada: keys.Actor) -> None:
     cast.rates = posting.Rates(1000, {"usd": 20})
     with pytest.raises(BelowMinimum) as refused:
-        await a_route(cast, ada, tasks=[*stops(2), stops(3)[2] | {"reward": {"amount": 100, "currency": "usd"}}])
+        async with cast.conn.transaction():
+            await a_route(cast, ada, tasks=[*stops(2), stops(3)[2] | {"reward": {"amount": 100, "currency": "usd"}}])
     assert refused.value.pointer == "/tasks/2/reward/amount"
     poor = await cast.agent("poor", funds=2 * HELD)
     with pytest.raises(InsufficientFunds):
