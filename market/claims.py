@@ -85,8 +85,14 @@ class Chance(NamedTuple):
 
 # SQL, where the row of a task is at hand: the round it is in, and whether that round has room for one more answer.
 ROUND = "task_round(every_s, opens_at)"
-ROUND_OPEN = f"""(per_round IS NULL OR (SELECT count(*) FROM claim c WHERE c.task_id = task.id AND c.round = {ROUND}
-      AND c.status IN ('active', 'submitted')) < per_round)"""
+_IN_ROUND = f"""(SELECT count(*) FROM claim c WHERE c.task_id = task.id AND c.round = {ROUND}
+      AND c.status IN ('active', 'submitted'))"""
+ROUND_OPEN = f"(per_round IS NULL OR {_IN_ROUND} < per_round)"
+# SQL, beside them: how many of the round are taken, and when the next one begins; null where there are no rounds, or no
+# further one.
+ROUND_TAKEN = f"CASE WHEN task.per_round IS NOT NULL THEN {_IN_ROUND} END"
+_NEXT = f"task.opens_at + make_interval(secs => task.every_s * ({ROUND} + 1.0))"
+NEXT_ROUND = f"CASE WHEN task.every_s IS NOT NULL AND {_NEXT} < task.closes_at THEN {_NEXT} END"
 PER_PERSON = "coalesce(per_person, 1)"
 
 
@@ -200,7 +206,7 @@ async def require_room(conn: asyncpg.Connection, row: asyncpg.Record) -> None:
         row["task_id"], row["round"], row["person_id"],
     )  # fmt: skip
     if taken["of_all"] > row["per_round"]:
-        raise SlotTaken("This round's answers are all taken; the next round begins soon.")
+        raise SlotTaken("This round has all its answers.")
     if taken["own"] > row["per_person"]:
         raise AlreadyAnswered("You have answered this round already, as often as one person may.")
 
@@ -211,7 +217,8 @@ async def chance(conn: asyncpg.Connection, person: UUID, task: UUID, *, tour: bo
         f"""SELECT status = 'open' AND opens_at <= market_now() AND closes_at > market_now() AS open,
                   {answered_by("$2")} AS mine, {rejected_of("$2")} AS rejected, {PER_PERSON} * {MOST_TRIES} AS tries,
                   (SELECT count(*) FROM claim c WHERE c.person_id = $2 AND c.status = 'active') AS held,
-                  claimed + done < quantity AND {ROUND_OPEN} AS free, group_id, {membership.PART_OF_ROUTE} AS part,
+                  claimed + done < quantity AS free, {ROUND_OPEN} AS round_open, {NEXT_ROUND} AS next_round,
+                  group_id, {membership.PART_OF_ROUTE} AS part,
                   {membership.by_another("$2")} AS by_another, {membership.reserved("$2")} AS reserved
            FROM task WHERE id = $1""",
         task, person,
@@ -221,16 +228,28 @@ async def chance(conn: asyncpg.Connection, person: UUID, task: UUID, *, tour: bo
     route = PartOfRoute(row["group_id"] and f"It is taken with all of the route {ids.show('group', row['group_id'])}.")
     used_up = TriesUsed(f"{row['tries']} of your answers to this task were not accepted; there is no further try.")
     against: list[tuple[bool, Refusal]] = [
-        (row["mine"], AlreadyAnswered()),
+        (
+            row["mine"],
+            AlreadyAnswered(
+                _again("You hold a claim in this round or have answered it", row) if row["next_round"] else ""
+            ),
+        ),
         (row["rejected"] >= row["tries"], used_up),
         (not row["open"], TaskNotOpen()),
         (not row["free"], SlotTaken()),
+        (not row["round_open"], SlotTaken(_again("This round has all its answers", row))),
         (row["part"] and not tour, route),
         (row["by_another"], SeriesOtherPerson()),
         (row["reserved"], SeriesReserved()),
         (row["held"] >= MOST_ACTIVE, TooManyClaims()),
     ]
     return Chance(row["tries"] - row["rejected"], next((refusal for holds, refusal in against if holds), None))
+
+
+def _again(what: str, row: asyncpg.Record) -> str:
+    """What stands against it until the next round of a standing task."""
+    begins = row["next_round"]
+    return f"{what}; " + (f"the next begins at {begins:%Y-%m-%dT%H:%M:%SZ}." if begins else "there is no further one.")
 
 
 async def get(conn: asyncpg.Connection, person: UUID, claim: str) -> Claim:

@@ -10,7 +10,7 @@ import msgspec
 from market import claims, effort, ids, membership, near, tasks
 from market.errors import Invalid, NotFound
 from market.money import Money
-from market.terms import Acceptance, Evidence, Place, Standing
+from market.terms import Acceptance, Evidence, License, Place, Standing
 
 FARTHEST_M = 100_000.0
 # Rows read beyond those asked for: near the edge of what is shown, the projection's order is not quite the sphere's.
@@ -23,7 +23,9 @@ class Offer(msgspec.Struct, frozen=True):
     """A task before it is claimed: everything that will decide payment.
 
     reward: the price now, which whoever claims now has; next_rise_at: when it rises, up to `most`, where it does.
-    route: that it is a part of, and is taken with while that is whole.
+    route: that it is a part of, and is taken with while that is whole. license: whether the buyer may sell the
+    observation on, which pays a royalty. A standing task has `slots_open` in its round of now; next_round_at: when the
+    next one begins, where it does.
     """
 
     id: str
@@ -44,6 +46,8 @@ class Offer(msgspec.Struct, frozen=True):
     slots_open: int
     claim_ttl_s: int
     standing: Standing | None
+    license: License
+    next_round_at: datetime | None = None
     route: str | None = None
 
 
@@ -51,6 +55,7 @@ class Offer(msgspec.Struct, frozen=True):
 SHOWN = f"""task.id, task.status, task.kind, task.title, task.instructions, task.purpose, task.lat, task.lon,
   task.radius_m, task.closes_at, task.evidence, task.acceptance, task.expected_minutes, task.currency, task.top,
   task.quantity, task.claimed, task.done, task.claim_ttl_s, task.every_s, task.per_round, task.per_person,
+  task.license, {claims.ROUND_TAKEN} AS in_round, {claims.NEXT_ROUND} AS next_round_at,
   {tasks.PRICES}, CASE WHEN task.group_id IS NOT NULL THEN
     (SELECT g.id FROM task_group g WHERE g.id = task.group_id AND g.kind = 'route') END AS route_id"""
 # SQL: of so many nearest to the point $4, whatever they are, those that are wanted and lie in the box $5; and how far
@@ -189,6 +194,14 @@ def _offer(row: asyncpg.Record, metres: float | None) -> Offer:
         tasks.place_of(row), None if metres is None else round(metres), minutes, row["closes_at"],
         evidence, msgspec.convert(row["acceptance"], Acceptance), Money(row["price_now"], row["currency"]),
         row["next_rise_at"], Money(row["top"], row["currency"]), Money(row["fee_now"], row["currency"]),
-        row["quantity"] - row["claimed"] - row["done"] if row["status"] == "open" else 0, row["claim_ttl_s"],
-        tasks.standing_of(row), row["route_id"] and ids.show("group", row["route_id"]),
+        _slots(row), row["claim_ttl_s"], tasks.standing_of(row), msgspec.convert(row["license"], License),
+        row["next_round_at"], row["route_id"] and ids.show("group", row["route_id"]),
     )  # fmt: skip
+
+
+def _slots(row: asyncpg.Record) -> int:
+    """How many may be claimed now; of a standing task, in this round."""
+    if row["status"] != "open":
+        return 0
+    free: int = row["quantity"] - row["claimed"] - row["done"]
+    return free if row["per_round"] is None else max(0, min(free, row["per_round"] - row["in_round"]))

@@ -145,6 +145,9 @@ class Acceptance(Strict, frozen=True, kw_only=True):
         return self.checks or []
 
 
+LEAST_ROYALTY_PERCENT = 10  # of each sale, to whoever observed it
+
+
 class License(Strict, frozen=True, kw_only=True):
     """Whether the observation may be sold again, and after how long."""
 

@@ -21,7 +21,7 @@ from app.routes.claims import From, Latitude, Longitude, Reach
 from market import claims, erasure, ids, keys, offers, payout_accounts, people, questions, tours
 from market.accounts import Email
 from market.errors import Invalid, TooOften, WrongState
-from market.terms import Strict
+from market.terms import LEAST_ROYALTY_PERCENT, Strict
 
 ON_A_PAGE = 20
 ROUTES_SHOWN = 5
@@ -131,6 +131,7 @@ async def show_task(call: Call, connection: Connection, task_id: str, here: From
         chance = await claims.chance(connection, call.actor.owner, ids.read("task", task_id))
     return await show(
         call, connection, "task.html", offer=offer, here=here, mine=mine, chance=chance, promises=words.promises(offer),
+        least_royalty=LEAST_ROYALTY_PERCENT,
         asked_for=words.asked_for(offer, minima=True), kinds=words.KINDS, spoken=words.spoken, claiming=claiming,
         hold_s=call.services.config.hold_window_s, asked_before=asked_before, most_asked=questions.MOST_OF_PERSON,
         own_asked=sum(each.own for each in asked_before),

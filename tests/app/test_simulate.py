@@ -23,7 +23,7 @@ from app.simulation.service import BEGINS
 from market import clock, effort, offers
 from market.errors import Invalid
 from market.money import Money
-from market.terms import Acceptance
+from market.terms import Acceptance, License
 from tests.conftest import named, run_sql
 
 SMALL = Parameters(tasks=40, days=1, people=40, cities=1, buyers=5, places=12)
@@ -117,6 +117,7 @@ def offer(cents: int, *, metres: float = 100, rises_in_s: float | None = None, m
         closes_at=BEGINS + timedelta(days=1), evidence=evidence, acceptance=Acceptance(), reward=Money(cents, "usd"),
         next_rise_at=None if rises_in_s is None else BEGINS + timedelta(seconds=rises_in_s),
         most=Money(most or cents, "usd"), fee=nothing, slots_open=1, claim_ttl_s=3600, standing=None,
+        license=License(),
     )  # fmt: skip
 
 

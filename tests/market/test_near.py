@@ -2,6 +2,7 @@
 
 import math
 import random
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -12,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market import claims, clock, ids, keys, near, offers, tasks
-from market.errors import Invalid
+from market.errors import Invalid, Refusal
 from tests.market.conftest import Cast
 
+HOUR = timedelta(hours=1)
 LATITUDES = st.floats(-90, 90)
 LONGITUDES = st.floats(-180, 180)
 RADII = st.floats(1, 100_000)
@@ -159,6 +161,23 @@ async def test_only_what_can_be_claimed_now_is_offered(cast: Cast, ada: keys.Act
     assert [offer.id for offer in await seen(cast.conn, at, 500, person=bo)] == [open_one.id]
     await clock.advance(cast.conn, 8 * 86_400)
     assert await seen(cast.conn, at, 500) == []
+
+
+async def test_a_standing_task_shows_the_places_of_its_round(cast: Cast, ada: keys.Actor, bo: UUID) -> None:
+    cy = await cast.person("cy")
+    task = await cast.post(ada, standing={"every_s": 3600, "per_round": 1}, quantity=3, license={"resale": False})
+    [offer] = await seen(cast.conn, (52.52, 13.405), 500)
+    assert (offer.slots_open, offer.next_round_at, offer.license.resale) == (1, task.opens_at + HOUR, False)
+    await claims.claim(cast.conn, bo, task.id, None)
+    assert await seen(cast.conn, (52.52, 13.405), 500, person=cy) == []
+    assert (await offers.get(cast.conn, task.id)).slots_open == 0
+    for person, why in ((bo, "You hold a claim in this round"), (cy, "This round has all its answers")):
+        with pytest.raises(Refusal, match=f"{why}.*; the next begins at {task.opens_at + HOUR:%Y-%m-%dT%H:%M:%S}Z"):
+            await claims.claim(cast.conn, person, task.id, None)
+    await clock.advance(cast.conn, 3600)
+    assert (await offers.get(cast.conn, task.id)).slots_open == 1
+    await clock.advance(cast.conn, 7 * 86_400 - 2 * 3600)
+    assert (await offers.get(cast.conn, task.id)).next_round_at is None, "the task ends before"
 
 
 async def test_nobody_asks_for_the_whole_earth(cast: Cast) -> None:
