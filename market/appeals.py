@@ -11,9 +11,24 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import awards, contact_details, decisions, events, ids, keys, ledger, review, stakes, tasks, verdicts
+from market import (
+    awards,
+    claims,
+    contact_details,
+    decisions,
+    events,
+    ids,
+    keys,
+    ledger,
+    membership,
+    review,
+    stakes,
+    tasks,
+    verdicts,
+)
 from market.awards import Decision
 from market.errors import (
+    AlreadyAnswered,
     AlreadyAppealed,
     AppealTooLate,
     Invalid,
@@ -36,6 +51,14 @@ Words = Annotated[str, msgspec.Meta(min_length=3, max_length=2000, examples=["Th
 PhotoNumbers = Annotated[
     list[Annotated[int, msgspec.Meta(ge=1, le=MOST_PHOTOS)]], msgspec.Meta(max_length=MOST_PHOTOS, examples=[[2]])
 ]
+
+
+# SQL: whether the person of the submission $1 has as many other answers in its round as one may have, or one in a
+# series that wants another person each time.
+_ANSWERED_SINCE = f"""(SELECT {membership.by_another("mine.person_id")} OR coalesce(task.per_person, 1) <= (
+    SELECT count(*) FROM claim c WHERE c.task_id = mine.task_id AND c.person_id = mine.person_id
+      AND c.round = mine.round AND c.id <> mine.id AND {membership.COUNTS})
+  FROM submission s JOIN claim mine ON mine.id = s.claim_id JOIN task ON task.id = mine.task_id WHERE s.id = $1)"""
 
 
 class Appealing(Strict, frozen=True, kw_only=True):
@@ -62,8 +85,11 @@ class Saying(Strict, frozen=True, kw_only=True):
 async def appeal(conn: asyncpg.Connection, person: UUID, submission: str, words: str) -> UUID:
     """Contest a rejection, in its first 72 hours; the appeal's id.
 
-    Raises NotFound, WrongState, AlreadyAppealed, AppealTooLate, UsedAlready, ContactDetails.
+    Not beside another answer that counts, or may yet: one answer would be paid twice. Raises NotFound, WrongState,
+    AlreadyAppealed, AppealTooLate, AlreadyAnswered, UsedAlready, ContactDetails.
     """
+    # As whoever claims does: so the one that comes second sees the other.
+    await claims.lock_person(conn, person)
     row = await decisions.lock(conn, ids.read("submission", submission))
     if row is None or row["person_id"] != person:
         raise NotFound("There is no such submission.")
@@ -74,6 +100,8 @@ async def appeal(conn: asyncpg.Connection, person: UUID, submission: str, words:
         "SELECT $1::timestamptz + make_interval(secs => $2) < market_now()", row["decided_at"], APPEAL_S
     ):
         raise AppealTooLate
+    if await conn.fetchval(f"SELECT {_ANSWERED_SINCE}", row["id"]):
+        raise AlreadyAnswered("You have answered since, or hold a claim to: only one of your answers is paid.")
     await _require_unsold(conn, row["claim_id"])
     by_machine, why = row["decided_by"] == "market", row["rejection"]
     # Nobody shall know from the words whether it was the buyer or the machine.
@@ -91,8 +119,9 @@ async def appeal(conn: asyncpg.Connection, person: UUID, submission: str, words:
 async def may_appeal(conn: asyncpg.Connection, submission: UUID) -> bool:
     """Whether its person may contest a submission now."""
     found: bool = await conn.fetchval(
-        """SELECT status = 'rejected' AND decided_at + make_interval(secs => $2) >= market_now()
-             AND NOT EXISTS (SELECT FROM appeal a WHERE a.submission_id = s.id) FROM submission s WHERE s.id = $1""",
+        f"""SELECT status = 'rejected' AND decided_at + make_interval(secs => $2) >= market_now()
+             AND NOT EXISTS (SELECT FROM appeal a WHERE a.submission_id = s.id) AND NOT {_ANSWERED_SINCE}
+           FROM submission s WHERE s.id = $1""",
         submission, APPEAL_S,
     )  # fmt: skip
     return found

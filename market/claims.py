@@ -106,13 +106,13 @@ def answered_by(person: str, device: str = "NULL::uuid") -> str:
 
     person, device: SQL expressions, the latter NULL for somebody who claims by hand. The row of `task` is at hand.
     """
-    own = _own(person, "c.status IN ('active', 'submitted', 'awarded')")
+    own = _own(person, membership.COUNTS)
     return f"""(EXISTS (SELECT {own} AND c.device_id IS NOT DISTINCT FROM {device})
         OR (SELECT count(*) {own}) >= {PER_PERSON})"""
 
 
 def rejected_of(person: str) -> str:
-    """SQL: how many answers of the person in this round were not accepted. The row of `task` is at hand."""
+    """SQL: how many answers of the person in this round were rejected, those appealed among them."""
     own = _own(person, "c.status = 'rejected'")
     return f"(SELECT count(*) {own})"
 

@@ -4,8 +4,12 @@ CHECKS = {
     "no person has answers to two tasks of a series in which that is forbidden": """
         SELECT g.id || ' ' || c.person_id AS what
         FROM task_group g JOIN task t ON t.group_id = g.id JOIN claim c ON c.task_id = t.id
-        WHERE g.same_person = 'forbidden' AND c.status IN ('active', 'submitted')
+        WHERE g.same_person = 'forbidden' AND c.status IN ('active', 'submitted', 'awarded')
         GROUP BY g.id, c.person_id HAVING count(DISTINCT t.id) > 1""",
+    "no person has more answers to a task, or to a round of it, than one may have": """
+        SELECT t.id || ' ' || c.person_id AS what FROM task t JOIN claim c ON c.task_id = t.id
+        WHERE c.status IN ('active', 'submitted', 'awarded')
+        GROUP BY t.id, c.person_id, c.round HAVING count(*) > coalesce(t.per_person, 1)""",
     "no round of a task has more answers than it asks for": """
         SELECT t.id || ' ' || c.round AS what FROM task t JOIN claim c ON c.task_id = t.id
         WHERE t.per_round IS NOT NULL AND c.status IN ('active', 'submitted')

@@ -3,7 +3,9 @@
 All of it is asked only of tasks in a group; `group_id IS NULL` answers for the rest.
 """
 
-_COUNTING = "('active', 'submitted', 'awarded')"
+# Claims that count as an answer of their person's, or may yet: a rejected one does while it is appealed.
+COUNTS = """(c.status IN ('active', 'submitted', 'awarded')
+  OR c.status = 'rejected' AND EXISTS (SELECT FROM submission x WHERE x.claim_id = c.id AND x.status = 'disputed'))"""
 
 # Nobody has a part of the route, and all its parts may be taken now: so it is taken as a whole. Once a part is taken or
 # has ended, what is left of it, and what comes free, are tasks like any other: no slot waits for what cannot come.
@@ -19,7 +21,7 @@ def by_another(person: str) -> str:
     # CASE keeps the order: whoever has many claims would else have all of them read for each cell of an area.
     return f"""CASE WHEN (SELECT g.same_person FROM task_group g WHERE g.id = task.group_id) = 'forbidden'
       THEN EXISTS (SELECT FROM task m JOIN claim c ON c.task_id = m.id WHERE m.group_id = task.group_id
-        AND m.id <> task.id AND c.person_id = {person} AND c.status IN {_COUNTING}) ELSE false END"""
+        AND m.id <> task.id AND c.person_id = {person} AND {COUNTS}) ELSE false END"""
 
 
 def reserved(person: str) -> str:

@@ -70,7 +70,9 @@ async def dispute_submission(call: Call, submission_id: str, data: appeals.Dispu
 
 @endpoint(
     "POST", "/v1/people/submissions/{submission_id}/appeal", by=PERSON, once=True, status=201,
-    problems=("wrong-state", "already-appealed", "appeal-too-late", "used-already", "contact-details"),
+    problems=(
+        "wrong-state", "already-appealed", "appeal-too-late", "already-answered", "used-already", "contact-details",
+    ),
 )  # fmt: skip
 async def appeal_rejection(call: Call, submission_id: str, data: appeals.Appealing) -> Contested:
     """Contest a rejection, by the buyer or by machine, within 72 hours of it; once.

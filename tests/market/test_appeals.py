@@ -170,14 +170,31 @@ async def test_whoever_is_awarded_has_answered(court: Court) -> None:
         await claims.claim(court.conn, court.bo, ids.show("task", court.task), None)
 
 
-async def test_an_appeal_while_trying_again_leaves_both_answers(court: Court) -> None:
+async def test_who_has_answered_since_does_not_appeal(court: Court) -> None:
     await court.rejected(quantity=3)
-    held, again = await court.cast.submit(court.bo, ids.show("task", court.task))
+    task = ids.show("task", court.task)
+    held = await claims.claim(court.conn, court.bo, task, None)
+    assert not await appeals.may_appeal(court.conn, court.submission)
+    with pytest.raises(AlreadyAnswered, match="only one of your answers is paid"):
+        await court.appealed()
+    await claims.release(court.conn, court.bo, held.id)
+    assert await appeals.may_appeal(court.conn, court.submission)
+    _, again = await court.cast.submit(court.bo, task)
+    assert await court.cast.judge(again) == "accepted"
+    with pytest.raises(AlreadyAnswered):
+        await court.appealed()
+    assert (await court.status(), await court.slots()) == ("rejected", (2, 0, 1))
+    assert await court.cast.broken() == []
+
+
+async def test_who_appeals_tries_again_once_it_is_lost(court: Court) -> None:
+    await court.rejected(quantity=3)
     await court.appealed()
-    await court.cast.judge(again)
-    await court.decided(100)
-    assert await court.slots() == (1, 0, 2)
-    assert (await claims.get(court.conn, court.bo, held)).status == "submitted"
+    task = ids.show("task", court.task)
+    with pytest.raises(AlreadyAnswered):
+        await claims.claim(court.conn, court.bo, task, None)
+    await court.decided(0)
+    await claims.claim(court.conn, court.bo, task, None)
     assert await court.cast.broken() == []
 
 
