@@ -138,9 +138,10 @@ class Curve:
         """The chance `seconds` after the opening; beyond the horizon, that at its end."""
         one = -np.expm1(-self._hazard(seconds))
         every = one**self._quantity
-        low, high = np.quantile(every, [LOW, HIGH])
-        mean = float(one.mean())
-        return Chance(float(every.mean()), float(low), float(high), mean, self._quantity * mean)
+        low, high = map(float, np.quantile(every, [LOW, HIGH]))
+        mean, all_of_them = float(one.mean()), float(every.mean())
+        # The mean of what is very skewed may lie outside; both bounds still rise with time and price.
+        return Chance(all_of_them, min(low, all_of_them), max(high, all_of_them), mean, self._quantity * mean)
 
     def quantile(self, probability: float) -> float | None:
         """The moment (seconds from opening) at which all are filled with this probability; None: beyond the horizon."""

@@ -52,7 +52,8 @@ class KindScore(msgspec.Struct, frozen=True):
 class Calibration(msgspec.Struct, frozen=True):
     """How forecasts of the last 30 days came true. tasks: that were scored · bins: reliability, over all horizons
     · inside: the share of fill times inside their 80 % interval; of a task that was not filled, or ended before, the
-    part of what was left of its chances."""
+    part of what was left of its chances; null where none was filled: that would say nothing · filled: how many of
+    `tasks` were."""
 
     days: int
     tasks: int
@@ -62,6 +63,7 @@ class Calibration(msgspec.Struct, frozen=True):
     inside: float | None
     since: datetime
     until: datetime
+    filled: int = 0  # has a default: what was published before it was there is read still
 
 
 async def foretell(conn: asyncpg.Connection, posted: list[Posted]) -> int:
@@ -165,7 +167,7 @@ async def calibration(conn: asyncpg.Connection) -> Calibration:
         WINDOW_DAYS, list(HORIZONS_S),
     )  # fmt: skip
     whole = await conn.fetchrow(
-        """SELECT count(*) AS tasks, avg(inside) AS inside, market_now() AS until,
+        """SELECT count(*) AS tasks, avg(inside) AS inside, count(filled_s) AS filled, market_now() AS until,
              market_now() - make_interval(days => $1) AS since
            FROM forecast WHERE scored_at > market_now() - make_interval(days => $1)""",
         WINDOW_DAYS,
@@ -178,7 +180,7 @@ async def calibration(conn: asyncpg.Connection) -> Calibration:
     return Calibration(
         WINDOW_DAYS, whole["tasks"], [_bin(n, binned.get(n)) for n in range(BINS)],
         Brier(count, mean("score"), mean("base_rate")), [KindScore(**dict(row)) for row in kinds],
-        whole["inside"], whole["since"], whole["until"],
+        whole["inside"] if whole["filled"] else None, whole["since"], whole["until"], whole["filled"],
     )  # fmt: skip
 
 

@@ -206,4 +206,13 @@ async def test_forecasts_are_made_before_answers_and_scored_after(world: World, 
     errors = [(1 - chance) ** 2 for chance in rows[answered["id"]]["chances"]]
     errors += [chance**2 for chance in rows[ignored["id"]]["chances"]]
     assert found["brier"]["score"] == pytest.approx(sum(errors) / 8) and found["brier"]["base_rate"] == 0.25
-    assert found["kinds"][0]["kind"] == "photo" and 0 <= found["inside"] <= 1
+    assert found["kinds"][0]["kind"] == "photo" and 0 <= found["inside"] <= 1 and found["filled"] == 1
+
+
+async def test_where_nothing_was_filled_no_share_is_told(world: World, ada: Caller) -> None:
+    ignored = await post_task(ada)
+    await taken_in(world)
+    ok(await ada.post(f"/v1/tasks/{ignored['id']}/cancel"))
+    await world.later(86_400)
+    found = ok(await world.client.get("/v1/quotes/calibration"))
+    assert (found["tasks"], found["filled"], found["inside"]) == (1, 0, None)

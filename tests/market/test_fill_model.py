@@ -111,6 +111,7 @@ def test_time_and_price_never_lower_a_chance_nor_its_interval(world: fill_world.
         curve = model.curve(one(pay=pay, top=pay, end=2 * DAY_S))
         found = np.array([curve.at(at)[:4] for at in np.linspace(0, 2 * DAY_S, 60)])
         assert (np.diff(found, axis=0) >= -1e-12).all()
+        assert (found[:, 1] <= found[:, 0]).all() and (found[:, 0] <= found[:, 2]).all(), "the interval holds the mean"
         assert before is None or (found >= before - 1e-12).all()
         before = found
 
