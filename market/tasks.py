@@ -156,6 +156,8 @@ async def change(
 
     version: what the caller has read (If-Match); raises Changed when it is another by now.
     """
+    if change == TaskChange():
+        raise Invalid(f"Nothing is changed: give one of {', '.join(TaskChange.__struct_fields__)}; null leaves it.")
     row = await conn.fetchrow(
         f"SELECT {COLUMNS} FROM task {PRICED} WHERE id = $1 AND account_id = $2 FOR NO KEY UPDATE OF task",
         ids.read("task", task), actor.owner,

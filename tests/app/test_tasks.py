@@ -40,6 +40,8 @@ async def test_a_change_is_made_only_to_the_version_that_was_read(ada: Caller) -
     assert raised.headers["etag"] != etag
     is_problem(await ada.patch(path, {"add_quantity": 1}, headers={"if-match": etag}), 409, "conflict")
     is_problem(await ada.patch(path, {"reward": {"amount": 400, "currency": "usd"}}), 422, "validation")
+    for nothing in ({}, {"price_schedule": None}):
+        assert "null leaves it" in is_problem(await ada.patch(path, nothing), 422, "validation")["detail"]
     ok(await ada.patch(path, {"add_quantity": 1}, headers={"if-match": raised.headers["etag"]}))
     assert ok(await ada.get("/v1/account"))["balance"] == {
         "available": {"amount": 98_900, "currency": "usd"},

@@ -111,11 +111,13 @@ async def test_who_was_near_counts_as_of_the_posting(acts: Committing) -> None:
     task = await acts.post(ada, quantity=9)
     for n in range(7):
         await acts.answer(await acts.person(f"p{n}"), task.id)
-    await acts.post(ada)
-    await acts.post(ada, place={"lat": 52.55, "lon": 13.405, "radius_m": 80})
-    await acts.post(ada, place=None, acceptance={})
-    posted = [each.row for each in await acts.read_log()]
-    assert [(row["people"], row["way"]) for row in posted] == [(0, 5), (5, 0), (5, 2), (0, 5)]
+    again = await acts.post(ada)
+    apart = await acts.post(ada, place={"lat": 52.55, "lon": 13.405, "radius_m": 80})
+    anywhere = await acts.post(ada, place=None, acceptance={})
+    # In no certain order: ids of one millisecond have none.
+    posted = {ids.show("task", each.row["task_id"]): each.row for each in await acts.read_log()}
+    expected = {task.id: (0, 5), again.id: (5, 0), apart.id: (5, 2), anywhere.id: (0, 5)}
+    assert {each: (row["people"], row["way"]) for each, row in posted.items()} == expected
     # Two weeks later they are not active any more.
     near = fill_history.cells(52.52, 13.405)[0]
     assert await fill_history.around(acts.conn, near) == (5, 0)
