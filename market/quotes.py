@@ -246,7 +246,10 @@ def _asked(draft: QuoteDraft) -> _Asked | None:
     possible = question.choices if question.type == "choice" else ["true", "false"]
     for name in prior:
         if name not in possible:
-            raise Invalid(f"No answer to the question; its answers: {', '.join(possible[:20])}.", pointer=f"/decision/prior/{_escaped(name)}")
+            raise Invalid(
+                f"No answer to the question; its answers: {', '.join(possible[:20])}.",
+                pointer=f"/decision/prior/{_escaped(name)}",
+            )
     return _Asked(wanted, question.id, question.type, len(set(possible)), prior)
 
 
