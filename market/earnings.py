@@ -1,6 +1,7 @@
 """What people have earned: pending for the hold window, then payable, then paid."""
 
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 import asyncpg
@@ -8,6 +9,8 @@ import msgspec
 
 from market import events, ids, ledger
 from market.money import Money
+
+Status = Literal["pending", "contested", "released", "paid", "clawed_back"]
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -18,7 +21,7 @@ class Line(msgspec.Struct, frozen=True):
     submission_id: str
     title: str
     amount: Money
-    status: str
+    status: Status
     created_at: datetime
     release_at: datetime
     netted: Money | None = None
@@ -84,7 +87,7 @@ async def of_person(conn: asyncpg.Connection, person: UUID, *, limit: int = 50) 
     )  # fmt: skip
 
 
-def _status(row: asyncpg.Record) -> str:
+def _status(row: asyncpg.Record) -> Status:
     if row["clawed_back_at"] is not None:
         return "clawed_back"
     if row["released_at"] is None:

@@ -145,6 +145,7 @@ class Acceptance(Strict, frozen=True, kw_only=True):
         return self.checks or []
 
 
+Kind = Literal["photo", "reading", "action", "answer"]
 LEAST_ROYALTY_PERCENT = 10  # of each sale, to whoever observed it
 
 
@@ -183,7 +184,7 @@ class TaskDraft(Strict, frozen=True, kw_only=True):
     the market's own estimate; the minimum pay counts by it.
     """
 
-    kind: Literal["photo", "reading", "action", "answer"]
+    kind: Kind
     title: Annotated[str, msgspec.Meta(min_length=3, max_length=200, examples=["Is the bakery at 12 Main St open?"])]
     instructions: Text
     purpose: Annotated[str, msgspec.Meta(min_length=3, max_length=1000, examples=["Opening hours for a planner."])]

@@ -24,7 +24,7 @@ CHECKS = {
     "before_after": "Before and after",
     "readings": "Plausible readings",
 }
-KINDS = {"photo": "Photo", "reading": "Measurement", "action": "Action"}
+KINDS = {"photo": "Photo", "reading": "Measurement", "action": "Action", "answer": "Question"}
 STATUS = {
     "checking": "Being checked",
     "needs_review": "With the buyer",
@@ -46,7 +46,13 @@ PAYOUTS = {
     "returned": "Came back",
     "left_out": "Not sent",
 }
-EARNED = {"released": "payable", "paid": "paid", "clawed_back": "taken back"}
+EARNED = {
+    "pending": "pending",
+    "contested": "disputed by the buyer; it waits until somebody without a part in it has decided",
+    "released": "payable",
+    "paid": "paid",
+    "clawed_back": "taken back",
+}
 BANK_PAYOUTS = {
     "pending": "Being prepared",
     "in_transit": "On its way",

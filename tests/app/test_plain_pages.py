@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode
+from typing import get_args
 
 import pytest
 
 from app.pages import words
-from market import payout_accounts
+from market import earnings, payout_accounts
+from market.terms import Kind
 from sensors.units import UNITS
 from tests.app.conftest import Caller, World, answer, claim, is_problem, ok, post_task
 from tests.app.phone import phone
@@ -43,6 +45,26 @@ async def test_an_unknown_address_shows_the_sites_own_page(world: World, path: s
         assert part in found.text
     assert f'href="{path}"' not in found.text
     is_problem(await world.client.get(path), 404, "not-found")
+
+
+def test_every_kind_and_state_has_its_words() -> None:
+    assert set(words.KINDS) == set(get_args(Kind))
+    assert set(words.EARNED) == set(get_args(earnings.Status))
+
+
+async def test_a_question_alone_has_its_page(ada: Caller, bo: Caller) -> None:
+    task = await post_task(ada, kind="answer", place=None, evidence={"questions": [{"id": "open", "type": "boolean"}]},
+                           acceptance={"checks": []})  # fmt: skip
+    page = await bo.get(f"/w/tasks/{task['id']}", headers=HTML)
+    assert page.status_code == 200 and "Question" in page.text
+
+
+async def test_earnings_are_shown_while_one_is_disputed(ada: Caller, bo: Caller) -> None:
+    submitted = await answer(bo, await post_task(ada))
+    words = {"words": "The shop next door.", "reason_code": "not_what_was_asked"}
+    ok(await ada.post(f"/v1/submissions/{submitted['id']}/dispute", words), 201)
+    page = await bo.get("/w/earnings", headers=HTML)
+    assert page.status_code == 200 and "disputed by the buyer" in page.text
 
 
 async def test_readings_are_named_as_people_name_them(ada: Caller, bo: Caller) -> None:
