@@ -2338,17 +2338,15 @@ CREATE INDEX bank_payout_person ON public.bank_payout USING btree (person_id, cr
 
 CREATE INDEX camera_trait_person ON public.camera_trait USING btree (person_id);
 
-CREATE INDEX claim_awarded ON public.claim USING btree (task_id, person_id) WHERE (status = 'awarded'::public.claim_status);
-
 CREATE INDEX claim_deadline ON public.claim USING btree (expires_at) WHERE (status = 'active'::public.claim_status);
 
 CREATE INDEX claim_device ON public.claim USING btree (device_id, id) WHERE (device_id IS NOT NULL);
 
+CREATE INDEX claim_of_person ON public.claim USING btree (person_id, task_id, round);
+
 CREATE UNIQUE INDEX claim_once ON public.claim USING btree (task_id, COALESCE(device_id, person_id), round) WHERE (status = ANY (ARRAY['active'::public.claim_status, 'submitted'::public.claim_status]));
 
 CREATE INDEX claim_person ON public.claim USING btree (person_id, id);
-
-CREATE INDEX claim_rejected ON public.claim USING btree (task_id, person_id) WHERE (status = 'rejected'::public.claim_status);
 
 CREATE UNIQUE INDEX daily_close_chain ON public.daily_close USING btree (previous);
 
