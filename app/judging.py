@@ -18,7 +18,7 @@ from app.jobs import Payload, enqueue, handler, sweep
 from app.media import original_path
 from app.services import Services
 from app.strict import MOST_ERRORS, escape
-from market import captures, claims, ids, instruments, submissions, terms
+from market import captures, claim_photos, ids, instruments, submissions, terms
 from sensors import answers, readings
 from sensors import check as checking
 from sensors.asked import refuse_asked
@@ -186,14 +186,14 @@ async def _look(services: Services, todo: submissions.ToJudge) -> tuple[list[Pho
     return photos, seen
 
 
-async def _inspect(services: Services, stored: claims.Photo) -> tuple[Inspection | None, str | None]:
+async def _inspect(services: Services, stored: claim_photos.Photo) -> tuple[Inspection | None, str | None]:
     try:
         return await services.decode_pool.inspect(partial(_original, services, stored.sha256)), None
     except Undecodable as error:
         return None, error.reason
 
 
-async def _burst(services: Services, stored: claims.Photo, around: captures.Around) -> Parallax | None:
+async def _burst(services: Services, stored: claim_photos.Photo, around: captures.Around) -> Parallax | None:
     """What the frames around a photo say of depth; None where they cannot say anything.
 
     Only those count that the capture names: others may have come from anywhere.
@@ -218,7 +218,7 @@ async def _original(services: Services, sha256: bytes) -> bytes:
 
 
 def _photo(
-    stored: claims.Photo,
+    stored: claim_photos.Photo,
     inspection: Inspection | None,
     refused: str | None,
     around: captures.Around,

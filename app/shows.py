@@ -24,7 +24,7 @@ from app.gateways.vision import Question, Unanswered, Vision
 from app.media import model_path, original_path
 from app.predict import BadModel, Busy, Prediction
 from app.services import Services
-from market import claims, models, shows, submissions, terms
+from market import claim_photos, models, shows, submissions, terms
 from market.errors import NotFound
 from sensors.evidence import Opinion, Photo
 from sensors.inspection import Undecodable
@@ -51,7 +51,7 @@ class Judge(Protocol):
 
     name: str
 
-    def look(self, photos: list[claims.Photo]) -> AsyncGenerator[Opinion, None]:
+    def look(self, photos: list[claim_photos.Photo]) -> AsyncGenerator[Opinion, None]:
         """One opinion after another; whoever has heard enough stops listening."""
         ...
 
@@ -125,7 +125,7 @@ class ByModel:
         self._model, self._label = wanted.model or "", wanted.label or ""
         self.name = self._model
 
-    async def look(self, photos: list[claims.Photo]) -> AsyncGenerator[Opinion, None]:
+    async def look(self, photos: list[claim_photos.Photo]) -> AsyncGenerator[Opinion, None]:
         """One prediction a photo, in the account's turn."""
         pool = self._services.model_pool
         try:
@@ -158,7 +158,7 @@ class ByModel:
             raise NotFound("The model's file is gone.")
         return content
 
-    async def _pixels(self, photo: claims.Photo, inputs: models.Inputs) -> NDArray[np.uint8]:
+    async def _pixels(self, photo: claim_photos.Photo, inputs: models.Inputs) -> NDArray[np.uint8]:
         content = partial(_original, self._services, photo)
         return await self._services.decode_pool.pixels(content, inputs.width, inputs.height, inputs.channels)
 
@@ -183,7 +183,7 @@ class ByEndpoint:
         named = "none" if services.vision is None else services.vision.name
         self.name = f"endpoint-{picture_question.VERSION}:{named}"
 
-    async def look(self, photos: list[claims.Photo]) -> AsyncGenerator[Opinion, None]:
+    async def look(self, photos: list[claim_photos.Photo]) -> AsyncGenerator[Opinion, None]:
         """One answer a photo, kept before it is told; the first MOST_ASKED photos."""
         for each in photos[:MOST_ASKED]:
             said = await self._known(each)
@@ -208,11 +208,11 @@ class ByEndpoint:
         if len(photos) > MOST_ASKED:
             yield _undecided(photos[MOST_ASKED].n, self.name, NOT_ALL)
 
-    async def _known(self, photo: claims.Photo) -> shows.Said | None:
+    async def _known(self, photo: claim_photos.Photo) -> shows.Said | None:
         async with self._services.database.read() as connection:
             return await shows.known(connection, photo.sha256, self._digest, self.name)
 
-    async def _ask(self, vision: Vision | None, photo: claims.Photo) -> shows.Said:
+    async def _ask(self, vision: Vision | None, photo: claim_photos.Photo) -> shows.Said:
         assert vision is not None
         copy = await self._services.decode_pool.render(
             partial(_original, self._services, photo), SIDE, [Region(**each) for each in photo.hidden]
@@ -248,7 +248,7 @@ def _undecided(photo: int, judge: str, reason: str) -> Opinion:
     return Opinion(photo=photo, judge=judge, reason=reason, undecided=True)
 
 
-async def _original(services: Services, photo: claims.Photo) -> bytes:
+async def _original(services: Services, photo: claim_photos.Photo) -> bytes:
     content = await services.media.get(original_path(photo.sha256))
     if content is None:
         raise Undecodable(PHOTO_FAILED)

@@ -1,8 +1,8 @@
-"""Claims: a person takes a slot for a while, and uploads photos to it. A slot is never given twice."""
+"""Claims: a person takes a slot for a while. A slot is never given twice."""
 
 import secrets
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -13,7 +13,6 @@ from market.errors import (
     AlreadyAnswered,
     Changed,
     ClaimOver,
-    Invalid,
     NotFound,
     PartOfRoute,
     Refusal,
@@ -26,7 +25,7 @@ from market.errors import (
     Unauthenticated,
 )
 from market.money import Money
-from market.terms import Evidence, Strict
+from market.terms import Strict
 
 MOST_ACTIVE = 20
 MOST_TRIES = 3  # answers of one person to one task; who is rejected may try again up to here
@@ -60,20 +59,6 @@ class Claim(msgspec.Struct, frozen=True):
     created_at: datetime
     expires_at: datetime
     challenge: Challenge
-
-
-class Photo(msgspec.Struct, frozen=True):
-    """An uploaded photo, by its number in the claim. `capture` is what the phone said of it; `hidden`: the regions that
-    nobody but whoever took it sees; `country`: of the address that uploaded it, two letters, where that is known."""
-
-    n: int
-    sha256: bytes
-    bytes: int
-    media_type: str
-    capture: dict[str, Any] | None
-    hidden: list[dict[str, float]] = []
-    country: str | None = None
-    uploaded_at: datetime | None = None
 
 
 class Chance(NamedTuple):
@@ -340,73 +325,6 @@ async def _end(conn: asyncpg.Connection, claim: UUID, task: UUID, status: str, a
     )  # fmt: skip
     await tasks.free_slot(conn, task, because=f"claim:{claim}", actor=actor)
     return True
-
-
-async def photo_slot(conn: asyncpg.Connection, person: UUID, claim: str, n: int) -> None:
-    """May this person upload photo `n` to this claim now? Raises before any bytes are taken."""
-    row = await conn.fetchrow(
-        """SELECT c.status = 'active' AND c.expires_at > market_now() AS active, t.evidence
-           FROM claim c JOIN task t ON t.id = c.task_id WHERE c.id = $1 AND c.person_id = $2""",
-        ids.read("claim", claim), person,
-    )  # fmt: skip
-    if row is None:
-        raise NotFound("There is no such claim.")
-    if not row["active"]:
-        raise ClaimOver
-    photos = msgspec.convert(row["evidence"], Evidence).photos
-    most = photos.max if photos is not None else 0
-    if not 1 <= n <= most:
-        raise Invalid(f"This task takes photos 1 to {most}." if most else "This task takes no photos.", pointer="/n")
-
-
-async def put_photo(
-    conn: asyncpg.Connection, person: UUID, claim: str, photo: Photo, country: str | None = None
-) -> None:
-    """Record a photo whose bytes are stored already; one with the same number is replaced, and its bytes go.
-
-    country: of the address that uploads it, two letters, where that is known.
-
-    Bytes that were on their way out when these came may be gone once this returns: the caller looks.
-    """
-    kept = await conn.fetchval(
-        """WITH held AS (
-             SELECT id, task_id, pg_advisory_xact_lock_shared(hashtextextended('photo:' || encode($4::bytea, 'hex'), 0))
-             FROM claim
-             WHERE id = $1 AND person_id = $2 AND status = 'active' AND expires_at > market_now() FOR NO KEY UPDATE),
-           replaced AS (
-             INSERT INTO doomed_media (name)
-               SELECT DISTINCT name FROM held JOIN photo p ON p.claim_id = held.id AND p.n = $3
-                 CROSS JOIN LATERAL (VALUES (p.sha256), (p.blurred)) AS v (name)
-               WHERE name IS NOT NULL AND name <> $4 ON CONFLICT DO NOTHING),
-           kept AS (
-             INSERT INTO photo (claim_id, n, sha256, bytes, media_type, capture, country)
-               SELECT id, $3, $4, $5, $6, $7, $8 FROM held
-             ON CONFLICT (claim_id, n) DO UPDATE SET sha256 = excluded.sha256, bytes = excluded.bytes,
-               media_type = excluded.media_type, capture = excluded.capture, uploaded_at = excluded.uploaded_at,
-               country = excluded.country, blur = NULL, blurred = NULL
-             RETURNING claim_id),
-           told AS (
-             INSERT INTO event (type, person_id, subject_type, subject_id, actor, data)
-               SELECT 'photo.stored', $2, 'claim', claim_id, 'person:' || $2::uuid, jsonb_build_object('n', $3::int)
-               FROM kept)
-           SELECT 1 FROM kept""",
-        ids.read("claim", claim), person, photo.n, photo.sha256, photo.bytes, photo.media_type, photo.capture,
-        country,
-    )  # fmt: skip
-    if kept is None:
-        raise ClaimOver
-
-
-async def photos(conn: asyncpg.Connection, claim: UUID) -> list[Photo]:
-    """The photos of a claim by number."""
-    rows = await conn.fetch("SELECT * FROM photo WHERE claim_id = $1 ORDER BY n", claim)
-    return [
-        Photo(
-            row["n"], row["sha256"], row["bytes"], row["media_type"], row["capture"], row["blur"] or [], row["country"],
-            row["uploaded_at"],
-        )
-        for row in rows
-    ]  # fmt: skip
 
 
 def show(row: asyncpg.Record) -> Claim:

@@ -12,7 +12,19 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import captures, claims, decisions, devices, events, fix_ups, ids, instruments, photos, tasks, verdicts
+from market import (
+    captures,
+    claim_photos,
+    decisions,
+    devices,
+    events,
+    fix_ups,
+    ids,
+    instruments,
+    photos,
+    tasks,
+    verdicts,
+)
 from market.errors import ClaimOver, EvidenceMissing, Invalid, NotFound
 from market.money import Money
 from market.terms import Acceptance, Evidence, Strict
@@ -97,7 +109,7 @@ class ToJudge(msgspec.Struct, frozen=True):
     nonce: str
     claim_fix: dict[str, float] | None
     others: list[dict[str, Any]]
-    photos: list[claims.Photo]
+    photos: list[claim_photos.Photo]
     claim_id: UUID
     around: dict[int, captures.Around]
     signers: list[devices.Device]
@@ -196,7 +208,7 @@ async def to_judge(conn: asyncpg.Connection, submission: UUID, *, again: bool = 
     )  # fmt: skip
     if row is None:
         return None
-    taken = await claims.photos(conn, row["claim_id"])
+    taken = await claim_photos.of(conn, row["claim_id"])
     signers = {each.capture["device"] for each in taken if each.capture is not None and "device" in each.capture}
     return ToJudge(
         row["id"], row["task_id"], row["person_id"], row["account_id"], row["outcome"], row["answers"],

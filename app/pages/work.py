@@ -21,7 +21,7 @@ from app.routes import appeals as contesting
 from app.routes import claims as operations
 from app.routes import questions as asking
 from app.strict import decode_query
-from market import appeal_views, appeals, claims, fix_ups, ids, offers, questions, submissions
+from market import appeal_views, appeals, claim_photos, claims, fix_ups, ids, offers, questions, submissions
 from market.terms import Strict
 
 PIECE = 256 * 1024
@@ -65,7 +65,7 @@ async def claim_page(call: Call, claim_id: str) -> Answer:
     """Where the work is done: camera, readings, answers, and the time that is left."""
     claim = await claims.get(call.connection, call.actor.owner, claim_id)
     offer = await offers.get(call.connection, claim.task_id)
-    stored = {photo.n for photo in await claims.photos(call.connection, ids.read("claim", claim_id))}
+    stored = {photo.n for photo in await claim_photos.of(call.connection, ids.read("claim", claim_id))}
     fix_up = await fix_ups.of_claim(call.connection, ids.read("claim", claim_id))
     return await show(
         call, call.connection, "claim.html", claim=claim, offer=offer, stored=stored, fix_up=fix_up,
@@ -108,11 +108,11 @@ async def _store(call: Call, claim_id: str, n: int, form: Form) -> None:
     if file is None:
         return
     async with call.services.database.read() as connection:
-        await claims.photo_slot(connection, call.actor.owner, claim_id, n)
+        await claim_photos.require_slot(connection, call.actor.owner, claim_id, n)
     stored, spool = await call.services.media.receive(_pieces(file))
     try:
         kind = await operations.keep_photo(call, stored, spool)
-        photo = claims.Photo(n, stored.sha256, stored.size, kind, None)
+        photo = claim_photos.Photo(n, stored.sha256, stored.size, kind, None)
         await operations.enter_photo(call, claim_id, photo, spool)
     finally:
         spool.close()

@@ -12,7 +12,7 @@ from app.errors import FieldError, Problem
 from app.media import original_path
 from app.request_headers import CONTENT_DIGEST
 from app.routes.claims import digest_matches
-from market import captures, claims, photos
+from market import captures, claim_photos, photos
 from market.errors import Refusal
 from market.terms import Strict
 from sensors import motion
@@ -67,7 +67,7 @@ async def put_motion(call: Call, claim_id: str, n: int) -> MotionKept:
     rows of four without a gyroscope. One to three seconds at 60 Hz are enough. The same number again replaces it.
     """
     async with call.services.database.read() as connection:
-        await claims.photo_slot(connection, call.actor.owner, claim_id, n)
+        await claim_photos.require_slot(connection, call.actor.owner, claim_id, n)
     body = await call.request.body()
     if len(body) > motion.MAX_BYTES:
         raise Problem("too-large", f"A record of motion may have at most {motion.MAX_BYTES} bytes.")
@@ -94,7 +94,7 @@ async def put_frame(call: Call, claim_id: str, n: int, k: int) -> FrameKept:
     same number again replaces a frame.
     """
     async with call.services.database.read() as connection:
-        await claims.photo_slot(connection, call.actor.owner, claim_id, n)
+        await claim_photos.require_slot(connection, call.actor.owner, claim_id, n)
     if not 1 <= k <= captures.MOST_FRAMES:
         told = f"Frames are numbered 1 to {captures.MOST_FRAMES}."
         raise Problem("validation", told, errors=[FieldError("/k", told)])

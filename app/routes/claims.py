@@ -17,7 +17,7 @@ from app.paging import Limit, Page, Window, page, page_at, read_offset, read_tex
 from app.request_headers import CONTENT_DIGEST, Header
 from app.strict import decode_body
 from app.whereabouts import country_of
-from market import claims, earnings, ids, offers, photos, submissions
+from market import claim_photos, claims, earnings, ids, offers, photos, submissions
 from market.errors import Refusal
 from market.terms import Strict
 from sensors.inspection import ACCEPTED_MEDIA_TYPES
@@ -182,22 +182,22 @@ async def put_photo(call: Call, claim_id: str, n: int) -> Uploaded:
     """
     capture = _capture(call)
     async with call.services.database.read() as connection:
-        await claims.photo_slot(connection, call.actor.owner, claim_id, n)
+        await claim_photos.require_slot(connection, call.actor.owner, claim_id, n)
     stored, spool = await call.services.media.receive(call.request.stream())
     try:
         kind = await keep_photo(call, stored, spool)
-        await enter_photo(call, claim_id, claims.Photo(n, stored.sha256, stored.size, kind, capture), spool)
+        await enter_photo(call, claim_id, claim_photos.Photo(n, stored.sha256, stored.size, kind, capture), spool)
     finally:
         spool.close()
     return Uploaded(n, stored.sha256.hex(), stored.size, kind)
 
 
-async def enter_photo(call: Call, claim_id: str, photo: claims.Photo, spool: Spool) -> None:
+async def enter_photo(call: Call, claim_id: str, photo: claim_photos.Photo, spool: Spool) -> None:
     """Record a photo whose bytes are stored; where it cannot be, its bytes go."""
     database, media = call.services.database, call.services.media
     try:
         async with database.statement() as connection:
-            await claims.put_photo(connection, call.actor.owner, claim_id, photo, country_of(call))
+            await claim_photos.put(connection, call.actor.owner, claim_id, photo, country_of(call))
             wake(EVENTS)
     except Refusal:
         async with database.statement() as connection:

@@ -22,7 +22,21 @@ from app.simulation.buying import CURRENCY, Plan
 from app.simulation.parameters import Parameters, Pricing
 from app.simulation.service import BEGINS, Service
 from app.simulation.world import DAY_S, Person, World
-from market import accounts, claims, earnings, ids, keys, ledger, offers, people, posting, review, submissions, tasks
+from market import (
+    accounts,
+    claim_photos,
+    claims,
+    earnings,
+    ids,
+    keys,
+    ledger,
+    offers,
+    people,
+    posting,
+    review,
+    submissions,
+    tasks,
+)
 from market.errors import Refusal
 from market.terms import Acceptance, TaskDraft
 
@@ -241,7 +255,9 @@ class Life:
         async with self.service.at(at, "hand in") as conn:
             for n in range(1, taken + 1):
                 name = sha256(f"{held.claim}:{n}".encode()).digest()
-                await claims.put_photo(conn, person.id, held.claim, claims.Photo(n, name, 250_000, "image/jpeg", None))
+                await claim_photos.put(
+                    conn, person.id, held.claim, claim_photos.Photo(n, name, 250_000, "image/jpeg", None)
+                )
             submission = await submissions.submit(conn, person.id, held.claim, given, fitting=judging.fitting)
         self.answered[submission] = (plan, usable)
         day = person.day(at)

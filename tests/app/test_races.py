@@ -5,7 +5,7 @@ from collections import Counter
 
 import httpx
 
-from market import claims, ids, keys, submissions
+from market import claim_photos, claims, ids, keys, submissions
 from market.audit import audit
 from tests.app.conftest import (
     BAKERY,
@@ -46,8 +46,8 @@ async def doubtful(world: World, who: Caller, task: Json) -> str:
     verdict = {"score": 0.5, "outcome": "review", "version": "1", "checks": []}
     async with world.services.database.transaction() as connection:
         held = await claims.claim(connection, person, task["id"], None)
-        taken = claims.Photo(1, b"\x01" * 32, 900, "image/jpeg", None)
-        await claims.put_photo(connection, person, held.id, taken)
+        taken = claim_photos.Photo(1, b"\x01" * 32, 900, "image/jpeg", None)
+        await claim_photos.put(connection, person, held.id, taken)
         given = submissions.Answering(answers={"open": "open"})
         submission = await submissions.submit(connection, person, held.id, given)
         await submissions.judge(connection, submission, verdict, failed_check=None, hold_s=60)

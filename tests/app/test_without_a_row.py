@@ -20,14 +20,14 @@ from tests.app.test_erasure import files, leave, rows
 DYING = """
 import asyncio, os, signal, sys
 from app import config as configuration
-from market import claims
+from market import claim_photos, claims
 from tests.app.conftest import Caller, running, photo
 
 def dies(*given):
     os.kill(os.getpid(), signal.SIGKILL)
 
 async def main(url, folder, secret, claim, content):
-    claims.put_photo = dies
+    claim_photos.put = dies
     async with running(configuration.load({"DATABASE_URL": url, "SENSORIUM_DATA_DIR": folder})) as world:
         await photo(Caller(world, "", secret), {"id": claim, "challenge": {"nonce": "x"}}, open(content, "rb").read())
 

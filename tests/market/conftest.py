@@ -7,7 +7,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from market import accounts, audit, claims, keys, ledger, people, posting, submissions, tasks
+from market import accounts, audit, claim_photos, claims, keys, ledger, people, posting, submissions, tasks
 from market.terms import TaskDraft
 
 FEE_BPS = 1000
@@ -53,7 +53,7 @@ class Cast:
         return await posting.post(self.conn, actor, draft, rates=self.rates)
 
     async def photo(self, person: UUID, claim: str, n: int = 1, sha256: bytes = b"\x01" * 32) -> None:
-        await claims.put_photo(self.conn, person, claim, claims.Photo(n, sha256, 900, "image/jpeg", None))
+        await claim_photos.put(self.conn, person, claim, claim_photos.Photo(n, sha256, 900, "image/jpeg", None))
 
     async def submit(self, person: UUID, task: str, **given: Any) -> tuple[str, UUID]:
         """Claim, photograph and submit: the claim's and the submission's id."""
