@@ -178,7 +178,8 @@ PROBLEMS: dict[str, Kind] = {
     "reason-required": Kind(
         422,
         "A rejection needs a reason that the task declared",
-        "Cite one of the checks that the task lists in `acceptance.checks`, or a reason code, with a comment.",
+        "Cite one of the checks that the task lists in `acceptance.checks` and that did not pass, or a reason "
+        "code, with a comment: `not_what_was_asked`, `unreadable`, `wrong_answer`, `incomplete`.",
     ),
     "fix-up-limit": Kind(
         409,
@@ -199,12 +200,14 @@ PROBLEMS: dict[str, Kind] = {
     "own-decision": Kind(
         409,
         "You accepted this yourself",
-        "Only what was accepted by machine or because nobody reviewed it in time may be disputed.",
+        "Only what was accepted by machine or because nobody reviewed it in time may be disputed, and not once you "
+        "have thanked for it with a bonus or a rating.",
     ),
     "paid-out": Kind(
         409,
         "The pay for this has been released",
-        "What was accepted may be disputed while its pay is in the hold window. After that it belongs to the person.",
+        "What was accepted may be disputed, or a bonus added, while its pay is in the hold window. After that it "
+        "belongs to the person.",
     ),
     "used-already": Kind(
         409,

@@ -139,9 +139,9 @@ async def dispute(conn: asyncpg.Connection, actor: keys.Actor, submission: str, 
     await _require_first(conn, row["id"])
     if row["status"] != "accepted":
         raise WrongState(f"The submission is {row['status'].replace('_', ' ')}.")
-    if row["decided_by"] not in ("market", "deadline"):
+    if row["decided_by"] not in ("market", "deadline") or row["bonus"] or row["rating"] is not None:
         raise OwnDecision
-    review.require_reason(row, given.failed_check, given.reason_code)
+    review.require_reason(row, given.failed_check, given.reason_code, contested=True)
     bond = stakes.bond_for(row["reward"])
     await keys.spend(conn, actor, bond, one_task=bond + await tasks.cost(conn, row["task_id"]))
     opened = await _open(

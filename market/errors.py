@@ -123,7 +123,7 @@ class AlreadyAppealed(Refusal):
 
 
 class OwnDecision(Refusal):
-    """The buyer accepted this themselves; only what was accepted by machine or by the deadline may be disputed."""
+    """The buyer accepted or thanked for this themselves; only what machine or deadline accepted may be disputed."""
 
 
 class PaidOut(Refusal):

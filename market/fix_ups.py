@@ -22,6 +22,12 @@ SHORTEST_S, LONGEST_S = 600, 7 * 86_400
 # SQL: the photos of claim `c`, as they are kept beside an answer; a photo that is sent again has another time.
 _PHOTOS = """(SELECT coalesce(jsonb_agg(jsonb_build_object('n', p.n, 'sha256', encode(p.sha256, 'hex'),
     'uploaded_at', p.uploaded_at) ORDER BY p.n), '[]') FROM photo p WHERE p.claim_id = c.id)"""
+# SQL: photo `p` of the claim of submission `s` is as it was when the fix-up of now was asked for.
+UNTOUCHED = """EXISTS (
+    SELECT FROM fix_up f JOIN submission_revision r ON r.submission_id = f.submission_id AND r.n = f.n
+      CROSS JOIN jsonb_array_elements(r.photos) AS was
+    WHERE f.submission_id = s.id AND f.ended IS NULL AND (was->>'n')::int = p.n
+      AND was->>'sha256' = encode(p.sha256, 'hex') AND (was->>'uploaded_at')::timestamptz = p.uploaded_at)"""
 
 
 class Asking(Strict, frozen=True, kw_only=True):
@@ -49,8 +55,7 @@ async def ask(conn: asyncpg.Connection, actor: keys.Actor, submission: str, aske
     row = await decisions.lock(conn, ids.read("submission", submission), actor.owner)
     if row is None:
         raise NotFound("There is no such submission.")
-    if row["status"] != "needs_review":
-        raise WrongState(f"The submission is {row['status'].replace('_', ' ')}.")
+    review.require_review(row)
     review.require_reason(row, asked.failed_check, asked.reason_code)
     before = await conn.fetchrow(
         """SELECT (SELECT count(*) FROM fix_up f WHERE f.submission_id = s.id) AS fix_ups, c.device_id

@@ -1,15 +1,24 @@
 """Review: the buyer's decision on evidence, with a reason that the task declared; nobody deciding in time accepts."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import asyncpg
 import msgspec
 
-from market import decisions, ids, keys, ledger, tasks
+from market import decisions, ids, keys, ledger, tasks, thanks
 from market.errors import NotFound, ReasonRequired, WrongState
 from market.terms import Acceptance, Strict
 
 ReasonCode = Literal["not_what_was_asked", "unreadable", "wrong_answer", "incomplete"]
+# What a buyer who would decide is told of a submission that is not with them.
+NOT_WITH_YOU = {
+    "checking": "The submission is being checked; `submission.needs_review` or another event tells what comes of it.",
+    "fix_up": "The submission is being mended, until `fix_up.until`; then it is with you again.",
+    "accepted": "The submission is accepted. What the machine or the deadline accepted may be disputed, or thanked for "
+    "with a bonus or a rating, while its pay is in the hold window.",
+    "rejected": "The submission is rejected. Its person may appeal; else that is final.",
+    "disputed": "It is disputed: POST /v1/disputes/{id}/statements takes your words, and the review decides.",
+}
 
 
 class Rejecting(Strict, frozen=True, kw_only=True):
@@ -29,16 +38,23 @@ async def accept(
     bonus: int = 0,
     rating: int | None = None,
 ) -> None:
-    """The buyer takes the evidence: it is paid, and becomes an observation. Raises NotFound, WrongState, OverCap."""
+    """The buyer takes the evidence: it is paid, and becomes an observation. What was accepted before is thanked for.
+
+    Raises NotFound, WrongState, PaidOut, OverCap.
+    """
     row = await decisions.lock(conn, ids.read("submission", submission), actor.owner)
     if row is None:
         raise NotFound("There is no such submission.")
-    if row["status"] != "needs_review":
-        raise WrongState(f"The submission is {row['status'].replace('_', ' ')}.")
+    late = row["status"] == "accepted" and (bonus > 0 or rating is not None)
+    if not late:
+        require_review(row)
     if bonus:
         # After the task's row, as everywhere: the other way round, a raise of the same task would wait for this.
         await keys.spend(conn, actor, bonus, one_task=bonus + await tasks.cost(conn, row["task_id"]))
-    await decisions.accept(conn, row, actor.name, hold_s=hold_s, bonus=bonus, rating=rating)
+    if late:
+        await thanks.give(conn, row, actor.name, bonus=bonus, rating=rating)
+    else:
+        await decisions.accept(conn, row, actor.name, hold_s=hold_s, bonus=bonus, rating=rating)
 
 
 async def reject(conn: asyncpg.Connection, actor: keys.Actor, submission: str, why: Rejecting) -> None:
@@ -46,19 +62,42 @@ async def reject(conn: asyncpg.Connection, actor: keys.Actor, submission: str, w
     row = await decisions.lock(conn, ids.read("submission", submission), actor.owner)
     if row is None:
         raise NotFound("There is no such submission.")
-    if row["status"] != "needs_review":
-        raise WrongState(f"The submission is {row['status'].replace('_', ' ')}.")
+    require_review(row)
     require_reason(row, why.failed_check, why.reason_code)
     await decisions.reject(conn, row, msgspec.to_builtins(why), actor.name)
 
 
-def require_reason(row: asyncpg.Record, failed_check: str | None, reason_code: str | None) -> None:
-    """Raise ReasonRequired unless either is cited, a check only where the task declared it. row: of decisions.lock."""
+def require_review(row: asyncpg.Record) -> None:
+    """Raise WrongState unless the submission is with its buyer. row: of decisions.lock."""
+    if row["status"] != "needs_review":
+        raise WrongState(NOT_WITH_YOU[row["status"]])
+
+
+def require_reason(
+    row: asyncpg.Record, failed_check: str | None, reason_code: str | None, *, contested: bool = False
+) -> None:
+    """Raise ReasonRequired unless either is cited: a check only where the task declared it, and it has not passed.
+
+    row: of decisions.lock. contested: what the checks found is contested itself, so one that passed may be cited.
+    """
     if (failed_check is None) == (reason_code is None):
-        raise ReasonRequired("Cite either `failed_check` or `reason_code`.")
+        raise ReasonRequired(
+            "Cite either `failed_check`, a check that the task declared, or `reason_code`, one of "
+            f"{', '.join(get_args(ReasonCode))}.", pointer="/reason_code" if failed_check is None else "/failed_check",
+        )  # fmt: skip
+    if failed_check is None:
+        return
     declared = msgspec.convert(row["acceptance"], Acceptance).declared
-    if failed_check is not None and failed_check not in declared:
-        raise ReasonRequired(f"The task declared these checks: {', '.join(declared) or 'none'}.")
+    if failed_check not in declared:
+        raise ReasonRequired(
+            f"The task declared these checks: {', '.join(declared) or 'none'}.", pointer="/failed_check"
+        )
+    found = {each["name"]: each["status"] for each in (row["verdict"] or {}).get("checks", [])}
+    if not contested and found.get(failed_check) == "pass":
+        raise ReasonRequired(
+            f"The check {failed_check} passed. Cite one that did not, or a `reason_code` for what you see yourself.",
+            pointer="/failed_check",
+        )
 
 
 async def accept_overdue(conn: asyncpg.Connection, *, hold_s: int, limit: int = 50) -> int:

@@ -48,6 +48,13 @@ CHECKS = {
         WHERE coalesce(e.contested, false) <> coalesce(s.status = 'disputed' AND a.side = 'buyer', false)
           OR coalesce(o.locked, false) <> coalesce(s.status = 'disputed' AND a.side = 'buyer'
                OR a.fronted > 0 AND a.collected_at IS NULL, false)""",
+    "a bonus that came after the acceptance is one posting of it, for what nobody contested": """
+        SELECT x.id::text AS what FROM ledger_tx x LEFT JOIN submission s ON s.id = x.subject_id
+          LEFT JOIN (SELECT e.tx_id, -sum(e.amount) AS paid FROM ledger_entry e
+                     JOIN ledger_account a ON a.id = e.account_id AND a.code LIKE 'person:%:pending'
+                     GROUP BY e.tx_id) p ON p.tx_id = x.id
+        WHERE x.kind = 'submission.bonus' AND (s.status IS DISTINCT FROM 'accepted' OR x.idem_key <> 'bonus:' || s.id
+          OR p.paid IS DISTINCT FROM s.bonus OR EXISTS (SELECT FROM appeal a WHERE a.submission_id = s.id))""",
     "an appeal that is decided has paid what it says": """
         SELECT a.id::text AS what FROM appeal a LEFT JOIN earning e ON e.id = a.submission_id
         WHERE a.status <> 'open' AND coalesce(a.paid, -1) <> coalesce(e.amount, 0)""",

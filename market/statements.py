@@ -98,7 +98,7 @@ _MOVES = """
              -sum(e.amount)::bigint AS total
       FROM own o JOIN ledger_entry e ON e.account_id = o.id GROUP BY e.tx_id, o.currency),
     moves AS (
-      SELECT s.*, x.effective_at, x.idem_key, x.subject_type, x.subject_id,
+      SELECT s.*, x.effective_at, x.idem_key, x.kind AS posting, x.subject_type, x.subject_id,
              CASE WHEN x.subject_type = 'payout' AND total < 0 THEN 'payout'
                WHEN x.subject_type = 'payout' AND x.kind = 'payout_returned' THEN 'payout_returned'
                WHEN x.subject_type = 'payout' AND total > 0 THEN 'payout_reversed'
@@ -126,7 +126,10 @@ _STATEMENT = f"""{_MOVES},
       FROM seen
     UNION ALL
     (SELECT 'line', m.effective_at, m.kind, m.subject_type, m.subject_id, m.pending, m.payable, m.held, m.owed, m.total,
-            CASE WHEN m.kind = 'earned' THEN s.bonus END, t.title, p.transfer_id, p.settled_at
+            -- A bonus that came later has a line of its own.
+            CASE WHEN m.posting = 'submission.bonus' THEN m.total
+              WHEN m.kind = 'earned' AND NOT EXISTS (SELECT FROM ledger_tx b WHERE b.idem_key = 'bonus:' || s.id)
+              THEN s.bonus END, t.title, p.transfer_id, p.settled_at
        FROM seen m
        LEFT JOIN submission s ON m.subject_type = 'submission' AND s.id = m.subject_id
        LEFT JOIN task t ON t.id = s.task_id

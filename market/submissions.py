@@ -60,8 +60,9 @@ class PhotoView(msgspec.Struct, frozen=True):
 class Submission(msgspec.Struct, frozen=True):
     """Evidence and what became of it. A buyer reads of the verdict what market/verdicts.py passes on.
 
-    reward: what it pays or has paid, without the bonus. fix_up: what is to be mended, while it is. dispute_id: of the
-    appeal or dispute about it, also one that is over.
+    reward, fee: what it pays or has paid to the person, without the bonus, and to the market. fix_up: what is to be
+    mended, while it is. dispute_id: of the appeal or dispute about it, also one that is over. observation_id: what it
+    became once accepted.
     """
 
     id: str
@@ -79,10 +80,12 @@ class Submission(msgspec.Struct, frozen=True):
     verdict: dict[str, Any] | None
     rejection: dict[str, Any] | None
     reward: Money
+    fee: Money
     bonus: Money
     rating: int | None
     fix_up: fix_ups.FixUp | None = None
     dispute_id: str | None = None
+    observation_id: str | None = None
 
 
 class ToJudge(msgspec.Struct, frozen=True):
@@ -299,10 +302,8 @@ async def of_task(
 
 def _for_buyer(row: asyncpg.Record) -> Submission:
     """What was refused or is contested is not paid for, so the buyer reads why, and nothing of what was found. What is
-    being mended is theirs to read as it was, without photos, which may be others by now."""
-    seen, refused = _show(row), row["locked"]
-    if row["status"] == "fix_up":
-        seen = msgspec.structs.replace(seen, photos=[])
+    being mended is theirs to read as it was, without photos that were replaced: the new ones are not handed in yet."""
+    seen, refused = _show(row, untouched=row["status"] == "fix_up"), row["locked"]
     verdict = None if seen.verdict is None else verdicts.for_buyer(seen.verdict, refused=refused)
     told = None if seen.rejection is None else verdicts.rejection_for_buyer(seen.rejection, row["decided_by"])
     seen = msgspec.structs.replace(seen, verdict=verdict, rejection=told)
@@ -323,18 +324,23 @@ async def _fetch(conn: asyncpg.Connection, where: str, *given: Any) -> list[asyn
         f"""SELECT s.*, t.currency, t.acceptance, t.top, t.top_fee, c.reward, c.fee, {LOCKED} AS locked,
               (SELECT e.amount FROM earning e WHERE e.id = s.id) AS earned, {fix_ups.COLUMN} AS fix_up,
               (SELECT a.id FROM appeal a WHERE a.submission_id = s.id) AS appeal,
-              (SELECT json_agg(json_build_object('n', p.n, 'sha256', encode(p.sha256, 'hex'))
-              ORDER BY p.n)::text FROM photo p WHERE p.claim_id = s.claim_id) AS photos
+              (SELECT json_agg(json_build_object('n', p.n, 'sha256', encode(p.sha256, 'hex'),
+                'untouched', s.status <> 'fix_up' OR {fix_ups.UNTOUCHED})
+              ORDER BY p.n)::text FROM photo p WHERE p.claim_id = s.claim_id) AS photos,
+              (SELECT e.fee FROM earning e WHERE e.id = s.id) AS earned_fee,
+              (SELECT o.id FROM observation o WHERE o.submission_id = s.id) AS observation
             FROM submission s JOIN task t ON t.id = s.task_id JOIN claim c ON c.id = s.claim_id WHERE {where}""",
         *given,
     )
     return rows
 
 
-def _show(row: asyncpg.Record) -> Submission:
+def _show(row: asyncpg.Record, *, untouched: bool = False) -> Submission:
+    """A row of `_fetch`; untouched: only photos that were handed in, and not those that have replaced some since."""
     public = ids.show("submission", row["id"])
     found = msgspec.json.decode(row["photos"], type=list[dict[str, Any]]) if row["photos"] else []
-    pays = decisions.pay_for(row).reward if row["earned"] is None else row["earned"] - row["bonus"]
+    pay = decisions.pay_for(row)
+    reward, fee = (pay.reward, pay.fee) if row["earned"] is None else (row["earned"] - row["bonus"], row["earned_fee"])
     return Submission(
         public, ids.show("task", row["task_id"]), ids.show("claim", row["claim_id"]), row["status"], row["outcome"],
         row["answers"], row["readings"], row["notes"],
@@ -343,11 +349,12 @@ def _show(row: asyncpg.Record) -> Submission:
                 variant: f"/v1/submissions/{public}/photos/{p['n']}?variant={variant}"
                 for variant in ("display", "thumb")
             })
-            for p in found
+            for p in found if p["untouched"] or not untouched
         ],
         row["submitted_at"], row["review_by"], row["decided_at"], row["verdict"], row["rejection"],
-        Money(pays, row["currency"]), Money(row["bonus"], row["currency"]), row["rating"], fix_ups.show(row),
-        None if row["appeal"] is None else ids.show("appeal", row["appeal"]),
+        Money(reward, row["currency"]), Money(fee, row["currency"]), Money(row["bonus"], row["currency"]),
+        row["rating"], fix_ups.show(row), None if row["appeal"] is None else ids.show("appeal", row["appeal"]),
+        None if row["observation"] is None else ids.show("observation", row["observation"]),
     )  # fmt: skip
 
 
@@ -357,7 +364,8 @@ async def photo(
     """One photo, for the buyer while it is theirs to see, or for the person. Raises NotFound, Erased."""
     return await photos.find(
         conn,
-        f"""s.id = $2 AND ((s.account_id = $3 AND s.status IN ('needs_review', 'accepted') AND NOT {LOCKED})
+        f"""s.id = $2 AND ((s.account_id = $3 AND NOT {LOCKED} AND (s.status IN ('needs_review', 'accepted')
+                OR s.status = 'fix_up' AND {fix_ups.UNTOUCHED}))
               OR s.person_id = $4)""", n,
         ids.read("submission", submission), account, person,
     )  # fmt: skip

@@ -25,6 +25,9 @@ class Accepting(Strict, frozen=True, kw_only=True):
     rating: Annotated[int, msgspec.Meta(ge=1, le=5, examples=[5])] | None = None
 
 
+JUST_ACCEPTED = Accepting()  # without a body
+
+
 @endpoint("GET", "/v1/tasks/{task_id}/submissions", by=AGENT, scope="tasks:read")
 async def list_submissions(call: Call, task_id: str, query: Window) -> Page[submissions.Submission]:
     """What came in for a task, newest first."""
@@ -42,13 +45,15 @@ async def get_submission(call: Call, submission_id: str) -> submissions.Submissi
 
 @endpoint(
     "POST", "/v1/submissions/{submission_id}/accept", by=AGENT, scope="tasks:write", once=True,
-    problems=("wrong-state", "insufficient-funds", "over-cap", "account-held"),
+    problems=("wrong-state", "paid-out", "insufficient-funds", "over-cap", "account-held"),
     example={"bonus": {"amount": 50, "currency": "usd"}, "rating": 5},
 )  # fmt: skip
-async def accept_submission(call: Call, submission_id: str, data: Accepting) -> submissions.Submission:
+async def accept_submission(call: Call, submission_id: str, data: Accepting = JUST_ACCEPTED) -> submissions.Submission:
     """Accept a submission that awaits review.
 
-    The person is paid, with a bonus if you give one, and the evidence becomes your observation.
+    The person is paid, with a bonus if you give one, and the evidence becomes your observation. What the machine, the
+    deadline or you accepted before may still be given a bonus while its pay is in the hold window, and a rating at any
+    time: once, and then it cannot be disputed any more.
     """
     bonus = 0 if data.bonus is None else data.bonus.amount
     if data.bonus is not None and data.bonus.currency != call.actor.currency:
@@ -74,7 +79,8 @@ async def accept_submission(call: Call, submission_id: str, data: Accepting) -> 
 async def reject_submission(call: Call, submission_id: str, data: review.Rejecting) -> submissions.Submission:
     """Reject a submission that awaits review.
 
-    For a check that the task declared or a reason code, and with a comment that the person can learn from.
+    For a check that the task declared and that did not pass, or a reason code, and with a comment that the person can
+    learn from.
     """
     await review.reject(call.connection, call.actor, submission_id, data)
     wake(EVENTS)

@@ -97,11 +97,14 @@ async def test_what_is_not_reviewed_in_time_is_accepted(world: World, ada: Calle
 async def test_a_rejection_tells_the_person_why_and_frees_the_slot(ada: Caller, bo: Caller) -> None:
     task = await post_task(ada, acceptance={"mode": "manual", "checks": ["fresh", "quality"]})
     waiting = await answer(bo, task)
-    why = {"failed_check": "quality", "comment": "The sign cannot be read."}
+    why = {"reason_code": "unreadable", "comment": "The sign cannot be read."}
+    passed = {"failed_check": "quality", "comment": "The sign cannot be read."}
+    refused = is_problem(await ada.post(f"/v1/submissions/{waiting['id']}/reject", passed), 422, "reason-required")
+    assert refused["errors"][0]["pointer"] == "/failed_check"
     ok(await ada.post(f"/v1/submissions/{waiting['id']}/reject", why))
     told = ok(await bo.get(f"/v1/people/submissions/{waiting['id']}"))
     assert told["status"] == "rejected"
-    assert told["rejection"]["failed_check"] == "quality"
+    assert told["rejection"]["reason_code"] == "unreadable"
     assert told["rejection"]["comment"] == "The sign cannot be read."
     assert ok(await ada.get(f"/v1/tasks/{task['id']}"))["slots"]["open"] == 1
 
@@ -113,8 +116,14 @@ async def test_a_bonus_and_a_rating_come_with_thanks(ada: Caller, bo: Caller) ->
     accepted = ok(await ada.post(f"/v1/submissions/{waiting['id']}/accept", thanks))
     assert (accepted["bonus"]["amount"], accepted["rating"]) == (100, 5)
     assert ok(await bo.get("/v1/people/earnings"))["pending"]["amount"] == 400
+    assert (accepted["fee"]["amount"], accepted["observation_id"][:4]) == (30, "obs_")
     eur = {"bonus": {"amount": 100, "currency": "eur"}}
     is_problem(await ada.post(f"/v1/submissions/{waiting['id']}/accept", eur), 422, "validation")
+
+
+async def test_an_acceptance_needs_no_body(ada: Caller, bo: Caller) -> None:
+    waiting = await answer(bo, await post_task(ada, acceptance={"mode": "manual", "checks": ["fresh"]}))
+    assert ok(await ada.post(f"/v1/submissions/{waiting['id']}/accept"))["status"] == "accepted"
 
 
 async def test_a_bonus_counts_with_all_that_the_task_costs(ada: Caller, bo: Caller, world: World) -> None:

@@ -158,13 +158,26 @@ async def test_two_may_be_asked_for_each_for_a_reason(cast: Cast, ada: keys.Acto
     assert await cast.broken() == []
 
 
-async def test_what_is_being_mended_shows_the_buyer_no_photos(cast: Cast, ada: keys.Actor, bo: UUID) -> None:
-    _, _, submission = await reviewed(cast, ada, bo)
+async def test_what_is_being_mended_shows_the_buyer_what_was_handed_in_and_nothing_newer(
+    cast: Cast, ada: keys.Actor, bo: UUID
+) -> None:
+    _, claim, submission = await reviewed(cast, ada, bo)
     public = ids.show("submission", submission)
-    assert (await submissions.photo(cast.conn, public, 1, account=ada.owner)).sha256
     await ask(cast, ada, submission)
     seen = await submissions.get(cast.conn, public, account=ada.owner)
-    assert (seen.status, seen.photos, seen.answers) == ("fix_up", [], {"open": "open"})
+    assert (seen.status, [each.n for each in seen.photos], seen.answers) == ("fix_up", [1], {"open": "open"})
+    assert (await submissions.photo(cast.conn, public, 1, account=ada.owner)).sha256 == b"\x01" * 32
+    await advance(cast.conn, 60)
+    await cast.photo(bo, claim, n=2, sha256=b"\x07" * 32)
+    await cast.photo(bo, claim, n=1, sha256=OTHER)
+    assert (await submissions.get(cast.conn, public, account=ada.owner)).photos == [], "one is gone, one not handed in"
+    assert [each.n for each in (await of_bo(cast, bo, submission)).photos] == [1, 2]
+    for n in (1, 2):
+        assert (await submissions.photo(cast.conn, public, n, person=bo)).sha256
+        with pytest.raises(NotFound):
+            await submissions.photo(cast.conn, public, n, account=ada.owner)
+    # Sent again as it was: another photo for all that anybody knows.
+    await cast.photo(bo, claim, n=1)
     with pytest.raises(NotFound):
         await submissions.photo(cast.conn, public, 1, account=ada.owner)
 

@@ -137,7 +137,8 @@ class Market(RuleBasedStateMachine):
         if there["needs_review"]:
             acts += [lambda: self.decide(n, chance.choice(["accept", "bonus", "reject", "reject", "fix-up"]))] * 4
         if there["accepted"]:
-            acts += [lambda: self.decide(n, "dispute"), lambda: self.sell(n, chance.randrange(2), amount, 10 + n * 10)]
+            acts += [lambda: self.decide(n, chance.choice(["dispute", "dispute", "thank"]))]
+            acts += [lambda: self.sell(n, chance.randrange(2), amount, 10 + n * 10)]
         if there["rejected"]:
             acts += [lambda: self.appeal(n)] * 3
         if there["appealed"]:
@@ -172,7 +173,7 @@ class Market(RuleBasedStateMachine):
             self.do(lambda: tasks.cancel(self.conn, self.buyer_of(row["account_id"]), ids.show("task", row["id"])))
 
     def decide(self, n: int, way: str) -> None:
-        status = "accepted" if way == "dispute" else "needs_review"
+        status = "accepted" if way in ("dispute", "thank") else "needs_review"
         row = self.row(f"SELECT id, account_id FROM submission WHERE status = '{status}' ORDER BY id", n)
         if row is None:
             return
@@ -180,6 +181,7 @@ class Market(RuleBasedStateMachine):
         acts: dict[str, Callable[[], Awaitable[Any]]] = {
             "accept": lambda: review.accept(conn, actor, public, hold_s=HOLD_S),
             "bonus": lambda: review.accept(conn, actor, public, hold_s=HOLD_S, bonus=17),
+            "thank": lambda: review.accept(conn, actor, public, hold_s=HOLD_S, bonus=13, rating=5),
             "reject": lambda: review.reject(conn, actor, public, msgspec.convert(WHY, review.Rejecting)),
             "fix-up": lambda: fix_ups.ask(conn, actor, public, msgspec.convert(WHY | {"within_s": 3600},
                                                                               fix_ups.Asking)),
@@ -307,7 +309,7 @@ class Market(RuleBasedStateMachine):
 # What so many sequences must have come to: else nothing was shown.
 DEEP = {
     "submission.accepted", "submission.rejected", "submission.fix_up", "appeal.opened", "appeal.decided", "sale.bought",
-    "claim.expired", "task.completed", "task.cancelled", "earning.released",
+    "claim.expired", "task.completed", "task.cancelled", "earning.released", "submission.thanked",
 }  # fmt: skip
 
 

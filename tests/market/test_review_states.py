@@ -105,6 +105,11 @@ async def accepted_by_deadline(court: Court) -> None:
     await review.accept_overdue(court.conn, hold_s=HOLD_S)
 
 
+async def thanked(court: Court) -> None:
+    await accepted_by_machine(court)
+    await review.accept(court.conn, court.ada, court.public, hold_s=HOLD_S, bonus=40, rating=4)
+
+
 async def paid_out(court: Court) -> None:
     await accepted_by_machine(court)
     await advance(court.conn, HOLD_S)
@@ -175,30 +180,32 @@ ACTS: dict[str, Act] = {
     "appeal": lambda court: court.appealed(),
     "hand in": lambda court: submissions.submit(court.conn, court.bo, court.claim, ANSWER),
     "give up": lambda court: claims.release(court.conn, court.bo, court.claim),
+    "thank": lambda court: review.accept(court.conn, court.ada, court.public, hold_s=HOLD_S, bonus=40),
 }
 _NO, _OVER, _ONCE = "wrong-state", "claim-expired", "already-appealed"
 # What comes of each act, in the order of ACTS: the status after it, or the problem.
 SUBMISSIONS: dict[Act, tuple[str, ...]] = {
-    checking: (_NO, _NO, _NO, _NO, _NO, _OVER, _OVER),
-    needs_review: ("accepted", "rejected", "fix_up", _NO, _NO, _OVER, _OVER),
-    fix_up: (_NO, _NO, _NO, _NO, _NO, "checking", "needs_review"),
-    fix_up_over: (_NO, _NO, _NO, _NO, _NO, _OVER, "needs_review"),
-    mended_twice: ("accepted", "rejected", "fix-up-limit", _NO, _NO, _OVER, _OVER),
-    of_device: ("accepted", "rejected", "not-mendable", _NO, _NO, _OVER, _OVER),
-    accepted_by_buyer: (_NO, _NO, _NO, "own-decision", _NO, _OVER, _OVER),
-    accepted_by_machine: (_NO, _NO, _NO, "disputed", _NO, _OVER, _OVER),
-    accepted_by_deadline: (_NO, _NO, _NO, "disputed", _NO, _OVER, _OVER),
-    paid_out: (_NO, _NO, _NO, "paid-out", _NO, _OVER, _OVER),
-    in_a_dataset: (_NO, _NO, _NO, "used-already", _NO, _OVER, _OVER),
-    rejected_by_buyer: (_NO, _NO, _NO, _NO, "disputed", _OVER, _OVER),
-    rejected_by_machine: (_NO, _NO, _NO, _NO, "disputed", _OVER, _OVER),
-    rejected_long_ago: (_NO, _NO, _NO, _NO, "appeal-too-late", _OVER, _OVER),
-    appealed: (_NO, _NO, _NO, _ONCE, _ONCE, _OVER, _OVER),
-    awarded: (_NO, _NO, _NO, _ONCE, _ONCE, _OVER, _OVER),
-    upheld: (_NO, _NO, _NO, _ONCE, _ONCE, _OVER, _OVER),
-    disputed: (_NO, _NO, _NO, _ONCE, _ONCE, _OVER, _OVER),
-    dispute_lost: (_NO, _NO, _NO, _ONCE, _ONCE, _OVER, _OVER),
-    dispute_won: (_NO, _NO, _NO, _ONCE, _ONCE, _OVER, _OVER),
+    checking: (_NO, _NO, _NO, _NO, _NO, _OVER, _OVER, _NO),
+    needs_review: ("accepted", "rejected", "fix_up", _NO, _NO, _OVER, _OVER, "accepted"),
+    fix_up: (_NO, _NO, _NO, _NO, _NO, "checking", "needs_review", _NO),
+    fix_up_over: (_NO, _NO, _NO, _NO, _NO, _OVER, "needs_review", _NO),
+    mended_twice: ("accepted", "rejected", "fix-up-limit", _NO, _NO, _OVER, _OVER, "accepted"),
+    of_device: ("accepted", "rejected", "not-mendable", _NO, _NO, _OVER, _OVER, "accepted"),
+    accepted_by_buyer: (_NO, _NO, _NO, "own-decision", _NO, _OVER, _OVER, "accepted"),
+    accepted_by_machine: (_NO, _NO, _NO, "disputed", _NO, _OVER, _OVER, "accepted"),
+    accepted_by_deadline: (_NO, _NO, _NO, "disputed", _NO, _OVER, _OVER, "accepted"),
+    thanked: (_NO, _NO, _NO, "own-decision", _NO, _OVER, _OVER, _NO),
+    paid_out: (_NO, _NO, _NO, "paid-out", _NO, _OVER, _OVER, "paid-out"),
+    in_a_dataset: (_NO, _NO, _NO, "used-already", _NO, _OVER, _OVER, "accepted"),
+    rejected_by_buyer: (_NO, _NO, _NO, _NO, "disputed", _OVER, _OVER, _NO),
+    rejected_by_machine: (_NO, _NO, _NO, _NO, "disputed", _OVER, _OVER, _NO),
+    rejected_long_ago: (_NO, _NO, _NO, _NO, "appeal-too-late", _OVER, _OVER, _NO),
+    appealed: (_NO, _NO, _NO, _ONCE, _ONCE, _OVER, _OVER, _NO),
+    awarded: (_NO, _NO, _NO, _ONCE, _ONCE, _OVER, _OVER, _NO),
+    upheld: (_NO, _NO, _NO, _ONCE, _ONCE, _OVER, _OVER, _NO),
+    disputed: (_NO, _NO, _NO, _ONCE, _ONCE, _OVER, _OVER, _NO),
+    dispute_lost: (_NO, _NO, _NO, _ONCE, _ONCE, _OVER, _OVER, _NO),
+    dispute_won: (_NO, _NO, _NO, _ONCE, _ONCE, _OVER, _OVER, _NO),
 }
 
 

@@ -1,12 +1,13 @@
 """A task's life in money: each story as the balances it leaves."""
 
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
 import msgspec
 import pytest
 
-from market import claims, earnings, ids, keys, ledger, offers, review, submissions, tasks
+from market import appeals, claims, clock, earnings, ids, keys, ledger, offers, review, statements, submissions, tasks
 from market.audit import CHECKS
 from market.clock import advance
 from market.errors import (
@@ -17,12 +18,15 @@ from market.errors import (
     Invalid,
     NotFound,
     OverCap,
+    OwnDecision,
+    PaidOut,
     ReasonRequired,
     SlotTaken,
     TaskNotOpen,
     TriesUsed,
     WrongState,
 )
+from market.periods import Period
 from market.terms import TaskChange
 from tests.market.conftest import FEE_BPS, HOLD_S, PASS, Cast
 
@@ -162,10 +166,66 @@ async def test_a_rejection_must_cite_what_was_declared(cast: Cast, ada: keys.Act
             await review.reject(cast.conn, ada, public, why)
     why = review.Rejecting(comment="It shows another shop.", reason_code="not_what_was_asked")
     await review.reject(cast.conn, ada, public, why)
-    with pytest.raises(WrongState):
+    with pytest.raises(WrongState, match="appeal"):
         await review.accept(cast.conn, ada, public, hold_s=HOLD_S)
     with pytest.raises(NotFound):
         await submissions.photo(cast.conn, public, 1, account=ada.owner)
+    assert await broken(cast.conn) == []
+
+
+async def test_a_check_that_passed_is_no_reason_to_reject(cast: Cast, ada: keys.Actor) -> None:
+    bo = await cast.person("bo")
+    _, submission = await cast.submit(bo, (await cast.post(ada)).id)
+    found = [{"name": "fresh", "status": "pass", "detail": ""}, {"name": "at_place", "status": "warn", "detail": ""}]
+    await cast.judge(submission, REVIEW | {"checks": found})
+    public = ids.show("submission", submission)
+    with pytest.raises(ReasonRequired, match="fresh passed") as refused:
+        await review.reject(cast.conn, ada, public, review.Rejecting(comment="Too old.", failed_check="fresh"))
+    assert refused.value.pointer == "/failed_check"
+    await review.reject(cast.conn, ada, public, review.Rejecting(comment="Far off.", failed_check="at_place"))
+    assert (await submissions.get(cast.conn, public, person=bo)).status == "rejected"
+
+
+async def test_what_the_machine_accepted_is_thanked_for_once_and_not_disputed_then(cast: Cast, ada: keys.Actor) -> None:
+    bo = await cast.person("bo")
+    _, submission = await cast.submit(bo, (await cast.post(ada)).id)
+    public = ids.show("submission", submission)
+    assert await cast.judge(submission) == "accepted"
+    await review.accept(cast.conn, ada, public, hold_s=HOLD_S, bonus=50, rating=5)
+    assert await cast.balance(ledger.person(bo, "pending")) == 350
+    assert await cast.balance(ledger.buyer(ada.owner)) == 100_000 - 330 - 50
+    seen = await submissions.get(cast.conn, public, account=ada.owner)
+    assert (seen.reward.amount, seen.fee.amount, seen.bonus.amount, seen.rating) == (300, 30, 50, 5)
+    assert seen.observation_id is not None
+    with pytest.raises(WrongState, match="thanked"):
+        await review.accept(cast.conn, ada, public, hold_s=HOLD_S, bonus=50)
+    with pytest.raises(OwnDecision):
+        await appeals.dispute(
+            cast.conn, ada, public, appeals.Disputing(words="Not so.", reason_code="not_what_was_asked")
+        )
+    assert await broken(cast.conn) == []
+    today = (await clock.now(cast.conn)).date()
+    told = await statements.of_person(cast.conn, bo, Period(today - timedelta(days=1), today), "usd")
+    assert sorted((each.kind, each.change.pending, each.bonus) for each in told.lines) == [
+        ("earned", 50, 50), ("earned", 300, 0),
+    ]  # fmt: skip
+
+
+async def test_a_bonus_does_not_come_after_the_pay_but_a_rating_may(cast: Cast, ada: keys.Actor) -> None:
+    bo = await cast.person("bo")
+    _, submission = await cast.submit(bo, (await cast.post(ada)).id)
+    public = ids.show("submission", submission)
+    await cast.judge(submission)
+    await clock.advance(cast.conn, HOLD_S)
+    await earnings.release_due(cast.conn)
+    savepoint = cast.conn.transaction()
+    await savepoint.start()
+    with pytest.raises(PaidOut, match="rating"):
+        await review.accept(cast.conn, ada, public, hold_s=HOLD_S, bonus=50)
+    await savepoint.rollback()
+    await review.accept(cast.conn, ada, public, hold_s=HOLD_S, rating=4)
+    seen = await submissions.get(cast.conn, public, account=ada.owner)
+    assert (seen.bonus.amount, seen.rating) == (0, 4)
     assert await broken(cast.conn) == []
 
 
