@@ -28,9 +28,9 @@ class DayLine(msgspec.Struct, frozen=True):
 
     kind: funded · refunded, refund_failed: to the card, and back when it failed · held_for_tasks, released: between the
     balance and tasks · spent: paid for accepted answers, `fee` of it to the market · bought: observations of others ·
-    sold: to others, and shares of what those sold on · frozen, unfrozen: for a dispute · dispute_lost, dispute_won:
-    what it took, and gave back · paid_back: for an answer that was accepted wrongly · received: from somewhere else ·
-    moved: between the parts.
+    sold: to others, less `fee`, and shares of what those sold on · frozen, unfrozen: for a dispute · dispute_lost,
+    dispute_won: what it took, and gave back · paid_back: for an answer that was accepted wrongly · received: from
+    somewhere else · moved: between the parts.
     """
 
     day: date
@@ -79,7 +79,10 @@ _STATEMENT = """
           WHEN x.subject_type IN ('submission', 'appeal', 'sale') THEN 'paid_back'
           WHEN total > 0 THEN 'received' ELSE 'moved' END AS kind,
         coalesce((SELECT -sum(f.amount) FROM ledger_account a JOIN ledger_entry f ON f.account_id = a.id
-                  WHERE a.code = $6 AND a.currency = $3 AND f.tx_id = s.tx_id), 0)::bigint AS fee
+                  WHERE a.code = $6 AND a.currency = $3 AND f.tx_id = s.tx_id
+                    -- Of a sale it is the seller's, not the buyer's or of those who sold it before.
+                    AND (x.kind <> 'sale' OR EXISTS (SELECT FROM sale WHERE id = x.subject_id AND seller_id = $1))
+                 ), 0)::bigint AS fee
       FROM sums s JOIN ledger_tx x ON x.id = s.tx_id WHERE x.effective_at < $5),
     daily AS (
       SELECT CASE WHEN effective_at >= $4 THEN (effective_at AT TIME ZONE 'UTC')::date END AS day,

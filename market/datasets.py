@@ -206,6 +206,7 @@ def _item(row: asyncpg.Record, about: dict[tuple[UUID, int], _File]) -> dict[str
         )  # fmt: skip
     return {
         "observation_id": seen.id, "task_id": seen.task_id, "task_external_id": seen.task_external_id,
+        "title": seen.title, "asks": msgspec.to_builtins(seen.asks),
         "kind": seen.kind, "outcome": seen.outcome, "photos": listed, "unreadable": unreadable, "answers": seen.answers,
         "readings": seen.readings, "person": seen.person, "captured_at": seen.captured_at.isoformat(),
         # jsonb knows no -0.0; what is hashed must be what is kept.

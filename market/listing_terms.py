@@ -1,13 +1,14 @@
 """What a seller may offer and a buyer is told: the shapes of listings and sales, with their bounds."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from market.asked import Asked
 from market.errors import Invalid
 from market.money import Money, Price
-from market.terms import Strict
+from market.terms import LEAST_ROYALTY_PERCENT, Strict
 
 # Licences for data and pictures, by their SPDX ids. Others are written out, under a name of one's own.
 SPDX = (
@@ -59,7 +60,7 @@ class ListingDraft(Strict, frozen=True, kw_only=True):
     dataset_id: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     price: Price
     freshness: Freshness | None = None
-    royalty_percent: Annotated[int, msgspec.Meta(ge=10, le=100)] = 10
+    royalty_percent: Annotated[int, msgspec.Meta(ge=LEAST_ROYALTY_PERCENT, le=100)] = LEAST_ROYALTY_PERCENT
     license: SoldUnder | None = None
     resale: bool = False
     resale_share_percent: Annotated[int, msgspec.Meta(ge=0, le=50)] = 0
@@ -76,18 +77,12 @@ class ListingChange(Strict, frozen=True, kw_only=True):
 
 
 class Purchase(Strict, frozen=True, kw_only=True):
-    """What the buyer pays at most. exclusive: at the price for having it alone."""
+    """What the buyer pays at most. exclusive: at the price for having it alone · with_owned: also a data set of which
+    they have some already; it costs the same, and what they have keeps the terms that it came with."""
 
     max_price: Price
     exclusive: bool = False
-
-
-class Asked(msgspec.Struct, frozen=True):
-    """What an observation answers, without the answer: a question, or a reading (`text` is its unit)."""
-
-    id: str
-    type: str
-    text: str
+    with_owned: bool = False
 
 
 class Seller(msgspec.Struct, frozen=True):
@@ -140,15 +135,19 @@ class Listing(msgspec.Struct, frozen=True):
     distance_m: float | None = None
 
 
+Role = Literal["buyer", "seller", "earlier_seller"]
+
+
 class Sale(msgspec.Struct, frozen=True):
     """One sale: price = fee + royalty + shares + proceeds.
 
-    role: which side you are. royalty: to whoever observed it · shares: to those who sold this copy before · proceeds:
-    the seller's. observation_id, dataset_id: yours · resale: whether the buyer may sell it on.
+    role: which side you are; earlier_seller: somebody sold on what you had sold. royalty: to whoever observed it ·
+    shares: to those who sold this copy before, `share` of them to you · proceeds: the seller's. observation_id,
+    dataset_id: yours · resale: whether the buyer may sell it on.
     """
 
     id: str
-    role: Literal["buyer", "seller"]
+    role: Role
     listing_id: str
     observation_id: str | None
     dataset_id: str | None
@@ -157,6 +156,7 @@ class Sale(msgspec.Struct, frozen=True):
     fee: Money
     royalty: Money
     shares: Money
+    share: Money | None
     proceeds: Money
     licenses: list[SoldUnder]
     resale: bool
@@ -194,23 +194,3 @@ def check_price(price: Price, freshness: Freshness | None, currency: str) -> Non
         raise Invalid(f"This account trades in {currency}.", pointer="/freshness/floor/currency")
     if freshness.floor.amount > price.amount:
         raise Invalid("The price falls to it, so it is not above.", pointer="/freshness/floor/amount")
-
-
-def asked_of(evidence: dict[str, Any]) -> list[Asked]:
-    """What a task's evidence answers."""
-    questions = [Asked(each["id"], each["type"], each.get("text", "")) for each in evidence.get("questions") or []]
-    readings = [Asked(each["name"], "reading", each["unit"]) for each in evidence.get("readings") or []]
-    return questions + readings
-
-
-def matched_by(asks: list[Asked]) -> list[str]:
-    """What two tasks that ask the same have in common: ids of questions, their texts, readings with their units."""
-    found = set()
-    for each in asks:
-        if each.type == "reading":
-            found.add(f"reading {each.id} {each.text}")
-            continue
-        found.add(f"id {each.id}")
-        if each.text.strip():
-            found.add(f"text {' '.join(each.text.lower().split())}")
-    return sorted(found)

@@ -18,9 +18,9 @@ import asyncpg
 import msgspec
 
 from market import events, ids, keys, near, ownership, photos
+from market.asked import Asked, asked_of, matched_by
 from market.errors import AlreadyListed, Invalid, ListingNotActive, ListingOver, NotFound, WrongState
 from market.listing_terms import (
-    Asked,
     ExclusiveOffer,
     Freshness,
     Listing,
@@ -28,10 +28,8 @@ from market.listing_terms import (
     ListingDraft,
     Seller,
     SoldUnder,
-    asked_of,
     check,
     check_price,
-    matched_by,
 )
 from market.money import Money, Price
 from market.ownership import Copy
@@ -56,9 +54,12 @@ COLUMNS = f"""l.*, {PRICE} AS price_now, {ALONE} AS alone_until, market_now() AS
 FROM = "listing l JOIN account a ON a.id = l.account_id"
 
 
-def pseudonym(account: UUID) -> str:
-    """The name of a seller. Ids hold 74 random bits, so nobody finds the account by trying."""
-    return "s_" + hashlib.sha256(b"seller" + account.bytes).hexdigest()[:16]
+def pseudonym(account: UUID, *, named: bool) -> str:
+    """The id of a seller: another for what they sell under their name, so that nothing links the rest to it.
+
+    Ids of accounts hold 74 random bits, so nobody finds one by trying.
+    """
+    return "s_" + hashlib.sha256((b"named seller" if named else b"seller") + account.bytes).hexdigest()[:16]
 
 
 async def create(conn: asyncpg.Connection, actor: keys.Actor, draft: ListingDraft, *, fee_bps: int) -> Listing:
@@ -179,14 +180,26 @@ async def _insert(
         draft.dataset_id and ids.read("dataset", draft.dataset_id), draft.price.amount, draft.price.currency,
         fresh and fresh.floor.amount, fresh and fresh.half_life_s, sorted(licenses),
         max(draft.royalty_percent, min(each.royalty_percent or 0 for each in copies)), draft.resale,
-        draft.resale_share_percent, alone and alone.for_s, alone and alone.price.amount, pseudonym(actor.owner),
-        draft.named, _title(titles, len(copies)), msgspec.to_builtins(asks[:MOST_ASKS]), matched_by(asks[:MOST_ASKS]),
+        draft.resale_share_percent, alone and alone.for_s, alone and alone.price.amount,
+        pseudonym(actor.owner, named=draft.named), draft.named, _title(titles, len(copies)),
+        msgspec.to_builtins(asks[:MOST_ASKS]), matched_by(asks[:MOST_ASKS]),
         max(sum(percent for _, percent in each.upstream) for each in copies),
         "\n".join(texts)[:LONGEST_SEARCHED], wanted,
     )  # fmt: skip
     if found is None:
-        raise AlreadyListed
+        raise AlreadyListed(await _already(conn, actor.owner, draft))
     return found
+
+
+async def _already(conn: asyncpg.Connection, account: UUID, draft: ListingDraft) -> str:
+    """Which listing offers it already, where that has been committed."""
+    column, value = ("observation", draft.observation_id) if draft.observation_id else ("dataset", draft.dataset_id)
+    there = await conn.fetchval(
+        f"""SELECT id FROM listing
+            WHERE {column}_id = $1 AND account_id = $2 AND status IN ('active', 'paused')""",
+        ids.read(column, value or ""), account,
+    )  # fmt: skip
+    return f"It is in {ids.show('listing', there)}." if there is not None else ""
 
 
 def _title(titles: list[str], items: int) -> str:

@@ -9,6 +9,7 @@ import asyncpg
 import msgspec
 
 from market import ids, near, ownership, photos
+from market.asked import Asked, asked_of
 from market.errors import EvidenceLocked, Invalid, NotFound
 from market.submissions import PhotoView
 from market.terms import Place
@@ -18,9 +19,10 @@ class Observation(msgspec.Struct, frozen=True):
     """What an account has, as its first owner or bought of another (`sale_id`). `person` is a pseudonym: the same
     person is the same to one account, and unknown to others.
 
-    captured_at: when the first photo was taken, or without photos the newest sample measured, where the checks believe
-    it; else when it was handed in. coarse_place: the middle of a cell of about 1 km that holds the place, chosen once:
-    all that others than its owners may know of it. erased_photos: how many there were until their person was erased.
+    title, asks: of its task, what answers and readings are to. captured_at: when the first photo was taken, or without
+    photos the newest sample measured, where the checks believe it; else when it was handed in. place: the task's, in
+    whose radius it is. coarse_place: the middle of a cell of about 1 km that holds the place, chosen once: all that
+    others than its owners may know of it. erased_photos: how many there were until their person was erased.
 
     license: for its first owner `resale` or `exclusive`, else the name of the licence that it was sold under · resale:
     whether it may be sold on · created_at: when the account got it. What the task's buyer calls the task is theirs.
@@ -29,6 +31,8 @@ class Observation(msgspec.Struct, frozen=True):
     id: str
     task_id: str
     task_external_id: str | None
+    title: str
+    asks: list[Asked]
     submission_id: str
     kind: str
     outcome: str
@@ -53,6 +57,7 @@ SELECT = f"""SELECT o.id, o.submission_id, o.task_id, o.person_id, o.kind, o.out
       o.coarse_lat, o.coarse_lon, o.locked, h.place, h.account_id, {LICENSE} AS license, h.resale,
       h.exclusive_until, h.sale_id, h.acquired_at, s.answers, s.readings,
       CASE WHEN h.sale_id IS NULL THEN t.external_id END AS external_id, {photos.ORIGINALS} AS originals,
+      t.title, t.evidence,
       (SELECT count(*) FROM photo_erased x WHERE x.claim_id = s.claim_id) AS erased_photos,
       (SELECT json_agg(json_build_object('n', p.n, 'sha256', encode(p.sha256, 'hex')) ORDER BY p.n)::text
        FROM photo p WHERE p.claim_id = s.claim_id) AS photos
@@ -153,7 +158,8 @@ def show(row: asyncpg.Record) -> Observation:
     found = msgspec.json.decode(row["photos"], type=list[dict[str, Any]]) if row["photos"] else []
     variants = ("original", "full", "display", "thumb") if row["originals"] else ("full", "display", "thumb")
     return Observation(
-        public, ids.show("task", row["task_id"]), row["external_id"], ids.show("submission", row["submission_id"]),
+        public, ids.show("task", row["task_id"]), row["external_id"], row["title"],
+        asked_of(row["evidence"]), ids.show("submission", row["submission_id"]),
         row["kind"], row["outcome"], row["captured_at"],
         None if row["lat"] is None else {"lat": row["lat"], "lon": row["lon"]},
         None if row["coarse_lat"] is None else {"lat": row["coarse_lat"], "lon": row["coarse_lon"]},

@@ -13,7 +13,7 @@ import msgspec
 
 from market import events, ids, keys, ledger, listings, ownership, shares
 from market.errors import AlreadyOwned, Exclusive, Invalid, ListingNotActive, NotFound, PriceChanged
-from market.listing_terms import Purchase, Sale, SoldUnder
+from market.listing_terms import Purchase, Role, Sale, SoldUnder
 from market.money import Money
 from market.ownership import Copy
 from market.shares import Division, Part
@@ -47,7 +47,7 @@ async def buy(
     alone = max((each.exclusive_until for each in copies if each.exclusive_until is not None), default=None)
     if alone is not None and alone > now:
         raise Exclusive(f"Somebody has it for themselves until {alone.isoformat()}.")
-    await _require_lacking(conn, actor.owner, wanted)
+    await _require_lacking(conn, actor.owner, wanted, with_owned=asked.with_owned)
     price = row["exclusive_price"] if asked.exclusive else row["price_now"]
     if price > asked.max_price.amount:
         raise PriceChanged(f"It costs {price} {row['currency']} in minor units now.")
@@ -87,14 +87,21 @@ async def _locked(conn: asyncpg.Connection, actor: keys.Actor, listing: UUID, as
     return row
 
 
-async def _require_lacking(conn: asyncpg.Connection, account: UUID, wanted: Sequence[UUID]) -> None:
-    """Raise AlreadyOwned when the account has all of these already."""
+async def _require_lacking(
+    conn: asyncpg.Connection, account: UUID, wanted: Sequence[UUID], *, with_owned: bool
+) -> None:
+    """Raise AlreadyOwned when the account has all of these already, or some and does not say that it knows."""
     own = await conn.fetchval(
         f"SELECT count(*) FROM {ownership.HELD} h WHERE account_id = $1 AND observation_id = ANY ($2::uuid[])",
         account, wanted,
     )  # fmt: skip
     if own == len(wanted):
         raise AlreadyOwned
+    if own and not with_owned:
+        raise AlreadyOwned(
+            f"You have {own} of its {len(wanted)} observations already. With `with_owned: true` you buy it all the "
+            "same, at the same price; what you have keeps its terms.", pointer="/with_owned",
+        )  # fmt: skip
 
 
 async def _dataset(conn: asyncpg.Connection, actor: keys.Actor, wanted: Sequence[UUID]) -> UUID:
@@ -204,39 +211,46 @@ async def _tell(
     await conn.execute(
         """INSERT INTO event (type, account_id, person_id, subject_type, subject_id, actor, data)
              SELECT 'sale.shared', account_id, NULL, 'sale', $1, 'market',
-               jsonb_build_object('amount', amount, 'currency', $2::text) FROM sale_share WHERE sale_id = $1
+               jsonb_build_object('amount', amount, 'currency', $2::text, 'listing', $3::text)
+               FROM sale_share WHERE sale_id = $1
              UNION ALL
              SELECT 'earning.royalty', NULL, person_id, 'sale', $1, 'market',
                jsonb_build_object('amount', sum(amount), 'currency', $2::text) FROM earning WHERE sale_id = $1
              GROUP BY person_id""",
-        sale, row["currency"],
+        sale, row["currency"], told["listing"],
     )  # fmt: skip
 
 
-_SALE = """SELECT s.*, l.title, l.resale, l.observation_id, l.dataset_id AS sold_dataset,
+_SALE = """SELECT s.*, h.amount AS share, l.title, l.resale, l.observation_id, l.dataset_id AS sold_dataset,
     (SELECT json_agg(json_build_object('id', c.name, 'text', c.text) ORDER BY c.name, c.digest)::text
        FROM license c WHERE c.id = ANY (l.license_ids)) AS licenses
-  FROM sale s JOIN listing l ON l.id = s.listing_id"""
+  FROM sale s JOIN listing l ON l.id = s.listing_id LEFT JOIN sale_share h ON h.sale_id = s.id AND h.account_id = $1"""
+# SQL: the sales in which account $1 has a role, each by an index of its own.
+_ROLES = {
+    "buyer": "SELECT id FROM sale WHERE buyer_id = $1",
+    "seller": "SELECT id FROM sale WHERE seller_id = $1",
+    "earlier_seller": "SELECT sale_id AS id FROM sale_share WHERE account_id = $1",
+}
 
 
 async def get(conn: asyncpg.Connection, account: UUID, sale: UUID) -> Sale:
-    """One sale, as its buyer or its seller sees it. Raises NotFound."""
-    row = await conn.fetchrow(f"{_SALE} WHERE s.id = $1 AND $2 IN (s.buyer_id, s.seller_id)", sale, account)
+    """One sale, as its buyer, its seller or somebody who sold it before sees it. Raises NotFound."""
+    row = await conn.fetchrow(
+        f"{_SALE} WHERE s.id = $2 AND ($1 IN (s.buyer_id, s.seller_id) OR h.amount IS NOT NULL)", account, sale
+    )
     if row is None:
         raise NotFound("There is no such sale.")
     return _show(row, account)
 
 
 async def listed(
-    conn: asyncpg.Connection, account: UUID, *, role: str | None = None, before: UUID | None = None, limit: int
+    conn: asyncpg.Connection, account: UUID, *, role: Role | None = None, before: UUID | None = None, limit: int
 ) -> list[tuple[UUID, Sale]]:
-    """The account's sales, as buyer and as seller or one of both, newest first; each with its place in the list."""
-    # Each side by its own index.
-    sides = [side for side in ("buyer", "seller") if role in (None, side)]
+    """The account's sales, in any role or in one, newest first; each with its place in the list."""
     either = " UNION ALL ".join(
-        f"(SELECT id FROM sale WHERE {side}_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3)"
-        for side in sides
-    )
+        f"(SELECT id FROM ({mine}) r WHERE $2::uuid IS NULL OR id < $2 ORDER BY id DESC LIMIT $3)"
+        for side, mine in _ROLES.items() if role in (None, side)
+    )  # fmt: skip
     rows = await conn.fetch(
         f"{_SALE} WHERE s.id IN ({either}) ORDER BY s.id DESC LIMIT $3", account, before, limit
     )  # fmt: skip
@@ -244,16 +258,20 @@ async def listed(
 
 
 def _show(row: asyncpg.Record, account: UUID) -> Sale:
-    bought, currency = row["buyer_id"] == account, row["currency"]
+    role: Role = (
+        "buyer" if row["buyer_id"] == account else "seller" if row["seller_id"] == account else "earlier_seller"
+    )
+    currency = row["currency"]
     price, fee, royalty, part, proceeds = (
         Money(row[each], currency) for each in ("price", "fee", "royalty", "shares", "proceeds")
     )
-    dataset = row["dataset_id"] if bought else row["sold_dataset"]
+    # An earlier seller knows the observation, and nothing of the data set that another made of it.
+    dataset = {"buyer": row["dataset_id"], "seller": row["sold_dataset"]}.get(role)
     return Sale(
-        ids.show("sale", row["id"]), "buyer" if bought else "seller", ids.show("listing", row["listing_id"]),
+        ids.show("sale", row["id"]), role, ids.show("listing", row["listing_id"]),
         None if row["observation_id"] is None else ids.show("observation", row["observation_id"]),
         None if dataset is None else ids.show("dataset", dataset), row["title"],
-        price, fee, royalty, part, proceeds,
+        price, fee, royalty, part, None if row["share"] is None else Money(row["share"], currency), proceeds,
         msgspec.json.decode(row["licenses"], type=list[SoldUnder]), row["resale"], row["exclusive_until"],
         row["created_at"],
     )  # fmt: skip

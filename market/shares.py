@@ -8,7 +8,6 @@ from uuid import UUID
 
 from market import money
 
-LEAST_ROYALTY = 10  # percent of the price, whatever a seller declares
 WHOLE = 100
 
 

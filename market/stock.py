@@ -11,8 +11,9 @@ from uuid import UUID
 import asyncpg
 
 from market import keys, listings, near, ownership
+from market.asked import Asked, asked_of, matched_by
 from market.errors import Invalid
-from market.listing_terms import Asked, Listing, asked_of, matched_by
+from market.listing_terms import Listing
 from market.terms import Place, TaskDraft
 
 CELL_M = 750  # from the middle of a cell to its corner, with some room
@@ -94,12 +95,13 @@ async def search(
     for field, at in (("since", wish.since), ("until", wish.until)):
         if at is not None and at.tzinfo is None:
             raise Invalid("Times need an offset, such as Z.", pointer=f"/{field}")
-    own = listings.pseudonym(actor.owner)
-    seller = own if wish.seller == "me" else wish.seller
-    query = _Query(wish.near_to)
+    # What may lie within the radius is found, as far as its cell tells.
+    query = _Query(wish.near_to, CELL_M)
     query.where("l.currency = {}", actor.currency)
-    query.where("l.seller = {}", seller)
-    if seller != own:
+    if wish.seller == "me":
+        query.where("l.account_id = {}", actor.owner)
+    else:
+        query.where("l.seller = {}", wish.seller)
         query.wheres.append("l.status = 'active'")
     query.where("l.search @@ websearch_to_tsquery('simple', {})", wish.what)
     query.where("{} = ANY (l.kinds)", wish.kind)

@@ -1,7 +1,7 @@
 """What is for sale: offered by accounts, found by all of them, bought; and the sales."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from litestar.handlers import HTTPRouteHandler
@@ -14,11 +14,12 @@ from app.edge import Call, endpoint
 from app.errors import FieldError, Problem
 from app.paging import Page, Window, page, read_text, read_uuid
 from app.request_headers import IF_NONE_MATCH
-from market import listings, sales, stock
-from market.listing_terms import Listing, ListingChange, ListingDraft, Purchase, Sale
+from market import ids, listings, sales, stock
+from market.errors import Invalid
+from market.listing_terms import Listing, ListingChange, ListingDraft, Purchase, Role, Sale
 from market.money import LARGEST
 from market.stock import Spot, Wish
-from market.terms import Place
+from market.terms import Kind, Place
 
 SELLS = ("not-for-resale", "evidence-locked", "already-listed", "wrong-state")
 BUYS = (
@@ -37,6 +38,9 @@ EXAMPLE = {
 }
 
 
+NEAR_M = 2000
+
+
 class ListingsAsked(Window, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which listings: all filters together."""
 
@@ -50,7 +54,16 @@ class ListingsAsked(Window, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         ]
         | None
     ) = None  # fmt: skip
-    radius_m: Annotated[float, msgspec.Meta(ge=5, le=100_000, description="Around `near`.", examples=[2000])] = 2000
+    radius_m: (
+        Annotated[
+            float,
+            msgspec.Meta(
+                ge=5, le=100_000, examples=[2000], description="Around `near`, 2000 if left out. A cell that may reach "
+                "into it counts, so `distance_m` may be 750 m more.",
+            ),
+        ]
+        | None
+    ) = None  # fmt: skip
     what: (
         Annotated[
             str,
@@ -61,14 +74,16 @@ class ListingsAsked(Window, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         ]
         | None
     ) = None  # fmt: skip
-    kind: Literal["photo", "reading", "action", "answer"] | None = None
+    kind: Annotated[Kind, msgspec.Meta(description="Of the task; of a data set, of any in it.")] | None = None
     since: Annotated[datetime, msgspec.Meta(tz=True, description="Captured at or after.")] | None = None
     until: Annotated[datetime, msgspec.Meta(tz=True, description="Captured before.")] | None = None
     max_age_s: (
         Annotated[int, msgspec.Meta(ge=1, le=10**9, description="Captured so long ago at most.", examples=[86_400])]
         | None
     ) = None
-    license: Annotated[str, msgspec.Meta(max_length=64, examples=["CC-BY-4.0"])] | None = None
+    license: (
+        Annotated[str, msgspec.Meta(max_length=64, examples=["CC-BY-4.0"], description="Of some of it.")] | None
+    ) = None
     max_price: (
         Annotated[
             int, msgspec.Meta(ge=1, le=LARGEST, description="Of `price_now`, in minor units of your currency.")
@@ -86,7 +101,7 @@ class ListingsAsked(Window, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 class SalesAsked(Window, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which sales."""
 
-    role: Annotated[Literal["buyer", "seller"], msgspec.Meta(description="Your side; both without it.")] | None = None
+    role: Annotated[Role, msgspec.Meta(description="Your side; all without it.")] | None = None
 
 
 @endpoint(
@@ -110,10 +125,13 @@ async def list_listings(call: Call, query: ListingsAsked) -> Page[Listing]:
 
     Answers are not shown before they are bought, places only to about a kilometre.
     """
+    if query.radius_m is not None and query.near is None:
+        raise Invalid("It is the radius around `near`, which is left out.", pointer="/radius_m")
+    place = None if query.near is None else _near(query.near, query.radius_m or NEAR_M)
     found = await stock.search(
         call.connection, call.actor,
         Wish(
-            None if query.near is None else _near(query.near, query.radius_m), query.what, query.kind, query.since,
+            place, query.what, query.kind, query.since,
             query.until, query.max_age_s, query.license, query.max_price, query.seller,
         ),
         after=_after(query.cursor), limit=query.limit + 1,
@@ -201,13 +219,20 @@ async def get_preview(call: Call, listing_id: str, n: int) -> Answer:
 
 @endpoint("GET", "/v1/sales", by=AGENT, scope="data:read")
 async def list_sales(call: Call, query: SalesAsked) -> Page[Sale]:
-    """What you have bought and sold, newest first, with who got what of each price."""
+    """What you have bought and sold, and what others sold on of it, newest first, with who got what of each price."""
     found = await sales.listed(
         call.connection, call.actor.owner, role=query.role, before=read_uuid(query.cursor), limit=query.limit + 1
     )
     return page(found, query.limit, lambda each: each[0], lambda each: each[1])
 
 
+@endpoint("GET", "/v1/sales/{sale_id}", by=AGENT, scope="data:read")
+async def get_sale(call: Call, sale_id: str) -> Sale:
+    """One sale in which you have a part."""
+    return await sales.get(call.connection, call.actor.owner, ids.read("sale", sale_id))
+
+
 ROUTES: list[HTTPRouteHandler] = [
     make_listing, list_listings, get_listing, change_listing, end_listing, buy_listing, get_preview, list_sales,
+    get_sale,
 ]  # fmt: skip

@@ -118,11 +118,7 @@ CASES: dict[str, Case] = {
     "GET /v1/datasets/{dataset_id}": Case(),
     "GET /v1/datasets/{dataset_id}/files": Case(),
     "POST /v1/listings": Case(
-        {
-            "observation_id": "{observation_id}",
-            "price": {"amount": 100, "currency": "usd"},
-            "license": {"id": "CC-BY-4.0"},
-        }
+        {"observation_id": "{observation_id}", "price": {"amount": 9, "currency": "usd"}, "license": {"id": "MIT"}}
     ),
     "GET /v1/listings": OPEN,  # what is for sale is for every account to see
     "GET /v1/listings/{listing_id}": OPEN,
@@ -131,6 +127,7 @@ CASES: dict[str, Case] = {
     "POST /v1/listings/{listing_id}/end": Case(),
     "POST /v1/listings/{listing_id}/buy": OPEN,
     "GET /v1/sales": SELF,
+    "GET /v1/sales/{sale_id}": Case(),
     "GET /v1/events": SELF,
     "POST /v1/models": Case(multipart=True),
     "GET /v1/models": SELF,
@@ -291,7 +288,7 @@ async def a_busy_market(world: World, ada: Caller, bo: Caller) -> Things:
         "payout_id": ids.show("payout", ids.new()), "operation_id": ids.show("stripe_op", ids.new()),
         "event_id": "evt_1", "switch_name": "payouts", "route_id": route["id"],
         "dispute_id": ids.show("dispute", ids.new()), "warning_id": ids.show("fraud_warning", ids.new()),
-        "decision_id": ids.show("money_decision", ids.new()),
+        "decision_id": ids.show("money_decision", ids.new()), "sale_id": ids.show("sale", ids.new()),
         "number": "1", "slug": "validation", "token": "e30.x", **console_cases.NAMES,
         "appeal_id": appealed["id"], "question_id": question["id"], "area_id": area["id"], "group_id": group["id"],
     }  # fmt: skip

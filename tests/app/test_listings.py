@@ -85,12 +85,14 @@ async def test_what_is_offered_is_found_looked_at_and_bought(
     assert ok(await cy.get("/v1/account"))["balance"]["available"]["amount"] == balance - 500
     mine = ok(await cy.get(f"/v1/observations/{seen}"))
     assert (mine["answers"], mine["license"], mine["sale_id"]) == ({"open": "open"}, "CC-BY-4.0", sale["id"])
+    assert (mine["title"], mine["asks"][0]["id"]) == (shown["title"], "open")
     assert mine["task_external_id"] is None and mine["place"] == BAKERY
     photo = await cy.get(mine["photos"][0]["links"]["full"])
     thumb = await cy.get(mine["photos"][0]["links"]["thumb"])
     assert photo.status_code == 200 and thumb.content != preview.content
     assert ok(await cy.get(f"/v1/observations/{seen}/receipt"))["content"]["observation"] == seen
     assert [each["id"] for each in ok(await ada.get("/v1/sales?role=seller"))["items"]] == [sale["id"]]
+    assert ok(await ada.get(f"/v1/sales/{sale['id']}"))["role"] == "seller"
     assert ok(await ada.get("/v1/sales?role=buyer"))["items"] == []
     told = [each["type"] for each in ok(await ada.get("/v1/events"))["items"]]
     assert "sale.sold" in told and "listing.created" in told
@@ -119,6 +121,7 @@ async def test_a_data_set_that_is_bought_is_built_and_served(
     assert (theirs["status"], theirs["rows"], theirs["licenses"]) == ("ready", 2, ["CC-BY-4.0"])
     files = ok(await rich_cy.get(f"/v1/datasets/{sale['dataset_id']}/files"))["items"]
     assert [(await rich_cy.get(each["photos"][0]["url"])).status_code for each in files] == [200, 200]
+    assert [(each["title"], each["asks"]) for each in files] == [(listing["title"].split(": ")[1], listing["asks"])] * 2
     is_problem(await rich_cy.get(f"/v1/datasets/{made['id']}"), 404, "not-found")
 
 
@@ -129,7 +132,8 @@ async def test_each_refusal_has_a_problem_of_its_own(
     offered = {"observation_id": seen, "price": usd(500), "license": CC_BY}
     purchase = {"max_price": usd(500)}
     at = f"/v1/listings/{listing['id']}"
-    is_problem(await ada.post("/v1/listings", offered), 409, "already-listed")
+    there = is_problem(await ada.post("/v1/listings", offered), 409, "already-listed")
+    assert listing["id"] in there["detail"]
     is_problem(await ada.post(f"{at}/buy", purchase), 409, "already-owned")
     is_problem(await cy.post(f"{at}/buy", {"max_price": usd(499)}), 409, "price-changed")
     is_problem(await cy.post(f"{at}/buy", {"max_price": {"amount": 500, "currency": "eur"}}), 422, "validation")
@@ -209,8 +213,8 @@ async def test_an_erasure_and_sales_at_once_leave_nothing_for_sale(
 
 @pytest.mark.parametrize(
     "query",
-    ["near=nan,13", "near=52", "near=91,0", "near=x,y", "near=1,2,3", "radius_m=1", "kind=other", "max_price=0",
-     "since=2026-01-01T00:00:00", "cursor=eA", "limit=0", "what=", "max_age_s=0", "colour=red"],
+    ["near=nan,13", "near=52", "near=91,0", "near=x,y", "near=1,2,3", "radius_m=1", "radius_m=500", "kind=other",
+     "max_price=0", "since=2026-01-01T00:00:00", "cursor=eA", "limit=0", "what=", "max_age_s=0", "colour=red"],
 )  # fmt: skip
 async def test_an_unclear_search_is_refused(ada: Caller, query: str) -> None:
     is_problem(await ada.get(f"/v1/listings?{query}"), 422, "validation")

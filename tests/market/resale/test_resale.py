@@ -25,6 +25,7 @@ from market.errors import (
     Refusal,
     WrongState,
 )
+from market.money import Money
 from tests.market.conftest import Cast
 from tests.market.resale import Traders
 from tests.market.test_datasets import lines, snapshot
@@ -105,11 +106,28 @@ async def test_a_data_set_that_is_sold_is_built_anew_for_its_buyer(
     assert await cast.broken() == []
 
 
-async def test_sales_are_listed_for_both_sides(
+async def test_a_data_set_of_which_one_has_some_is_bought_knowingly(
+    cast: Cast, market: Traders, ada: keys.Actor, cy: keys.Actor, bo: UUID, seen: str
+) -> None:
+    await market.observed(ada, bo)
+    await market.buy(cy, await market.offer(ada, seen, 500, license={"id": "CC0-1.0"}))
+    whole = await market.offer(ada, (await snapshot(cast, ada, query={})).id, 900)
+    had = await market.has(cy)
+    with pytest.raises(AlreadyOwned, match="1 of its 2") as refused:
+        await market.buy(cy, whole)
+    assert refused.value.pointer == "/with_owned" and await market.has(cy) == had
+    await market.buy(cy, whole, with_owned=True)
+    assert await market.has(cy) == had - 900
+    assert (await observations.get(cast.conn, cy.owner, seen)).license == "CC0-1.0", "it keeps its terms"
+    assert await cast.broken() == []
+
+
+async def test_sales_are_listed_for_all_who_have_a_part(
     cast: Cast, market: Traders, ada: keys.Actor, cy: keys.Actor, dee: keys.Actor, bo: UUID, seen: str
 ) -> None:
     other = await market.observed(ada, bo)
-    one = (await market.buy(cy, await market.offer(ada, seen, 500, resale=True))).sale
+    terms = {"resale": True, "resale_share_percent": 7}
+    one = (await market.buy(cy, await market.offer(ada, seen, 500, **terms))).sale
     two = (await market.buy(cy, await market.offer(ada, other, 300))).sale
     three = (await market.buy(dee, await market.offer(cy, seen, 700))).sale
     assert [each.id for _, each in await sales.listed(cast.conn, cy.owner, limit=9)] == [three.id, two.id, one.id]
@@ -120,6 +138,15 @@ async def test_sales_are_listed_for_both_sides(
     assert [each.id for _, each in rest] == [one.id]
     with pytest.raises(NotFound):
         await sales.get(cast.conn, dee.owner, ids.read("sale", one.id))
+    found = [(each.id, each.role, each.share) for _, each in await sales.listed(cast.conn, ada.owner, limit=9)]
+    assert found == [
+        (three.id, "earlier_seller", Money(49, "usd")), (two.id, "seller", None), (one.id, "seller", None),
+    ]  # fmt: skip
+    [(_, shared)] = await sales.listed(cast.conn, ada.owner, role="earlier_seller", limit=9)
+    assert shared == await sales.get(cast.conn, ada.owner, ids.read("sale", three.id))
+    assert (shared.observation_id, shared.dataset_id, shared.shares.amount) == (seen, None, 49)
+    told = await cast.conn.fetchval("SELECT data FROM event WHERE type = 'sale.shared'")
+    assert told == {"amount": 49, "currency": "usd", "listing": three.listing_id}
 
 
 # ---- what may be sold
@@ -253,8 +280,8 @@ async def test_what_one_bought_alone_nobody_else_buys_from_anybody(
     with pytest.raises(Exclusive):
         await market.buy(eve, third)
     await advance(cast.conn, DAY)
-    for listing in (second, whole):
-        await market.buy(eve, listing)
+    await market.buy(eve, second)
+    await market.buy(eve, whole, with_owned=True)
     with pytest.raises(AlreadyOwned):
         await market.buy(eve, third)
     with pytest.raises(Invalid):

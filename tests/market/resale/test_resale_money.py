@@ -5,8 +5,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from market import ids, ledger, observations
+from market import account_statements, clock, ids, ledger, observations
 from market.errors import Invalid
+from market.periods import Period
 from tests.market.conftest import Cast
 from tests.market.resale import Traders
 from tests.market.test_datasets import snapshot
@@ -65,6 +66,12 @@ async def test_a_chain_of_three_owners_and_five_sales_is_exact(
     assert gained[cy.owner] == -prices[0] + three.proceeds.amount + four.proceeds.amount + to_cy
     assert gained[eve.owner] == -prices[1] + five.proceeds.amount
     assert (gained[dee.owner], gained[fay.owner], gained[gus.owner]) == (-prices[0], -prices[1], -prices[2])
+    # A statement has as fees what its account paid as the seller, however many had a share.
+    today = (await clock.now(cast.conn)).date()
+    for each, own in ((ada, sold[:2]), (cy, sold[2:4]), (dee, ()), (eve, sold[4:]), (gus, ())):
+        stated = await account_statements.of_account(cast.conn, each.owner, Period(today, today), currency)
+        fees = sum(line.fee for line in stated.lines if line.kind in ("bought", "sold"))
+        assert fees == sum(one.fee.amount for one in own), each
     for each in (cy, dee, eve, fay, gus):
         assert (await observations.get(cast.conn, each.owner, seen)).answers == {"open": "open"}
     assert await cast.broken() == []

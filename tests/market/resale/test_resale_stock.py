@@ -55,8 +55,11 @@ async def test_each_filter_finds_what_it_says(
         ({"kind": "action"}, [post_office.id]), ({"max_age_s": DAY}, [kiosk.id]),
         ({"since": kiosk.captured_at}, [kiosk.id]), ({"until": kiosk.captured_at}, every[1:]),
         ({"license": "CC0-1.0"}, [post_office.id]), ({"max_price": 500}, [kiosk.id, bakery.id]),
-        ({"seller": kiosk.seller.id}, [kiosk.id, bakery.id]), ({"seller": "s_nobody"}, []),
-        ({"near_to": Place(**HERE)}, []), ({"near_to": Place(**HERE | {"radius_m": 2_000})}, [kiosk.id, bakery.id]),
+        ({"seller": kiosk.seller.id}, [kiosk.id, bakery.id]), ({"seller": "me"}, [post_office.id]),
+        ({"seller": "s_nobody"}, []),
+        ({"near_to": Place(**HERE)}, [kiosk.id, bakery.id]),
+        ({"near_to": Place(**HERE | {"lat": HERE["lat"] + 0.02})}, []),
+        ({"near_to": Place(**HERE | {"radius_m": 2_000})}, [kiosk.id, bakery.id]),
     ):  # fmt: skip
         assert await found(market, cy, **wish) == expected, wish
     await listings.end(cast.conn, ada, kiosk.id)
@@ -117,7 +120,8 @@ async def test_nearest_first_over_pages_as_a_full_scan_has_them(
         return near.distance_m(wanted.lat, wanted.lon, cell["lat"], cell["lon"])
 
     expected = sorted(
-        (each for each in made if away(each) <= 9_000), key=lambda each: (round(away(each), 3), -int(each.id[5:], 16))
+        (each for each in made if away(each) <= 9_000 + stock.CELL_M),
+        key=lambda each: (round(away(each), 3), -int(each.id[5:], 16)),
     )
     assert 5 < len(expected) < 12
     for page in (1, 4, 50):
@@ -132,6 +136,7 @@ async def test_the_answers_the_place_and_the_seller_stay_untold(
     asks = {"photos": {"min": 1, "max": 3}, "questions": [{"id": "open", "type": "text", "text": "Is it open?"}]}
     posted = await market.observed(ada, bo, evidence=asks, external_id="zebra", metadata={"note": "zebra"})
     await cast.conn.execute('UPDATE submission SET answers = \'{"open": "zebra"}\'')
+    sellers = set()
     for named in (False, True):
         listing = await market.offer(ada, posted, 500, named=named)
         seen = await listings.get(cast.conn, cy, listing.id)
@@ -143,6 +148,8 @@ async def test_the_answers_the_place_and_the_seller_stay_untold(
         assert (seen.photos, len(seen.previews), seen.own, seen.title) == (1, 1, False, BAKERY["title"])
         assert (await listings.get(cast.conn, ada, listing.id)).observation_id == posted
         await listings.end(cast.conn, ada, listing.id)
+        sellers.add(seen.seller.id)
+    assert len(sellers) == 2, "what is sold under a name does not name the rest"
 
 
 async def test_a_data_set_is_found_where_any_of_it_lies(
