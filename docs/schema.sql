@@ -1192,6 +1192,13 @@ CREATE TABLE public.money_switch (
     CONSTRAINT money_switch_name_check CHECK ((name = ANY (ARRAY['payouts'::text, 'refunds'::text, 'top_ups'::text])))
 );
 
+CREATE TABLE public.notice_cursor (
+    one boolean DEFAULT true NOT NULL,
+    xid xid8 NOT NULL,
+    seq bigint NOT NULL,
+    CONSTRAINT notice_cursor_one_check CHECK (one)
+);
+
 CREATE TABLE public.observation (
     id uuid NOT NULL,
     submission_id uuid NOT NULL,
@@ -2145,6 +2152,9 @@ ALTER TABLE ONLY public.money_decision
 ALTER TABLE ONLY public.money_switch
     ADD CONSTRAINT money_switch_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.notice_cursor
+    ADD CONSTRAINT notice_cursor_pkey PRIMARY KEY (one);
+
 ALTER TABLE ONLY public.observation
     ADD CONSTRAINT observation_pkey PRIMARY KEY (id);
 
@@ -2383,6 +2393,8 @@ CREATE INDEX earning_unpaid ON public.earning USING btree (currency, person_id) 
 CREATE INDEX event_account ON public.event USING btree (account_id, xid, seq) WHERE (account_id IS NOT NULL);
 
 CREATE INDEX event_fill ON public.event USING btree (xid, seq) WHERE (type = ANY (ARRAY['task.posted'::text, 'task.claimed'::text, 'task.changed'::text]));
+
+CREATE INDEX event_notice ON public.event USING btree (xid, seq) WHERE (type = ANY (ARRAY['submission.fix_up'::text, 'submission.rejected'::text, 'appeal.opened'::text, 'appeal.decided'::text]));
 
 CREATE INDEX event_person ON public.event USING btree (person_id, xid, seq) WHERE (person_id IS NOT NULL);
 

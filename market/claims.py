@@ -13,6 +13,7 @@ from market.errors import (
     AlreadyAnswered,
     Changed,
     ClaimOver,
+    Invalid,
     NotFound,
     PartOfRoute,
     Refusal,
@@ -36,9 +37,9 @@ CODE_LETTERS = "ACDEFGHJKMNPQRTUVWXY234679"
 class Position(Strict, frozen=True, kw_only=True):
     """A fix: degrees (WGS 84) and its accuracy in metres."""
 
-    lat: Annotated[float, msgspec.Meta(ge=-90, le=90)]
-    lon: Annotated[float, msgspec.Meta(ge=-180, le=180)]
-    accuracy_m: Annotated[float, msgspec.Meta(ge=0, le=100_000)] = 0.0
+    lat: Annotated[float, msgspec.Meta(ge=-90, le=90, examples=[52.5201])]
+    lon: Annotated[float, msgspec.Meta(ge=-180, le=180, examples=[13.4049])]
+    accuracy_m: Annotated[float, msgspec.Meta(ge=0, le=100_000, examples=[12.5])] = 0.0
 
 
 class Challenge(msgspec.Struct, frozen=True):
@@ -120,6 +121,15 @@ async def claim(
     task_id = ids.read("task", task)
     await lock_person(conn, person)
     return await take(conn, person, task_id, position, country)
+
+
+async def require_anywhere(conn: asyncpg.Connection, task: str) -> None:
+    """Raise Invalid unless a task may be done anywhere, NotFound where there is none."""
+    place = await conn.fetchrow("SELECT lat IS NOT NULL AS given FROM task WHERE id = $1", ids.read("task", task))
+    if place is None:
+        raise NotFound("There is no such task.")
+    if place["given"]:
+        raise Invalid("It is done at a place: say where you are.", pointer="/lat")
 
 
 async def lock_person(conn: asyncpg.Connection, person: UUID) -> None:

@@ -19,7 +19,7 @@ from app.strict import decode_body
 from app.whereabouts import country_of
 from market import claim_photos, claims, earnings, ids, offers, photos, submissions
 from market.errors import Refusal
-from market.terms import Strict
+from market.terms import Kind, Strict
 from sensors.inspection import ACCEPTED_MEDIA_TYPES
 
 Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90, description="Degrees, WGS 84.", examples=[52.52])]
@@ -32,7 +32,7 @@ class Reach(Window, frozen=True, forbid_unknown_fields=True, kw_only=True):
     lat: Latitude
     lon: Longitude
     radius_m: Annotated[float, msgspec.Meta(gt=0, le=offers.FARTHEST_M, examples=[5000])] = 5000
-    kind: Literal["photo", "reading", "action"] | None = None
+    kind: Kind | None = None
     min_reward: Annotated[int, msgspec.Meta(ge=0, le=10**9, description="Minor units.", examples=[200])] | None = None
     limit: Limit = 50
 
@@ -133,11 +133,14 @@ async def get_offer(call: Call, task_id: str, query: From) -> offers.Offer:
     "POST", "/v1/people/tasks/{task_id}/claims", by=PERSON, once=True, status=201,
     problems=("task-not-open", "slot-taken", "already-answered", "too-many-claims"),
 )  # fmt: skip
-async def claim_task(call: Call, task_id: str, data: claims.Position) -> claims.Claim:
+async def claim_task(call: Call, task_id: str, data: claims.Position | None = None) -> claims.Claim:
     """Claim a task: one of its slots is yours for a while.
 
-    The answer holds a challenge: send its nonce with each photo taken in the app.
+    The body says where you are; without one only what may be done anywhere can be claimed. The answer holds a
+    challenge: send its nonce with each photo taken in the app.
     """
+    if data is None:
+        await claims.require_anywhere(call.connection, task_id)
     claim = await claims.claim(call.connection, call.actor.owner, task_id, data, country_of(call))
     wake(EVENTS)
     return claim

@@ -157,3 +157,19 @@ async def test_a_place_means_that_photos_from_elsewhere_are_rejected(ada: Caller
     assert ok(await ada.post("/v1/tasks", anywhere), 201)["acceptance"]["checks"] == ["fresh", "not_duplicate"]
     none = {**bare, "acceptance": {"checks": []}}
     assert ok(await ada.post("/v1/tasks", none), 201)["acceptance"]["checks"] == []
+
+
+async def test_what_may_be_done_anywhere_is_claimed_without_saying_where(ada: Caller, bo: Caller) -> None:
+    here, anywhere = await post_task(ada), await post_task(ada, place=None, acceptance={"checks": []})
+    told = is_problem(await bo.post(f"/v1/people/tasks/{here['id']}/claims"), 422, "validation")
+    assert told["errors"][0]["pointer"] == "/lat"
+    assert ok(await bo.post(f"/v1/people/tasks/{anywhere['id']}/claims"), 201)["status"] == "active"
+    is_problem(await bo.post(f"/v1/people/tasks/{anywhere['id']}/claims", {"lat": 1}), 422, "validation")
+
+
+async def test_tasks_that_only_ask_are_looked_for_by_their_kind(ada: Caller, bo: Caller) -> None:
+    asks = {"questions": [{"id": "open", "type": "choice", "choices": ["open", "closed"]}]}
+    asked = await post_task(ada, kind="answer", evidence=asks, acceptance={"checks": []})
+    await post_task(ada)
+    found = ok(await bo.get("/v1/people/tasks?lat=52.52&lon=13.405&kind=answer"))["items"]
+    assert [each["id"] for each in found] == [asked["id"]]

@@ -1,0 +1,2 @@
+DROP INDEX event_notice;
+DROP TABLE notice_cursor;
