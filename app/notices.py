@@ -74,6 +74,8 @@ def _disputed(notice: Notice) -> Letter:
 def _decided(notice: Notice) -> Letter:
     paid = notice.paid
     pays = "It pays nothing" if paid is None or paid.amount == 0 else f"It pays {amounts.money(paid)} in all"
+    if notice.owed is not None and notice.owed.amount:
+        pays = f"It pays {amounts.money(notice.owed)} as soon as the buyer, who may do nothing else until then, has it"
     return Letter("It is decided", f"The review of your answer is over. {pays}. Who decided, and why, is on the page.")
 
 

@@ -7,7 +7,7 @@ from app.db import EVENTS, Connection, wake
 from app.jobs import sweep
 from app.services import Services
 from app.sweeps import until_done
-from market import appeals, awards, fix_ups
+from market import appeals, collecting, fix_ups, reviewers
 
 
 async def _end_fix_ups(connection: Connection) -> int:
@@ -29,9 +29,15 @@ async def decide_appeals(services: Services) -> None:
     await until_done(services, partial(appeals.decide_due, hold_s=services.config.hold_window_s))
 
 
-@sweep("fronted awards", every_s=30)
-async def collect_fronted(services: Services) -> None:
-    """Take what was fronted for buyers from those who have it by now."""
+@sweep("reviewers", every_s=30)
+async def draw_reviewers(services: Services) -> None:
+    """Draw who reviews what both sides have spoken on."""
+    await until_done(services, reviewers.draw_due)
+
+
+@sweep("due awards", every_s=30)
+async def collect_awards(services: Services) -> None:
+    """Take what awards want of buyers from those who have it by now."""
     async with services.database.transaction() as connection:
-        if await awards.collect_due(connection):
+        if await collecting.collect_due(connection, hold_s=services.config.hold_window_s):
             wake(EVENTS)

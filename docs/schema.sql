@@ -383,6 +383,17 @@ CREATE FUNCTION public.price_at(reward bigint, top bigint, step_s integer, step_
   SELECT CASE WHEN step_s IS NULL THEN reward ELSE least(top, reward + greatest(1, reward * step_percent / 100)
     * greatest(0, floor(extract(epoch FROM at - rises_from) / step_s))::bigint) END $$;
 
+CREATE FUNCTION public.price_waits() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$BEGIN
+  IF NEW.claimed + NEW.done >= NEW.quantity THEN
+    NEW.full_since := coalesce(NEW.full_since, market_now());
+  ELSIF NEW.full_since IS NOT NULL THEN
+    NEW.rises_from := NEW.rises_from + (market_now() - greatest(NEW.full_since, NEW.rises_from));
+    NEW.full_since := NULL;
+  END IF;
+  RETURN NEW; END$$;
+
 CREATE FUNCTION public.stripe_op_moved() RETURNS trigger
     LANGUAGE plpgsql
     AS $$BEGIN
@@ -500,6 +511,9 @@ CREATE TABLE public.appeal (
     refunded bigint,
     fronted bigint DEFAULT 0 NOT NULL,
     collected_at timestamp with time zone,
+    owed bigint DEFAULT 0 NOT NULL,
+    owed_fee bigint DEFAULT 0 NOT NULL,
+    drawn_at timestamp with time zone,
     CONSTRAINT appeal_against_check CHECK ((against = ANY (ARRAY['buyer'::text, 'market'::text, 'deadline'::text]))),
     CONSTRAINT appeal_award_percent_check CHECK (((award_percent >= 0) AND (award_percent <= 100))),
     CONSTRAINT appeal_bond_check CHECK ((bond >= 0)),
@@ -508,8 +522,11 @@ CREATE TABLE public.appeal (
     CONSTRAINT appeal_check2 CHECK (((status <> 'decided'::public.appeal_status) OR (award_percent IS NOT NULL))),
     CONSTRAINT appeal_check3 CHECK (((side = 'buyer'::text) = (stake = 'paid'::public.appeal_stake))),
     CONSTRAINT appeal_check4 CHECK (((fronted = 0) OR ((stake = 'none'::public.appeal_stake) AND (status = 'decided'::public.appeal_status)))),
-    CONSTRAINT appeal_check5 CHECK (((collected_at IS NULL) OR (fronted > 0))),
+    CONSTRAINT appeal_collected CHECK (((collected_at IS NULL) OR (fronted > 0) OR (owed > 0))),
     CONSTRAINT appeal_fronted_check CHECK ((fronted >= 0)),
+    CONSTRAINT appeal_owed CHECK (((owed = 0) OR ((fronted = 0) AND (stake = 'none'::public.appeal_stake) AND (status = 'decided'::public.appeal_status)))),
+    CONSTRAINT appeal_owed_check CHECK ((owed >= 0)),
+    CONSTRAINT appeal_owed_fee_check CHECK ((owed_fee >= 0)),
     CONSTRAINT appeal_paid_check CHECK ((paid >= 0)),
     CONSTRAINT appeal_refunded_check CHECK ((refunded >= 0)),
     CONSTRAINT appeal_side_check CHECK ((side = ANY (ARRAY['person'::text, 'buyer'::text])))
@@ -525,6 +542,11 @@ CREATE TABLE public.appeal_review (
     CONSTRAINT appeal_review_award_percent_check CHECK ((award_percent = ANY (ARRAY[0, 100]))),
     CONSTRAINT appeal_review_n_check CHECK (((n >= 1) AND (n <= 2))),
     CONSTRAINT appeal_review_reason_check CHECK ((length(reason) <= 2000))
+);
+
+CREATE TABLE public.appeal_reviewer (
+    appeal_id uuid NOT NULL,
+    person_id uuid NOT NULL
 );
 
 CREATE TABLE public.appeal_statement (
@@ -1831,6 +1853,8 @@ CREATE TABLE public.task (
     group_id uuid,
     place_in_group integer,
     cell text,
+    full_since timestamp with time zone,
+    devices_only boolean DEFAULT false NOT NULL,
     CONSTRAINT task_appealed_check CHECK ((appealed >= 0)),
     CONSTRAINT task_bonds_check CHECK ((bonds >= 0)),
     CONSTRAINT task_check CHECK ((closes_at > opens_at)),
@@ -1965,6 +1989,9 @@ ALTER TABLE ONLY public.appeal_review
 
 ALTER TABLE ONLY public.appeal_review
     ADD CONSTRAINT appeal_review_pkey PRIMARY KEY (appeal_id, n);
+
+ALTER TABLE ONLY public.appeal_reviewer
+    ADD CONSTRAINT appeal_reviewer_pkey PRIMARY KEY (appeal_id, person_id);
 
 ALTER TABLE ONLY public.appeal_statement
     ADD CONSTRAINT appeal_statement_pkey PRIMARY KEY (appeal_id, side, n);
@@ -2336,9 +2363,13 @@ CREATE INDEX appeal_due ON public.appeal USING btree (decide_by) WHERE (status =
 
 CREATE INDEX appeal_fronted ON public.appeal USING btree (account_id) WHERE ((fronted > 0) AND (collected_at IS NULL));
 
+CREATE INDEX appeal_owing ON public.appeal USING btree (account_id) WHERE ((owed > 0) AND (collected_at IS NULL));
+
 CREATE INDEX appeal_person ON public.appeal USING btree (person_id, id);
 
 CREATE INDEX appeal_review_person ON public.appeal_review USING btree (person_id);
+
+CREATE INDEX appeal_reviewer_person ON public.appeal_reviewer USING btree (person_id);
 
 CREATE INDEX appeal_task ON public.appeal USING btree (task_id);
 
@@ -2654,6 +2685,8 @@ CREATE TRIGGER stripe_op_log_whole BEFORE TRUNCATE ON public.stripe_op_log FOR E
 
 CREATE TRIGGER stripe_op_moves AFTER INSERT OR UPDATE ON public.stripe_op FOR EACH ROW EXECUTE FUNCTION public.stripe_op_moved();
 
+CREATE TRIGGER task_price_waits BEFORE UPDATE ON public.task FOR EACH ROW WHEN (((new.step_s IS NOT NULL) AND (new.status = 'open'::public.task_status))) EXECUTE FUNCTION public.price_waits();
+
 ALTER TABLE ONLY public.account
     ADD CONSTRAINT account_currency_fkey FOREIGN KEY (currency) REFERENCES public.currency(code);
 
@@ -2692,6 +2725,12 @@ ALTER TABLE ONLY public.appeal_review
 
 ALTER TABLE ONLY public.appeal_review
     ADD CONSTRAINT appeal_review_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
+
+ALTER TABLE ONLY public.appeal_reviewer
+    ADD CONSTRAINT appeal_reviewer_appeal_id_fkey FOREIGN KEY (appeal_id) REFERENCES public.appeal(id);
+
+ALTER TABLE ONLY public.appeal_reviewer
+    ADD CONSTRAINT appeal_reviewer_person_id_fkey FOREIGN KEY (person_id) REFERENCES public.person(id);
 
 ALTER TABLE ONLY public.appeal_statement
     ADD CONSTRAINT appeal_statement_appeal_id_fkey FOREIGN KEY (appeal_id) REFERENCES public.appeal(id);

@@ -81,7 +81,8 @@ async def get(conn: asyncpg.Connection, actor: keys.Actor) -> Account:
     row = await conn.fetchrow(
         """SELECT a.*, coalesce((SELECT sum(-l.posted) FROM task t JOIN ledger_account l
              ON l.code = 'task:' || t.id || ':escrow' AND l.currency = t.currency
-             WHERE t.account_id = a.id AND (t.status = 'open' OR t.claimed > 0)), 0)::bigint AS escrow
+             WHERE t.account_id = a.id AND (t.status = 'open' OR t.claimed > 0 OR t.appealed > 0 OR t.bonds > 0)
+           ), 0)::bigint AS escrow
            FROM account a WHERE a.id = $1""",
         actor.owner,
     )

@@ -25,7 +25,8 @@ class Contested(msgspec.Struct, frozen=True):
 
     by: who contests, `person` (a rejection) or `buyer` (an acceptance); against: whose decision, `buyer`, `market` or
     `deadline`. stage: `words` until answer_by, while both may speak, then `review`; null when it is over. bond: what
-    the buyer has put at risk. award_percent: of the pay, to the person; paid: to them in all, of it and of the bond.
+    the buyer has put at risk. award_percent: of the pay, to the person; paid: to them in all, of it and of the bond;
+    owed: what the buyer has not had yet, paid as soon as they have it.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Contested(msgspec.Struct, frozen=True):
     award_percent: int | None
     reason: str | None
     paid: Money | None
+    owed: Money
 
 
 # SQL: what both sides of appeal `a` have said, in its order, as JSON.
@@ -87,4 +89,5 @@ def _show(row: asyncpg.Record) -> Contested:
         row["stage"], row["opened_at"], row["answer_by"], row["decide_by"], Money(row["bond"], currency),
         msgspec.convert(row["statements"], list[Statement]), row["decided_at"], row["award_percent"], row["reason"],
         None if row["paid"] is None else Money(row["paid"], currency),
+        Money(0 if row["collected_at"] is not None else row["owed"], currency),
     )  # fmt: skip

@@ -111,9 +111,24 @@ async def appeal(conn: asyncpg.Connection, person: UUID, submission: str, words:
         why["failed_check"], why["reason_code"], comment, actor=f"person:{person}",
     )  # fmt: skip
     await _say(conn, opened, "person", words, [])
-    bond = 0 if by_machine else stakes.bond_for(row["reward"])
-    await stakes.put(conn, row, opened, bond, paid=False, actor=f"person:{person}")
+    if not by_machine:
+        await stakes.put(conn, row, opened, stakes.bond_for(row["reward"]), paid=False, actor=f"person:{person}")
     return opened
+
+
+async def at_stake(conn: asyncpg.Connection, account: UUID, currency: str) -> int:
+    """What an account may yet have to pay for answers that it rejected itself, and for which nothing is held."""
+    found: int = await conn.fetchval(
+        """SELECT coalesce(sum(c.reward + c.fee), 0)::bigint
+           FROM submission s JOIN claim c ON c.id = s.claim_id JOIN task t ON t.id = s.task_id
+             LEFT JOIN appeal a ON a.submission_id = s.id
+           WHERE s.account_id = $1 AND t.currency = $2 AND (
+             s.status = 'rejected' AND a.id IS NULL AND s.decided_by LIKE 'agent:%'
+               AND s.decided_at + make_interval(secs => $3) >= market_now()
+             OR s.status = 'disputed' AND a.stake = 'none' AND a.against = 'buyer')""",
+        account, currency, APPEAL_S,
+    )  # fmt: skip
+    return found
 
 
 async def may_appeal(conn: asyncpg.Connection, submission: UUID) -> bool:

@@ -6,8 +6,10 @@
     the buyer      0       rejected         pay and fee go back, the observation is withdrawn
     the buyer      > 0     accepted         the part stays paid, the rest goes back with its fee
 
-Parts are rounded in the person's favour, by less than a unit. The bond follows the award. What nobody holds money for
-is fronted by the market: the account is on hold, and the evidence locked, until its balance covers it.
+Parts are rounded in the person's favour, by less than a unit. The bond follows the award. What nothing is held for is
+paid out of a free slot, else out of the buyer's balance. Where that does not cover it the market fronts it, if it has
+earned as much in fees from the account: else two who pretend to be buyer and person would take it from the market. What
+it does not front is owed: paid as soon as the account has it. Until then the account is on hold, the evidence locked.
 """
 
 from typing import Any, NamedTuple
@@ -21,7 +23,7 @@ from market.errors import WrongState
 
 BY = "review"  # who has decided, as far as the parties know
 WITHDRAWN = "Whoever handed this in has left and had it removed. Nothing is paid for it."
-FRONTED = "An award was paid for this account, whose balance did not cover it. It ends by itself once the balance does."
+HELD = "An award is due from this account, whose balance did not cover it. It ends by itself once the balance does."
 
 
 class Decision(NamedTuple):
@@ -51,15 +53,18 @@ async def decide(conn: asyncpg.Connection, appeal: UUID, decision: Decision, *, 
     found = await conn.fetchrow("SELECT * FROM appeal WHERE id = $1 AND status = 'open' FOR NO KEY UPDATE", appeal)
     if row is None or found is None:
         raise WrongState("It has been decided.")
+    means = None
+    if found["side"] == "person" and decision.percent:
+        means = await _means(conn, row, found, decision.percent)
     if found["side"] == "buyer":
         moved = await _redecide(conn, row, found, decision)
-    elif decision.percent:
-        moved = await _award(conn, row, found, decision, hold_s)
+    elif means is not None:
+        moved = await _award(conn, row, found, decision, means, hold_s)
     else:
         moved = await _uphold(conn, row, found, decision)
     await conn.execute(
         """UPDATE appeal SET status = $2::text::appeal_status, decided_at = market_now(), decided_by = $3,
-             award_percent = $4, reason = $5, paid = $6, refunded = $7, fronted = $8
+             award_percent = $4, reason = $5, paid = $6, refunded = $7, fronted = $8, owed = $9, owed_fee = $10
            WHERE id = $1 AND status = 'open'""",
         appeal, "withdrawn" if decision.withdrawn else "decided", decision.by,
         None if decision.withdrawn else decision.percent, decision.reason, *moved,
@@ -69,16 +74,19 @@ async def decide(conn: asyncpg.Connection, appeal: UUID, decision: Decision, *, 
         account=row["account_id"], person=row["person_id"],
         data={
             "submission_id": ids.show("submission", row["id"]), "award_percent": decision.percent, "paid": moved.paid,
+            "owed": moved.owed,
         },
     )  # fmt: skip
 
 
 class _Moved(NamedTuple):
-    """Minor units: to the person, to the buyer's balance, and what the market has fronted."""
+    """Minor units: to the person, to the buyer's balance, fronted by the market, and what is owed, with its fee."""
 
     paid: int
     refunded: int
     fronted: int = 0
+    owed: int = 0
+    owed_fee: int = 0
 
 
 async def _uphold(conn: asyncpg.Connection, row: asyncpg.Record, appeal: asyncpg.Record, decision: Decision) -> _Moved:
@@ -103,44 +111,86 @@ async def _tell_rejected(conn: asyncpg.Connection, row: asyncpg.Record, appeal: 
     )  # fmt: skip
 
 
-async def _award(
-    conn: asyncpg.Connection, row: asyncpg.Record, appeal: asyncpg.Record, decision: Decision, hold_s: int
-) -> _Moved:
-    """The rejection is overturned, wholly or in part: it is paid after all, out of what is held for it."""
-    pay, stake = shares(decisions.pay_for(row), decision.percent), appeal["stake"]
-    own_bond = part(appeal["bond"], decision.percent)
-    buyer, escrow = ledger.buyer(row["account_id"]), ledger.escrow(row["task_id"])
-    pending, currency = ledger.person(row["person_id"], "pending"), row["currency"]
-    await _accept(conn, row, appeal, decision, hold_s, pay.reward + own_bond, pay.fee)
-    await ledger.lock(conn, {(code, currency) for code in (buyer, escrow, pending)})
-    fronted, fee, back = 0, pay.fee, pay.back
-    if stake == "none":
-        # What nobody holds may have come in the meantime.
-        [available] = await ledger.balances(conn, [buyer], currency)
-        covered = available >= pay.reward + pay.fee
-        fronted, fee, back = (0, pay.fee, -pay.reward - pay.fee) if covered else (pay.reward, 0, 0)
-    slot = 0 if stake == "none" else row["top"] + row["top_fee"]
-    refunded = back + appeal["bond"] - own_bond
-    await ledger.post(
-        conn, "submission.award", f"award:{row['id']}",
-        [
-            (escrow, slot + appeal["bond"]), (buyer, -refunded), (ledger.LOSSES, fronted),
-            (pending, -pay.reward - own_bond), (ledger.FEE_INCOME, -fee),
-        ],
-        currency=currency, actor=decision.by, subject=("submission", row["id"]), meta={"appeal": str(appeal["id"])},
+class _Means(NamedTuple):
+    """What an award is paid out of: the stake, and what of it goes to the person (with their part of the bond), to the
+    market, and back to the buyer's balance, less than nothing where it is taken from there; fronted: by the market for
+    the buyer; owed, owed_fee: what nobody has."""
+
+    stake: str
+    paid: int
+    fee: int
+    back: int
+    fronted: int = 0
+    owed: int = 0
+    owed_fee: int = 0
+
+
+async def _means(conn: asyncpg.Connection, row: asyncpg.Record, appeal: asyncpg.Record, percent: int) -> _Means:
+    """What there is for an award. Takes a free slot where nothing is held, and locks the ledger."""
+    stake, currency, buyer = appeal["stake"], row["currency"], ledger.buyer(row["account_id"])
+    pay, own_bond = shares(decisions.pay_for(row), percent), part(appeal["bond"], percent)
+    if stake == "none" and await stakes.take_slot(conn, row["task_id"]):
+        stake = "slot"
+        await conn.execute("UPDATE appeal SET stake = 'slot' WHERE id = $1", appeal["id"])
+    codes = (buyer, ledger.escrow(row["task_id"]), ledger.person(row["person_id"], "pending"))
+    await ledger.lock(conn, {(code, currency) for code in codes})
+    paid, bond_back = pay.reward + own_bond, appeal["bond"] - own_bond
+    if stake != "none":
+        return _Means(stake, paid, pay.fee, pay.back + bond_back)
+    [available] = await ledger.balances(conn, [buyer], currency)
+    if available >= pay.reward + pay.fee:
+        return _Means(stake, paid, pay.fee, bond_back - pay.reward - pay.fee)
+    if await _fees_of(conn, row["account_id"], currency) >= pay.reward:
+        return _Means(stake, paid, 0, bond_back, fronted=pay.reward)
+    # The bond waits with the rest, in a balance that cannot be spent.
+    return _Means(stake, 0, 0, appeal["bond"], owed=paid, owed_fee=pay.fee)
+
+
+async def _fees_of(conn: asyncpg.Connection, account: UUID, currency: str) -> int:
+    """What the market has earned from an account for good, less what it has fronted for it and not seen again."""
+    found: int = await conn.fetchval(
+        """SELECT ((SELECT coalesce(sum(e.fee), 0) FROM submission s JOIN earning e ON e.id = s.id
+               WHERE s.account_id = $1 AND e.currency = $2 AND e.released_at IS NOT NULL AND e.clawed_back_at IS NULL)
+             - (SELECT coalesce(sum(a.fronted), 0) FROM appeal a JOIN task t ON t.id = a.task_id
+                WHERE a.account_id = $1 AND t.currency = $2 AND a.collected_at IS NULL))::bigint""",
+        account, currency,
     )  # fmt: skip
-    if fronted:
-        await _front(conn, row, appeal["id"], fronted)
-    return _Moved(pay.reward + own_bond, max(0, refunded), fronted)
+    return found
+
+
+async def _award(
+    conn: asyncpg.Connection, row: asyncpg.Record, appeal: asyncpg.Record, decision: Decision, means: _Means,
+    hold_s: int,
+) -> _Moved:  # fmt: skip
+    """The rejection is overturned, wholly or in part: it is paid after all, out of what there is for it."""
+    await _accept(conn, row, appeal, decision, hold_s, means)
+    slot = 0 if means.stake == "none" else row["top"] + row["top_fee"]
+    if slot or means.back or means.paid:
+        await ledger.post(
+            conn, "submission.award", f"award:{row['id']}",
+            [
+                (ledger.escrow(row["task_id"]), slot + appeal["bond"]), (ledger.buyer(row["account_id"]), -means.back),
+                (ledger.LOSSES, means.fronted), (ledger.person(row["person_id"], "pending"), -means.paid),
+                (ledger.FEE_INCOME, -means.fee),
+            ],
+            currency=row["currency"], actor=decision.by, subject=("submission", row["id"]),
+            meta={"appeal": str(appeal["id"])},
+        )  # fmt: skip
+    if means.fronted or means.owed:
+        await _wait(conn, row, appeal["id"], means)
+    return _Moved(means.paid, max(0, means.back), means.fronted, means.owed, means.owed_fee)
 
 
 async def _accept(
     conn: asyncpg.Connection, row: asyncpg.Record, appeal: asyncpg.Record, decision: Decision, hold_s: int,
-    amount: int, fee: int,
+    means: _Means,
 ) -> None:  # fmt: skip
-    """The rows of an award: as decisions.accept makes them, its claim awarded and its slot taken from the stake."""
+    """The rows of an award: as decisions.accept makes them, its claim awarded and its slot taken from the stake.
+
+    What is owed is a line of earnings once it is there.
+    """
     coarse = (None, None) if row["lat"] is None else near.coarse(row["lat"], row["lon"])
-    slot, held = int(appeal["stake"] == "slot"), int(appeal["stake"] == "held")
+    slot, held = int(means.stake == "slot"), int(means.stake == "held")
     done = await conn.fetchval(
         f"""WITH c AS (
              UPDATE claim SET status = 'awarded' WHERE id = $2 AND status = 'rejected' RETURNING id),
@@ -159,7 +209,7 @@ async def _accept(
            e AS (
              INSERT INTO earning (submission_id, person_id, amount, currency, release_at, fee)
                SELECT s.id, s.person_id, $10, t.currency, market_now() + make_interval(secs => $11), $12
-               FROM s JOIN t ON true),
+               FROM s JOIN t ON $10::bigint > 0),
            told AS (
              INSERT INTO event (type, account_id, person_id, subject_type, subject_id, actor, data)
                SELECT 'submission.accepted', s.account_id, s.person_id, 'submission', s.id, $13, $14::jsonb FROM s
@@ -167,28 +217,28 @@ async def _accept(
                SELECT 'task.completed', s.account_id, NULL, 'task', s.task_id, $13, '{{}}'
                FROM s JOIN t ON $4 = 1 AND t.done = t.quantity)
            SELECT 1 FROM s JOIN t ON true JOIN o ON true""",
-        row["id"], row["claim_id"], BY, slot, held, appeal["bond"], ids.new(), *coarse, amount, hold_s, fee,
-        decision.by, told(row) | {"reward": amount},
+        row["id"], row["claim_id"], BY, slot, held, appeal["bond"], ids.new(), *coarse, means.paid, hold_s, means.fee,
+        decision.by, told(row) | {"reward": means.paid + means.owed},
     )  # fmt: skip
     if done is None:
         raise WrongState
 
 
-async def _front(conn: asyncpg.Connection, row: asyncpg.Record, appeal: UUID, amount: int) -> None:
-    """The market pays what the buyer could not: who buys no more, and reads nothing of it, until they can."""
+async def _wait(conn: asyncpg.Connection, row: asyncpg.Record, appeal: UUID, means: _Means) -> None:
+    """What the buyer cannot pay: they buy no more, and read nothing of it, until they can."""
     await conn.execute("UPDATE observation SET locked = true WHERE submission_id = $1", row["id"])
-    await conn.execute("UPDATE earning SET fee = 0 WHERE id = $1", row["id"])
     await conn.execute(
         # A hold by an operator that does not end stays as it is.
         """INSERT INTO account_hold AS h (account_id, reason) VALUES ($1, $2)
            ON CONFLICT (account_id) DO UPDATE SET reason = excluded.reason, operator_id = NULL, expires_at = NULL,
              created_at = market_now() WHERE h.expires_at IS NOT NULL""",
-        row["account_id"], FRONTED,
+        row["account_id"], HELD,
     )  # fmt: skip
-    await events.append(conn, "account.held", ("account", row["account_id"]), "market", data={"reason": FRONTED})
+    await events.append(conn, "account.held", ("account", row["account_id"]), "market", data={"reason": HELD})
     await events.append(
-        conn, "appeal.fronted", ("appeal", appeal), "market", account=row["account_id"],
-        data={"amount": amount, "currency": row["currency"]},
+        conn, "appeal.fronted" if means.fronted else "appeal.owed", ("appeal", appeal), "market",
+        account=row["account_id"],
+        data={"amount": means.fronted + means.owed + means.owed_fee, "currency": row["currency"]},
     )  # fmt: skip
 
 
@@ -262,39 +312,3 @@ async def _take_back(conn: asyncpg.Connection, row: asyncpg.Record, appeal: asyn
     )
     await conn.execute("DELETE FROM observation WHERE submission_id = $1", row["id"])
     await _tell_rejected(conn, row, appeal, decision.by)
-
-
-async def collect_due(conn: asyncpg.Connection, limit: int = 20) -> int:
-    """Take what was fronted from buyers whose balance covers it by now, and free what it kept from them; how many."""
-    due = await conn.fetch(
-        """SELECT a.*, t.currency FROM appeal a JOIN task t ON t.id = a.task_id
-             JOIN ledger_account l ON l.code = 'buyer:' || a.account_id || ':available' AND l.currency = t.currency
-           WHERE a.fronted > 0 AND a.collected_at IS NULL AND -l.posted >= a.fronted
-           ORDER BY a.id LIMIT $1 FOR NO KEY UPDATE OF a SKIP LOCKED""",
-        limit,
-    )
-    await ledger.lock(conn, {(ledger.buyer(each["account_id"]), each["currency"]) for each in due})
-    collected = 0
-    for each in due:
-        buyer = ledger.buyer(each["account_id"])
-        [available] = await ledger.balances(conn, [buyer], each["currency"])
-        if available < each["fronted"]:
-            continue
-        await ledger.post(
-            conn, "appeal.collect", f"collect:{each['id']}",
-            [(buyer, each["fronted"]), (ledger.LOSSES, -each["fronted"])],
-            currency=each["currency"], actor="market", subject=("appeal", each["id"]),
-        )  # fmt: skip
-        await conn.execute("UPDATE appeal SET collected_at = market_now() WHERE id = $1", each["id"])
-        await conn.execute("UPDATE observation SET locked = false WHERE submission_id = $1", each["submission_id"])
-        await conn.execute(
-            """DELETE FROM account_hold WHERE account_id = $1 AND operator_id IS NULL AND NOT EXISTS (
-                 SELECT FROM appeal WHERE account_id = $1 AND fronted > 0 AND collected_at IS NULL)""",
-            each["account_id"],
-        )  # fmt: skip
-        await events.append(
-            conn, "appeal.collected", ("appeal", each["id"]), "market", account=each["account_id"],
-            data={"amount": each["fronted"], "currency": each["currency"]},
-        )  # fmt: skip
-        collected += 1
-    return collected

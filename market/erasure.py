@@ -232,6 +232,7 @@ async def _self(conn: asyncpg.Connection, person: UUID, email: str) -> int:
         "UPDATE api_key SET revoked_at = market_now() WHERE person_id = $1 AND revoked_at IS NULL RETURNING id", person
     )
     await conn.execute("DELETE FROM login_code WHERE person_id = $1", person)
+    await conn.execute("DELETE FROM appeal_reviewer WHERE person_id = $1", person)
     # What was asked of a task stays for whoever reads its answer; nobody is told by whom.
     await conn.execute("UPDATE task_question SET person_id = NULL WHERE person_id = $1", person)
     await conn.execute("DELETE FROM idempotency WHERE owner = $1", person)

@@ -18,7 +18,7 @@ _TYPES = "('submission.fix_up', 'submission.rejected', 'appeal.opened', 'appeal.
 
 class Notice(NamedTuple):
     """One mail to be written. kind: the event's type · reward: what the answer pays, or paid · until: the end of the
-    fix-up, or of the time for words · paid: minor units, by a decision."""
+    fix-up, or of the time for words · paid, owed: by a decision, now and once the buyer has it."""
 
     email: str
     kind: str
@@ -27,6 +27,7 @@ class Notice(NamedTuple):
     reward: Money
     until: datetime | None
     paid: Money | None
+    owed: Money | None = None
 
 
 async def take(conn: asyncpg.Connection, limit: int = AT_ONCE) -> tuple[int, list[Notice]]:
@@ -72,8 +73,9 @@ async def _notice(conn: asyncpg.Connection, event: asyncpg.Record) -> Notice | N
     now = {"submission.fix_up": "fix_up", "submission.rejected": "rejected", "appeal.opened": "disputed"}
     if row is None or not row["email"] or row["status"] != now.get(event["type"], row["status"]):
         return None
+    decided, currency = event["type"] == "appeal.decided", row["currency"]
     return Notice(
-        row["email"], event["type"], row["title"], ids.show("submission", row["id"]),
-        Money(row["reward"], row["currency"]), row["until"] if event["type"] == "submission.fix_up" else
-        row["answer_by"], Money(data["paid"], row["currency"]) if event["type"] == "appeal.decided" else None,
+        row["email"], event["type"], row["title"], ids.show("submission", row["id"]), Money(row["reward"], currency),
+        row["until"] if event["type"] == "submission.fix_up" else row["answer_by"],
+        Money(data["paid"], currency) if decided else None, Money(data["owed"], currency) if decided else None,
     )  # fmt: skip

@@ -17,7 +17,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import disputes, events, ids, ledger, spending, stripe_balance, stripe_ops
+from market import appeals, disputes, events, ids, ledger, spending, stripe_balance, stripe_ops
 from market.errors import InsufficientFunds, Invalid, NotFound, Stopped, WrongState
 from market.keys import Actor
 from market.money import Money, Price
@@ -112,6 +112,14 @@ async def ask(
     await ledger.lock(conn, {(ledger.buyer(account), currency)})
     [available] = await ledger.balances(conn, [ledger.buyer(account)], currency)
     most = sum(_left(row) for row in rows)
+    kept = 0 if funding is not None else await appeals.at_stake(conn, account, currency)
+    if kept and (amount or 0) <= available:
+        available = max(0, available - kept)
+        if (amount is None and available == 0) or (amount is not None and amount > available):
+            raise WrongState(
+                f"{kept} {currency} (minor units) stay here for now: answers that this account rejected may be "
+                f"appealed for {appeals.APPEAL_S // 3600} hours. Up to {available} may go back."
+            )
     if amount is None:
         amount = min(available, most)
         if amount <= 0:

@@ -3,6 +3,8 @@
 # SQL: submission `s` with what contests it, `a`. Accepted, as far as the books go, is also what its buyer disputes.
 _CONTESTED = "submission s LEFT JOIN appeal a ON a.submission_id = s.id"
 _HELD = "(s.status = 'accepted' OR s.status = 'disputed' AND a.side = 'buyer')"
+# What an award owes has no posting and no line of earnings before the buyer has it; nor after, if its person has left.
+_UNPAID = "coalesce(a.owed > 0 AND a.paid = 0, false)"
 _AWARDED = "(s.status = 'accepted' AND coalesce(a.side = 'person', false))"
 
 CHECKS = {
@@ -25,10 +27,11 @@ CHECKS = {
           LEFT JOIN observation o ON o.submission_id = s.id LEFT JOIN earning e ON e.id = s.id
           LEFT JOIN ledger_tx x ON x.idem_key = 'accept:' || s.id LEFT JOIN ledger_tx w ON w.idem_key = 'award:' || s.id
           LEFT JOIN ledger_tx r ON r.idem_key = 'redecide:' || s.id
-        WHERE coalesce({_HELD}, false) <> (o.id IS NOT NULL) OR coalesce({_HELD}, false) <> (e.id IS NOT NULL)
+        WHERE coalesce({_HELD}, false) <> (o.id IS NOT NULL)
+          OR coalesce({_HELD} AND NOT {_UNPAID}, false) <> (e.id IS NOT NULL)
           OR (x.id IS NOT NULL) <> (coalesce({_HELD}, false) AND NOT {_AWARDED}
                OR s.status = 'rejected' AND coalesce(a.side = 'buyer', false))
-          OR (w.id IS NOT NULL) <> {_AWARDED}
+          OR (w.id IS NOT NULL) <> ({_AWARDED} AND NOT coalesce(a.owed > 0 AND a.bond = 0, false))
           OR (s.status = 'rejected' AND coalesce(a.side = 'buyer', false) AND r.id IS NULL)
           OR (r.id IS NOT NULL AND coalesce(a.side <> 'buyer' OR a.status = 'open', true))""",
     "a claim is where its submission is": f"""
@@ -47,7 +50,7 @@ CHECKS = {
           LEFT JOIN observation o ON o.submission_id = s.id LEFT JOIN earning e ON e.id = s.id
         WHERE coalesce(e.contested, false) <> coalesce(s.status = 'disputed' AND a.side = 'buyer', false)
           OR coalesce(o.locked, false) <> coalesce(s.status = 'disputed' AND a.side = 'buyer'
-               OR a.fronted > 0 AND a.collected_at IS NULL, false)""",
+               OR (a.fronted > 0 OR a.owed > 0) AND a.collected_at IS NULL, false)""",
     "a bonus that came after the acceptance is one posting of it, for what nobody contested": """
         SELECT x.id::text AS what FROM ledger_tx x LEFT JOIN submission s ON s.id = x.subject_id
           LEFT JOIN (SELECT e.tx_id, -sum(e.amount) AS paid FROM ledger_entry e

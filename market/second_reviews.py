@@ -1,4 +1,4 @@
-"""The blind second review of a contested decision, by an operator or by two other people who agree.
+"""The blind second review of a contested decision, by an operator or by two other people who were drawn and agree.
 
 Whoever reviews sees the task, the evidence as its buyer would, what was objected and both sides' words: not who they
 are, nor whether it was the buyer or the machine that decided. Two people who disagree leave it to an operator.
@@ -11,13 +11,12 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import awards, contact_details, decisions, ids, photos, tasks, verdicts
+from market import awards, contact_details, decisions, ids, photos, reviewers, tasks, verdicts
 from market.appeals import Words
 from market.awards import Decision
 from market.errors import NotFound, NotInReview, PartyToIt, ReviewTaken, WrongState
 from market.terms import Acceptance, Evidence, Place, Strict
 
-EXPERIENCE = 20  # accepted answers of a person who reviews
 REVIEWERS = 2
 
 
@@ -95,19 +94,6 @@ _SELECT = """SELECT a.id, a.decide_by, a.failed_check, a.reason_code, a.comment,
     (SELECT coalesce(array_agg(p.n ORDER BY p.n), '{}') FROM photo p WHERE p.claim_id = s.claim_id) AS photos
   FROM appeal a JOIN submission s ON s.id = a.submission_id JOIN task t ON t.id = a.task_id"""
 _DISAGREED = f"(SELECT count(*) FROM appeal_review r WHERE r.appeal_id = a.id) >= {REVIEWERS}"
-# SQL: person $1 may review appeal `a`: experienced, without a part in the task, and no neighbour of either side: not
-# under the account's address, nor signing in where the other person does, nor with a device that took part.
-_ELIGIBLE = f"""a.person_id <> $1
-  AND (SELECT count(*) FROM (SELECT FROM submission o WHERE o.person_id = $1 AND o.status = 'accepted'
-       LIMIT {EXPERIENCE}) AS own) = {EXPERIENCE}
-  AND NOT EXISTS (SELECT FROM claim c WHERE c.task_id = a.task_id AND c.person_id = $1)
-  AND NOT EXISTS (SELECT FROM person p JOIN account b ON lower(b.email) = lower(p.email)
-                  WHERE p.id = $1 AND b.id = a.account_id)
-  AND NOT EXISTS (SELECT FROM login_code m JOIN login_code o ON o.used_from = m.used_from
-                  WHERE m.person_id = $1 AND o.person_id = a.person_id)
-  AND NOT EXISTS (SELECT FROM submission s JOIN photo p ON p.claim_id = s.claim_id JOIN device d
-                    ON p.capture->>'device' = 'dev_' || replace(d.id::text, '-', '')
-                  WHERE s.id = a.submission_id AND d.person_id = $1)"""
 
 
 async def listed(conn: asyncpg.Connection, *, before: str | None, limit: int, is_open: bool | None) -> list[Waiting]:
@@ -126,7 +112,7 @@ async def for_person(conn: asyncpg.Connection, person: UUID, *, limit: int) -> l
     """What a person may review now, the most urgent first."""
     rows = await conn.fetch(
         f"""SELECT a.id, a.decide_by, t.title, t.kind, false AS disagreed FROM appeal a JOIN task t ON t.id = a.task_id
-            WHERE a.status = 'open' AND a.answer_by <= market_now() AND NOT {_DISAGREED} AND {_ELIGIBLE}
+            WHERE a.status = 'open' AND a.answer_by <= market_now() AND NOT {_DISAGREED} AND {reviewers.MAY}
               AND NOT EXISTS (SELECT FROM appeal_review r WHERE r.appeal_id = a.id AND r.person_id = $1)
             ORDER BY a.decide_by LIMIT $2""",
         person, limit,
@@ -147,23 +133,20 @@ async def case(conn: asyncpg.Connection, appeal: str) -> Case:
 
 
 async def case_for(conn: asyncpg.Connection, person: UUID, appeal: str) -> Case:
-    """What a person reviews, who may. Raises NotFound, NotInReview, ReviewTaken."""
+    """What a person reviews, who was drawn. Raises NotFound, ReviewTaken."""
     await _require_open_to(conn, person, ids.read("appeal", appeal))
     return await case(conn, appeal)
 
 
 async def _require_open_to(conn: asyncpg.Connection, person: UUID, appeal: UUID) -> None:
     row = await conn.fetchrow(
-        f"""SELECT a.status = 'open' AS is_open, a.answer_by <= market_now() AS in_review,
-              {_DISAGREED}
+        f"""SELECT a.status = 'open' AS is_open, {_DISAGREED}
                 OR EXISTS (SELECT FROM appeal_review r WHERE r.appeal_id = a.id AND r.person_id = $1) AS taken
-            FROM appeal a WHERE a.id = $2 AND {_ELIGIBLE}""",
+            FROM appeal a WHERE a.id = $2 AND {reviewers.MAY}""",
         person, appeal,
     )  # fmt: skip
     if row is None or not row["is_open"]:
         raise NotFound("There is no such review.")
-    if not row["in_review"]:
-        raise NotInReview
     if row["taken"]:
         raise ReviewTaken
 
@@ -220,7 +203,7 @@ async def decide(conn: asyncpg.Connection, operator: UUID, appeal: str, given: D
 async def give_opinion(conn: asyncpg.Connection, person: UUID, appeal: str, given: Reviewing, *, hold_s: int) -> bool:
     """A person's opinion; with a second one of the same mind it is decided: whether it is.
 
-    Raises NotFound, NotInReview, ReviewTaken, ContactDetails.
+    Raises NotFound, ReviewTaken, ContactDetails.
     """
     appeal_id = ids.read("appeal", appeal)
     contact_details.require_none(given.reason, "/reason")

@@ -1,8 +1,9 @@
 """What is held while a decision is contested, so that whoever is right can be paid: the answer's slot, and a bond.
 
-The slot: a free one of the task; else the buyer's money, held beside the task's slots (`task.appealed`); else none, and
-the market fronts what is awarded. The bond: of a buyer who rejected or who disputes, in the task's escrow too
-(`task.bonds`). It follows the award: the part that is awarded goes to the person, the rest back.
+The slot: a free one of the task; else the buyer's money, held beside the task's slots (`task.appealed`); else none. Of
+what a machine refused nothing is held: to be refused by it costs nothing, so else anybody could take every slot, or a
+buyer's whole balance, for as long as a review takes. The bond: of a buyer who rejected or who disputes, in the task's
+escrow too (`task.bonds`). It follows the award: the part that is awarded goes to the person, the rest back.
 """
 
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from uuid import UUID
 import asyncpg
 
 from market import ledger
+from market.errors import InsufficientFunds
 
 BOND_PERCENT = 20  # of the claim's reward
 
@@ -27,27 +29,33 @@ def bond_for(reward: int) -> int:
     return max(1, reward * BOND_PERCENT // 100)
 
 
+async def take_slot(conn: asyncpg.Connection, task: UUID) -> bool:
+    """Take a free slot of a task whose row the caller has locked; whether there was one."""
+    taken = await conn.fetchval(
+        """UPDATE task SET claimed = claimed + 1, version = version + 1
+           WHERE id = $1 AND status = 'open' AND claimed + done < quantity RETURNING true""",
+        task,
+    )
+    return taken is not None
+
+
 async def put(
     conn: asyncpg.Connection, row: asyncpg.Record, appeal: UUID, bond: int, *, paid: bool, actor: str
 ) -> Stake:
     """Hold what there is to hold, and note it on the appeal. row: of decisions.lock, the task's row locked by it; bond:
-    wished for, the buyer's balance may cover less; paid: the person has been paid, so no slot is wanted.
+    of a buyer who rejected, whose balance may cover less, or who disputes; paid: they dispute, the person was paid.
 
-    Takes locks of the ledger: to be called after all other row locks.
+    Takes locks of the ledger: to be called after all other row locks. Raises InsufficientFunds where whoever disputes
+    has not the bond.
     """
     buyer, escrow, currency = ledger.buyer(row["account_id"]), ledger.escrow(row["task_id"]), row["currency"]
-    kind = "paid"
-    if not paid:
-        taken = await conn.fetchval(
-            """UPDATE task SET claimed = claimed + 1, version = version + 1
-               WHERE id = $1 AND status = 'open' AND claimed + done < quantity RETURNING true""",
-            row["task_id"],
-        )
-        kind = "slot" if taken else "none"
+    kind = "paid" if paid else "slot" if await take_slot(conn, row["task_id"]) else "none"
     await ledger.lock(conn, {(buyer, currency), (escrow, currency)})
     [available] = await ledger.balances(conn, [buyer], currency)
     slot = row["top"] + row["top_fee"] if kind == "none" and available >= row["top"] + row["top_fee"] else 0
     kind = "held" if slot else kind
+    if paid and available < bond:
+        raise InsufficientFunds("A dispute needs its bond, a fifth of the reward.", needed=bond)
     bond = min(bond, available - slot)
     if slot or bond:
         await conn.execute(

@@ -20,8 +20,9 @@ DEFAULT_OPEN_S = 7 * 86_400
 LONGEST_OPEN_S = 90 * 86_400
 MOST_SLOTS = 1000
 
-# SQL, where the row of a task is at hand: what a slot pays now, or paid when it closed, and the next rise.
-_AT = "coalesce(task.closed_at, (SELECT market_now()))"
+# SQL, where the row of a task is at hand: what a slot pays now, or paid when the last one was taken or it closed, and
+# the next rise.
+_AT = "coalesce(task.full_since, task.closed_at, (SELECT market_now()))"
 PRICE = f"price_at(task.reward, task.top, task.step_s, task.step_percent, task.rises_from, {_AT})"
 FEE = f"fee_of({PRICE}, task.reward, task.fee, task.top_fee, task.fee_bps)"
 _STEPS = "floor(extract(epoch FROM (SELECT market_now()) - task.rises_from) / task.step_s)"
@@ -30,7 +31,7 @@ _STEPS = "floor(extract(epoch FROM (SELECT market_now()) - task.rises_from) / ta
 PRICED = f"CROSS JOIN LATERAL (SELECT {PRICE} AS price_now OFFSET 0) AS priced"
 PRICES = f"""priced.price_now,
   fee_of(priced.price_now, task.reward, task.fee, task.top_fee, task.fee_bps) AS fee_now,
-  CASE WHEN task.status = 'open' AND priced.price_now < task.top
+  CASE WHEN task.status = 'open' AND task.full_since IS NULL AND priced.price_now < task.top
     THEN task.rises_from + make_interval(secs => task.step_s * (1 + greatest(0, {_STEPS}))) END AS next_rise_at"""
 COLUMNS = f"task.*, {PRICES}"
 
@@ -241,7 +242,10 @@ async def _rewrite(
              RETURNING *),
            raised AS (
              UPDATE claim SET reward = task.reward, fee = greatest(claim.fee, task.fee) FROM task
-             WHERE claim.task_id = task.id AND claim.status IN ('active', 'submitted') AND claim.reward < task.reward)
+             WHERE claim.task_id = task.id AND claim.status IN ('active', 'submitted') AND claim.reward < task.reward
+               -- What has been decided has been paid.
+               AND NOT EXISTS (SELECT FROM submission s WHERE s.claim_id = claim.id
+                 AND s.status IN ('accepted', 'rejected', 'disputed')))
            SELECT {COLUMNS} FROM task {PRICED}""",
         task, price.reward, price.fee, price.top, price.top_fee, price.step_s, price.step_percent, rebase, quantity,
         closes, LONGEST_OPEN_S,

@@ -53,14 +53,14 @@ async def ask_for_fix_up(call: Call, submission_id: str, data: fix_ups.Asking) -
     "POST", "/v1/submissions/{submission_id}/dispute", by=AGENT, scope="tasks:write", once=True, status=201,
     problems=(
         "wrong-state", "reason-required", "already-appealed", "own-decision", "paid-out", "used-already", "over-cap",
-        "account-held", "contact-details",
+        "account-held", "insufficient-funds", "contact-details",
     ),
     example={"reason_code": "not_what_was_asked", "words": "This is the shop next door."},
 )  # fmt: skip
 async def dispute_submission(call: Call, submission_id: str, data: appeals.Disputing) -> Contested:
     """Contest what was accepted by machine or by the deadline, while its pay is in the hold window.
 
-    A bond of a fifth of the reward is held, as far as the balance covers it: it follows the award. The evidence is
+    A bond of a fifth of the reward is held from the balance: it follows the award. The evidence is
     locked until somebody without a part in it has decided. What was sold, listed or put into a dataset stays yours.
     """
     opened = await appeals.dispute(call.connection, call.actor, submission_id, data)
@@ -121,13 +121,14 @@ async def state(call: Call, appeal_id: str, data: appeals.Saying) -> Contested:
 async def list_reviews(call: Call, query: Most) -> Page[second_reviews.Waiting]:
     """Contested decisions that you may review, the most urgent first.
 
-    For people with twenty accepted answers, about tasks and people that they have no part in.
+    Those that you were drawn for, by lot: from people who were paid for twenty answers by five buyers, and about tasks
+    and people that they have no part in.
     """
     found = await second_reviews.for_person(call.connection, call.actor.owner, limit=query.limit)
     return Page(found, None)
 
 
-@endpoint("GET", "/v1/people/reviews/{appeal_id}", by=PERSON, problems=("not-in-review", "review-taken"))
+@endpoint("GET", "/v1/people/reviews/{appeal_id}", by=PERSON, problems=("review-taken",))
 async def get_review(call: Call, appeal_id: str) -> second_reviews.Case:
     """What you review: the task, the evidence and both sides' words, without names."""
     return await second_reviews.case_for(call.connection, call.actor.owner, appeal_id)
@@ -135,7 +136,7 @@ async def get_review(call: Call, appeal_id: str) -> second_reviews.Case:
 
 @endpoint(
     "GET", "/v1/people/reviews/{appeal_id}/photos/{n}", by=PERSON, uses="own", produces="image/jpeg",
-    problems=("erased", "not-in-review", "review-taken"), headers=(IF_NONE_MATCH,),
+    problems=("erased", "review-taken"), headers=(IF_NONE_MATCH,),
 )  # fmt: skip
 async def get_reviewed_photo(call: Call, appeal_id: str, n: int, query: photos.CopyVariant) -> Answer:
     """A photo of the evidence that you review, re-encoded."""
@@ -146,7 +147,7 @@ async def get_reviewed_photo(call: Call, appeal_id: str, n: int, query: photos.C
 
 @endpoint(
     "POST", "/v1/people/reviews/{appeal_id}", by=PERSON, once=True, status=201,
-    problems=("not-in-review", "review-taken", "contact-details"),
+    problems=("review-taken", "contact-details"),
     example={"award_percent": 100, "reason": "The door and its sign can be read in photo 2."},
 )  # fmt: skip
 async def give_review(call: Call, appeal_id: str, data: second_reviews.Reviewing) -> Opinion:

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from market import appeal_views, appeals, awards, ids, keys, ledger, review, second_reviews, submissions, tasks
+from market import appeal_views, appeals, awards, earnings, ids, keys, ledger, review, reviewers, submissions, tasks
 from market.awards import Decision
 from market.clock import advance
 from tests.market.conftest import HOLD_S, PASS, Cast
@@ -85,11 +85,15 @@ async def money(court: Court) -> tuple[int, int, int, int]:
 
 
 async def experienced(cast: Cast, name: str) -> UUID:
-    """Somebody with twenty accepted answers."""
-    person, buyer = await cast.person(name), await cast.agent(f"buyer-of-{name}")
-    for _ in range(second_reviews.EXPERIENCE):
-        _, submission = await cast.submit(person, (await cast.post(buyer)).id)
-        await cast.judge(submission)
+    """Somebody who was paid for twenty answers by five buyers. The time of a hold window passes."""
+    person = await cast.person(name)
+    for n in range(reviewers.BUYERS):
+        buyer = await cast.agent(f"buyer-{n}-of-{name}")
+        for _ in range(reviewers.EXPERIENCE // reviewers.BUYERS):
+            _, submission = await cast.submit(person, (await cast.post(buyer)).id)
+            await cast.judge(submission)
+    await advance(cast.conn, HOLD_S)
+    await earnings.release_due(cast.conn)
     return person
 
 

@@ -4,7 +4,21 @@ import asyncpg
 import msgspec
 import pytest
 
-from market import appeals, awards, claims, clock, datasets, earnings, errors, ids, keys, ledger, listings, review
+from market import (
+    appeals,
+    awards,
+    claims,
+    clock,
+    datasets,
+    earnings,
+    errors,
+    ids,
+    keys,
+    ledger,
+    listings,
+    review,
+    reviewers,
+)
 from market import second_reviews as second
 from market.awards import Decision
 from tests.market.appealing import WHY, WRONG, experienced
@@ -106,17 +120,19 @@ async def test_an_appeal_and_claims_at_once_share_the_last_slot(pool: asyncpg.Po
 
 
 @pytest.mark.parametrize("percent", [0, 100])
-async def test_operators_people_and_the_deadline_at_once_decide_once(pool: asyncpg.Pool, percent: int) -> None:
-    _, _, public, people = await rejected(pool)
+async def test_operators_people_and_the_deadline_at_once_decide_once(
+    pool: asyncpg.Pool, percent: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reviewers, "POOL", 3)
     async with pool.acquire() as conn, conn.transaction():
-        reviewers = [await experienced(Cast(conn), name) for name in ("gil", "hal", "ida")]
+        peers = [await experienced(Cast(conn), name) for name in ("gil", "hal", "ida")]
+    _, _, public, people = await rejected(pool)
     [appeal] = await at_once(pool, doing(appeals.appeal, people[0], public, "It is bright enough."))
     async with pool.acquire() as conn:
         await clock.advance(conn, appeals.DECIDE_S)
+        assert await reviewers.draw_due(conn) == 1
     opinion = second.Reviewing(award_percent=percent, reason="So it looks.")  # type: ignore[arg-type]
-    opinions = [
-        doing(second.give_opinion, who, ids.show("appeal", appeal), opinion, hold_s=HOLD_S) for who in reviewers
-    ]
+    opinions = [doing(second.give_opinion, who, ids.show("appeal", appeal), opinion, hold_s=HOLD_S) for who in peers]
     deciding = [doing(awards.decide, appeal, Decision(percent, "So it is.", "operator:test"), hold_s=HOLD_S)] * 3
     answers = await at_once(pool, *opinions, *deciding, doing(appeals.decide_due, hold_s=HOLD_S))
     refused = {type(each) for each in answers if isinstance(each, Exception)}

@@ -6,10 +6,11 @@ import pytest
 
 from market import (
     appeals,
-    awards,
     claims,
+    collecting,
     datasets,
     earnings,
+    erasure,
     holds,
     ids,
     keys,
@@ -26,12 +27,13 @@ from market.errors import (
     AlreadyAppealed,
     AppealTooLate,
     EvidenceLocked,
+    InsufficientFunds,
     NotFound,
     OwnDecision,
     PaidOut,
     UsedAlready,
 )
-from tests.market.appealing import REVIEW, Court, money
+from tests.market.appealing import FAIL, REVIEW, Court, money
 from tests.market.conftest import HOLD_S, Cast, fund
 
 
@@ -79,11 +81,11 @@ async def test_an_upheld_rejection_gives_all_back_and_locks_for_good(court: Cour
 async def test_a_machines_rejection_costs_the_buyer_no_bond(court: Court) -> None:
     await court.rejected("market")
     await court.appealed()
-    assert await court.stake() == ("slot", 0)
+    assert await court.stake() == ("none", 0) and await court.slots() == (1, 0, 0), "who it refuses takes nothing"
     seen = await court.seen()
     assert (seen.against, seen.comment) == ("market", "A photo was not taken during the claim.")
     await court.decided(100)
-    assert await money(court) == (99_670, 0, 300, 30)
+    assert await money(court) == (99_670, 0, 300, 30) and await court.slots() == (0, 0, 1), "the slot is free still"
     assert await court.cast.broken() == []
 
 
@@ -114,37 +116,127 @@ async def test_a_task_that_ends_meanwhile_keeps_what_the_appeal_needs(court: Cou
     assert await court.cast.broken() == []
 
 
-async def test_what_the_buyer_cannot_cover_the_market_fronts_until_they_can(cast: Cast, bo: UUID) -> None:
-    eve = await cast.agent("eve", funds=340)
+async def drained(cast: Cast, bo: UUID, funds: int, fees: int = 0) -> Court:
+    """Bo was rejected and appeals, the slot is somebody else's by now, and the buyer has nothing more to pay with.
+
+    fees: what the market has earned from the buyer before.
+    """
+    eve = await cast.agent("eve", funds=funds + 11 * fees)
+    if fees:
+        _, earlier = await cast.submit(await cast.person("zoe"), (await cast.post(
+            eve, reward={"amount": 10 * fees, "currency": "usd"})).id)  # fmt: skip
+        await cast.judge(earlier)
+        await advance(cast.conn, HOLD_S)
+        await earnings.release_due(cast.conn)
     court = Court(cast, eve, bo)
     await court.rejected()
     dee = await cast.person("dee")
     _, other = await cast.submit(dee, ids.show("task", court.task))
     await cast.judge(other)
     await court.appealed()
+    return court
+
+
+async def of_bo(court: Court) -> str:
+    found = await court.conn.fetchval("SELECT id FROM observation WHERE person_id = $1", court.bo)
+    return ids.show("observation", found)
+
+
+async def buys_nothing(court: Court) -> None:
+    """The market holds the account, and its owner reads nothing of what is not paid for."""
+    held = await holds.find(court.conn, "account", court.ada.owner)
+    assert held is not None and held.owner is None
+    with pytest.raises(AccountHeld):
+        await court.cast.post(court.ada)
+    with pytest.raises(EvidenceLocked):
+        await observations.get(court.conn, court.ada.owner, await of_bo(court))
+    assert (await submissions.get(court.conn, court.public, account=court.ada.owner)).answers == {}
+
+
+async def test_what_the_buyer_cannot_cover_the_market_fronts_out_of_what_it_has_earned_from_them(
+    cast: Cast, bo: UUID
+) -> None:
+    court = await drained(cast, bo, 340, fees=300)
     assert await court.stake() == ("none", 10), "as much of a bond as there is"
     assert await cast.broken() == []
     await court.decided(100)
-    assert await money(court) == (0, 0, 310, 30)
+    assert await money(court) == (0, 0, 310, 330)
     assert await ledger.derived(cast.conn, ledger.LOSSES, "usd") == 300
-    held = await holds.find(cast.conn, "account", eve.owner)
-    assert held is not None and held.owner is None
-    with pytest.raises(AccountHeld):
-        await cast.post(eve)
-    [mine] = [one for one in await cast.conn.fetch("SELECT * FROM observation") if one["person_id"] == bo]
-    with pytest.raises(EvidenceLocked):
-        await observations.get(cast.conn, eve.owner, ids.show("observation", mine["id"]))
-    assert (await submissions.get(cast.conn, court.public, account=eve.owner)).answers == {}
+    await buys_nothing(court)
     assert await cast.broken() == []
-    assert await awards.collect_due(cast.conn) == 0
-    await fund(cast.conn, eve.owner, 1000, "more")
-    assert await awards.collect_due(cast.conn) == 1
-    assert await awards.collect_due(cast.conn) == 0
-    assert await money(court) == (700, 0, 310, 30)
+    assert await collecting.collect_due(cast.conn, hold_s=HOLD_S) == 0
+    await fund(cast.conn, court.ada.owner, 1000, "more")
+    assert await collecting.collect_due(cast.conn, hold_s=HOLD_S) == 1
+    assert await collecting.collect_due(cast.conn, hold_s=HOLD_S) == 0
+    assert await money(court) == (700, 0, 310, 330)
     assert await ledger.derived(cast.conn, ledger.LOSSES, "usd") == 0
-    assert await holds.find(cast.conn, "account", eve.owner) is None
-    assert (await observations.get(cast.conn, eve.owner, ids.show("observation", mine["id"]))).answers
+    assert await holds.find(cast.conn, "account", court.ada.owner) is None
+    assert (await observations.get(cast.conn, court.ada.owner, await of_bo(court))).answers
     assert await cast.broken() == []
+
+
+@pytest.mark.parametrize(("funds", "bond"), [(330, 0), (340, 10)])
+async def test_two_who_pretend_to_be_buyer_and_person_get_nothing_out_of_the_market(
+    cast: Cast, bo: UUID, funds: int, bond: int
+) -> None:
+    """What it has not earned from the account it does not front: it is owed, and paid once the account has it."""
+    court = await drained(cast, bo, funds)
+    assert await court.stake() == ("none", bond)
+    await court.decided(100)
+    assert await ledger.derived(cast.conn, ledger.LOSSES, "usd") == 0
+    assert await money(court) == (bond, 0, 0, 30)
+    seen = await court.seen()
+    assert seen.paid is not None and (seen.paid.amount, seen.owed.amount) == (0, 300 + bond)
+    assert await court.status() == "accepted"
+    await buys_nothing(court)
+    assert await cast.broken() == []
+    await fund(cast.conn, court.ada.owner, 329 - bond, "not enough")
+    assert await collecting.collect_due(cast.conn, hold_s=HOLD_S) == 0
+    await fund(cast.conn, court.ada.owner, 1 + bond, "enough")
+    assert await collecting.collect_due(cast.conn, hold_s=HOLD_S) == 1
+    assert await collecting.collect_due(cast.conn, hold_s=HOLD_S) == 0
+    assert await money(court) == (0, 0, 300 + bond, 60)
+    seen = await court.seen()
+    assert seen.paid is not None and (seen.paid.amount, seen.owed.amount) == (300 + bond, 0)
+    assert (await observations.get(cast.conn, court.ada.owner, await of_bo(court))).answers
+    assert await holds.find(cast.conn, "account", court.ada.owner) is None
+    await advance(cast.conn, HOLD_S)
+    await earnings.release_due(cast.conn)
+    assert await cast.balance(ledger.person(bo, "payable")) == 300 + bond
+    assert await cast.broken() == []
+
+
+async def test_what_is_owed_to_somebody_who_has_left_is_not_taken(cast: Cast, bo: UUID) -> None:
+    court = await drained(cast, bo, 330)
+    await court.decided(100)
+    await erasure.erase(cast.conn, bo)
+    await fund(cast.conn, court.ada.owner, 500, "more")
+    assert await collecting.collect_due(cast.conn, hold_s=HOLD_S) == 1
+    assert await cast.balance(ledger.buyer(court.ada.owner)) == 500
+    assert await holds.find(cast.conn, "account", court.ada.owner) is None
+    assert await cast.broken() == []
+
+
+async def test_who_is_refused_by_a_machine_holds_nobodys_money_and_nobodys_slot(cast: Cast, ada: keys.Actor) -> None:
+    """However many appeal: others may claim, and the balance is the buyer's."""
+    task = await cast.post(ada, quantity=1)
+    had = await cast.balance(ledger.buyer(ada.owner))
+    for name in ("bo", "cy", "dee"):
+        court = Court(cast, ada, await cast.person(name))
+        court.claim, court.submission = await cast.submit(court.bo, task.id)
+        assert await cast.judge(court.submission, FAIL, "fresh") == "rejected"
+        await court.appealed()
+    assert (await tasks.get(cast.conn, ada.owner, task.id)).slots.open == 1
+    assert await cast.balance(ledger.buyer(ada.owner)) == had
+    await claims.claim(cast.conn, await cast.person("eve"), task.id, None)
+    assert await cast.broken() == []
+
+
+async def test_a_dispute_has_its_bond(cast: Cast, bo: UUID) -> None:
+    court = Court(cast, await cast.agent("eve", funds=330 + 59), bo)
+    await court.accepted()
+    with pytest.raises(InsufficientFunds, match="bond"):
+        await court.disputed()
 
 
 async def test_money_that_came_meanwhile_pays_an_award_that_nothing_was_held_for(cast: Cast, bo: UUID) -> None:

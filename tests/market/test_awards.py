@@ -54,6 +54,8 @@ async def _one(
     offered = {"reward": {"amount": reward, "currency": currency}}
     if kind == "dispute":
         await court.accepted(**offered)
+        if spare < max(1, reward // 5):
+            return  # without its bond there is no dispute
         await court.disputed()
     else:
         await court.rejected(kind, **offered)
@@ -66,12 +68,14 @@ async def _one(
     seen = await court.seen()
     assert seen.paid is not None
     least = reward * percent / 100 + seen.bond.amount * percent / 100
-    assert least <= seen.paid.amount < least + 2, "two parts, each rounded in the person's favour"
+    due = seen.paid.amount + seen.owed.amount
+    assert least <= due < least + 2, "two parts, each rounded in the person's favour"
+    assert not seen.owed.amount or (full and seen.paid.amount == 0)
     [pending] = await ledger.balances(cast.conn, [ledger.person(court.bo, "pending")], currency)
     assert pending == seen.paid.amount
     codes = [ledger.buyer(buyer.owner), ledger.escrow(court.task), ledger.person(court.bo, "pending")]
     rest = sum(await ledger.balances(cast.conn, codes, currency))
     taken = await ledger.derived(cast.conn, ledger.FEE_INCOME, currency)
     lost = await ledger.derived(cast.conn, ledger.LOSSES, currency)
-    assert rest + taken - lost == funds
+    assert rest + taken == funds and lost == 0
     assert taken <= fee * percent // 100

@@ -25,6 +25,7 @@ from market import (
     awards,
     claims,
     clock,
+    collecting,
     earnings,
     fix_ups,
     ids,
@@ -241,7 +242,8 @@ class Market(RuleBasedStateMachine):
         for sweep in (
             lambda: fix_ups.end_due(self.conn), lambda: claims.expire_due(self.conn),
             lambda: tasks.expire_due(self.conn), lambda: review.accept_overdue(self.conn, hold_s=HOLD_S),
-            lambda: appeals.decide_due(self.conn, hold_s=HOLD_S), lambda: awards.collect_due(self.conn),
+            lambda: appeals.decide_due(self.conn, hold_s=HOLD_S),
+            lambda: collecting.collect_due(self.conn, hold_s=HOLD_S),
             lambda: earnings.release_due(self.conn),
         ):  # fmt: skip
             self.do(sweep)

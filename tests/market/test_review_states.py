@@ -15,6 +15,7 @@ from market import (
     ids,
     keys,
     review,
+    reviewers,
     second_reviews,
     submissions,
 )
@@ -258,6 +259,7 @@ async def all_said(bench: Bench) -> None:
 async def reviewing(bench: Bench) -> None:
     await speaking(bench)
     await advance(bench.conn, appeals.ANSWER_S)
+    await reviewers.draw_due(bench.conn)
 
 
 async def half_reviewed(bench: Bench) -> None:
@@ -304,8 +306,8 @@ BENCH_ACTS: dict[str, BenchAct] = {
 _WORDS, _GONE, _EARLY, _KIN, _ON = "words-over", "not-found", "not-in-review", "party-to-it", "disputed"
 # In the order of BENCH_ACTS. `disputed`: it is not decided by that.
 APPEALS: dict[BenchAct, tuple[str, ...]] = {
-    speaking: (_ON, _ON, _GONE, _EARLY, _EARLY, _GONE, _EARLY, _KIN, _ON),
-    all_said: ("statement-limit", _ON, _GONE, _EARLY, _EARLY, _GONE, _EARLY, _KIN, _ON),
+    speaking: (_ON, _ON, _GONE, _GONE, _GONE, _GONE, _EARLY, _KIN, _ON),
+    all_said: ("statement-limit", _ON, _GONE, _GONE, _GONE, _GONE, _EARLY, _KIN, _ON),
     reviewing: (_WORDS, _WORDS, _GONE, _ON, _ON, _GONE, "accepted", _KIN, _ON),
     half_reviewed: (_WORDS, _WORDS, _GONE, "review-taken", "accepted", _GONE, "accepted", _KIN, _ON),
     disagreed: (_WORDS, _WORDS, _GONE, "review-taken", "review-taken", _GONE, "accepted", _KIN, _ON),
@@ -315,7 +317,10 @@ APPEALS: dict[BenchAct, tuple[str, ...]] = {
 }
 
 
-async def test_what_may_be_done_with_an_appeal(cast: Cast, ada: keys.Actor, bo: UUID) -> None:
+async def test_what_may_be_done_with_an_appeal(
+    cast: Cast, ada: keys.Actor, bo: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reviewers, "POOL", 3)
     bench = Bench(cast, ada, bo)
     bench.gil, bench.hal, bench.ivy = [await experienced(cast, name) for name in ("gil", "hal", "ivy")]
     bench.olu, bench.relative = await operator(bench, "olu@example.com"), await operator(bench, "bo@example.com")

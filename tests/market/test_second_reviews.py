@@ -9,6 +9,7 @@ from market import (
     erasure,
     ids,
     keys,
+    reviewers,
     second_reviews,
 )
 from market.clock import advance
@@ -16,7 +17,6 @@ from market.errors import (
     ContactDetails,
     Invalid,
     NotFound,
-    NotInReview,
     PartyToIt,
     ReviewTaken,
     StatementLimit,
@@ -28,8 +28,16 @@ from tests.market.conftest import HOLD_S, Cast
 
 
 @pytest.fixture
-def court(cast: Cast, ada: keys.Actor, bo: UUID) -> Court:
+def court(cast: Cast, ada: keys.Actor, bo: UUID, monkeypatch: pytest.MonkeyPatch) -> Court:
+    monkeypatch.setattr(reviewers, "POOL", 1)  # of so few somebody is drawn; what it keeps away has tests of its own
     return Court(cast, ada, bo)
+
+
+async def in_review(court: Court) -> None:
+    """Both sides have spoken, and people are drawn."""
+    await advance(court.conn, appeals.ANSWER_S)
+    assert await reviewers.draw_due(court.conn) == 1
+    assert await reviewers.draw_due(court.conn) == 0
 
 
 async def test_both_sides_speak_for_two_days_five_times(court: Court) -> None:
@@ -54,17 +62,17 @@ async def test_both_sides_speak_for_two_days_five_times(court: Court) -> None:
 
 async def test_nobody_who_reviews_is_told_how_to_reach_a_side(court: Court) -> None:
     reach_me = "It can be read, ask me at bo@example.com."
+    gil = await experienced(court.cast, "gil")
     await court.rejected()
     with pytest.raises(ContactDetails) as refused:
         async with court.conn.transaction():
             await court.appealed(reach_me)
     assert refused.value.pointer == "/words" and await court.status() == "rejected"
-    gil = await experienced(court.cast, "gil")
     await court.appealed()
     appeal = ids.show("appeal", court.appeal)
     with pytest.raises(ContactDetails):
         await appeals.say(court.conn, appeal, appeals.Saying(words=reach_me), account=court.ada.owner)
-    await advance(court.conn, appeals.ANSWER_S)
+    await in_review(court)
     opinion = second_reviews.Reviewing(award_percent=100, reason=reach_me)
     with pytest.raises(ContactDetails) as refused:
         await second_reviews.give_opinion(court.conn, gil, appeal, opinion, hold_s=HOLD_S)
@@ -80,10 +88,10 @@ async def test_two_people_of_one_mind_decide(court: Court) -> None:
     await court.rejected()
     await court.appealed()
     appeal = ids.show("appeal", court.appeal)
-    with pytest.raises(NotInReview):
+    with pytest.raises(NotFound):
         await second_reviews.give_opinion(court.conn, gil, appeal, ALL_OF_IT, hold_s=HOLD_S)
     assert await second_reviews.for_person(court.conn, gil, limit=5) == []
-    await advance(court.conn, appeals.ANSWER_S)
+    await in_review(court)
     assert [each.id for each in await second_reviews.for_person(court.conn, gil, limit=5)] == [appeal]
     assert await second_reviews.for_person(court.conn, court.bo, limit=5) == []
     novice = await court.cast.person("cy")
@@ -104,7 +112,7 @@ async def test_two_who_disagree_leave_it_to_an_operator(court: Court) -> None:
     await court.rejected()
     await court.appealed()
     appeal = ids.show("appeal", court.appeal)
-    await advance(court.conn, appeals.ANSWER_S)
+    await in_review(court)
     assert not await second_reviews.give_opinion(court.conn, gil, appeal, ALL_OF_IT, hold_s=HOLD_S)
     assert not await second_reviews.give_opinion(court.conn, hal, appeal, NOTHING, hold_s=HOLD_S)
     with pytest.raises(ReviewTaken):
@@ -132,14 +140,18 @@ async def test_an_operator_with_a_part_in_it_does_not_decide(court: Court, party
         )  # fmt: skip
 
 
+@pytest.mark.parametrize("drawn", [False, True])
 @pytest.mark.parametrize("near", ["account", "network", "task", "device"])
-async def test_neighbours_of_either_side_do_not_review(court: Court, near: str) -> None:
+async def test_neighbours_of_either_side_do_not_review(court: Court, near: str, drawn: bool) -> None:
+    """They are not drawn, and who becomes one afterwards does not review."""
     gil = await experienced(court.cast, "gil")
     await court.rejected(quantity=3)
     if near == "task":
         await court.cast.submit(gil, ids.show("task", court.task))
     await court.appealed()
-    await advance(court.conn, appeals.ANSWER_S)
+    if drawn and near != "task":
+        await in_review(court)
+        assert await second_reviews.for_person(court.conn, gil, limit=5)
     if near == "account":
         await court.conn.execute("UPDATE account SET email = 'Gil@example.com' WHERE id = $1", court.ada.owner)
     if near == "network":
@@ -159,6 +171,8 @@ async def test_neighbours_of_either_side_do_not_review(court: Court, near: str) 
             "UPDATE photo SET capture = $2 WHERE claim_id = $1", ids.read("claim", court.claim),
             {"device": ids.show("device", device)},
         )  # fmt: skip
+    if not drawn or near == "task":
+        await in_review(court)
     assert await second_reviews.for_person(court.conn, gil, limit=5) == []
     with pytest.raises(NotFound):
         await second_reviews.case_for(court.conn, gil, ids.show("appeal", court.appeal))
