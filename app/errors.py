@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from market import errors as market
-from market.claims import MOST_TRIES
+from market.claims import MOST_LET_GO, MOST_TRIES
 
 
 class Kind(NamedTuple):
@@ -135,7 +135,12 @@ PROBLEMS: dict[str, Kind] = {
         409,
         "You hold a claim on this task or have answered it",
         "A person has one answer to a task. Whoever is rejected may claim it again while it is open, for "
-        f"{MOST_TRIES} tries in all.",
+        f"{MOST_TRIES} tries in all; whoever gives it back or lets it run out, {MOST_LET_GO} times.",
+    ),
+    "devices-only": Kind(
+        409,
+        "Devices answer this by themselves",
+        "It pays less than a person's time must, and asks for readings that registered devices push: register yours.",
     ),
     "part-of-route": Kind(
         409,
@@ -292,6 +297,7 @@ REFUSALS: dict[type[market.Refusal], str] = {
     market.QuestionLimit: "question-limit",
     market.SlotTaken: "slot-taken",
     market.AlreadyAnswered: "already-answered",
+    market.DevicesOnly: "devices-only",
     market.PartOfRoute: "part-of-route",
     market.RouteTaken: "route-taken",
     market.SeriesReserved: "series-reserved",

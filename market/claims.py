@@ -13,6 +13,7 @@ from market.errors import (
     AlreadyAnswered,
     Changed,
     ClaimOver,
+    DevicesOnly,
     Invalid,
     NotFound,
     PartOfRoute,
@@ -30,6 +31,7 @@ from market.terms import Strict
 
 MOST_ACTIVE = 20
 MOST_TRIES = 3  # answers of one person to one task; who is rejected may try again up to here
+MOST_LET_GO = 5  # claims of one person on one task that were given back or ran out: each kept others away
 # Read aloud and typed with one thumb: no 0/O, 1/I/L, 5/S, 8/B.
 CODE_LETTERS = "ACDEFGHJKMNPQRTUVWXY234679"
 
@@ -103,9 +105,16 @@ def rejected_of(person: str) -> str:
     return f"(SELECT count(*) {own})"
 
 
+def let_go_by(person: str) -> str:
+    """SQL: how many claims of the person in this round were given back or ran out."""
+    own = _own(person, "c.status IN ('released', 'expired')")
+    return f"(SELECT count(*) {own})"
+
+
 def unanswered_by(person: str, device: str = "NULL::uuid") -> str:
     """SQL: neither `answered_by`, nor out of tries."""
-    return f"NOT {answered_by(person, device)} AND {rejected_of(person)} < {MOST_TRIES} * {PER_PERSON}"
+    return f"""NOT {answered_by(person, device)} AND {rejected_of(person)} < {MOST_TRIES} * {PER_PERSON}
+      AND {let_go_by(person)} < {MOST_LET_GO} * {PER_PERSON}"""
 
 
 _SELECT = "SELECT c.*, t.currency FROM claim c JOIN task t ON t.id = c.task_id"
@@ -165,7 +174,8 @@ async def _take(
              UPDATE task SET claimed = claimed + 1, version = version + 1
              WHERE id = $1 AND status = 'open' AND claimed + done < quantity
                AND opens_at <= market_now() AND closes_at > market_now()
-               AND {unanswered_by("$3")} AND {ROUND_OPEN} AND {membership.free_to("$3", tour="$11")}
+               AND NOT devices_only AND {unanswered_by("$3")} AND {ROUND_OPEN}
+               AND {membership.free_to("$3", tour="$11")}
                AND (SELECT count(*) FROM claim c WHERE c.person_id = $3 AND c.status = 'active') < $9
              RETURNING id, account_id, {ROUND} AS round, per_round, per_person, currency,
                CASE WHEN $11 THEN (SELECT g.claim_ttl_s FROM task_group g WHERE g.id = task.group_id)
@@ -213,6 +223,7 @@ async def chance(conn: asyncpg.Connection, person: UUID, task: UUID, *, tour: bo
                   {answered_by("$2")} AS mine, {rejected_of("$2")} AS rejected, {PER_PERSON} * {MOST_TRIES} AS tries,
                   (SELECT count(*) FROM claim c WHERE c.person_id = $2 AND c.status = 'active') AS held,
                   claimed + done < quantity AS free, {ROUND_OPEN} AS round_open, {NEXT_ROUND} AS next_round,
+                  {let_go_by("$2")} >= {MOST_LET_GO} * {PER_PERSON} AS let_go, devices_only,
                   group_id, {membership.PART_OF_ROUTE} AS part,
                   {membership.by_another("$2")} AS by_another, {membership.reserved("$2")} AS reserved
            FROM task WHERE id = $1""",
@@ -222,6 +233,7 @@ async def chance(conn: asyncpg.Connection, person: UUID, task: UUID, *, tour: bo
         raise NotFound("There is no such task.")
     route = PartOfRoute(row["group_id"] and f"It is taken with all of the route {ids.show('group', row['group_id'])}.")
     used_up = TriesUsed(f"{row['tries']} of your answers to this task were not accepted; there is no further try.")
+    let_go = TriesUsed("You have let it go too often: it was kept from others each time.")
     against: list[tuple[bool, Refusal]] = [
         (
             row["mine"],
@@ -230,7 +242,9 @@ async def chance(conn: asyncpg.Connection, person: UUID, task: UUID, *, tour: bo
             ),
         ),
         (row["rejected"] >= row["tries"], used_up),
+        (row["let_go"], let_go),
         (not row["open"], TaskNotOpen()),
+        (row["devices_only"], DevicesOnly()),
         (not row["free"], SlotTaken()),
         (not row["round_open"], SlotTaken(_again("This round has all its answers", row))),
         (row["part"] and not tour, route),
@@ -238,7 +252,10 @@ async def chance(conn: asyncpg.Connection, person: UUID, task: UUID, *, tour: bo
         (row["reserved"], SeriesReserved()),
         (row["held"] >= MOST_ACTIVE, TooManyClaims()),
     ]
-    return Chance(row["tries"] - row["rejected"], next((refusal for holds, refusal in against if holds), None))
+    return Chance(
+        0 if row["let_go"] else row["tries"] - row["rejected"],
+        next((refusal for holds, refusal in against if holds), None),
+    )
 
 
 def _again(what: str, row: asyncpg.Record) -> str:

@@ -25,6 +25,12 @@ def expected(evidence: Evidence, *, has_place: bool, own: int | None = None) -> 
     return at_work(evidence, own) + (TYPICAL_WAY_M / WALK_M if has_place else 0.0)
 
 
+def looking(evidence: Evidence, *, has_place: bool) -> float:
+    """Minutes of whoever finds nothing to answer: the way there included, and a photo where some are asked."""
+    photo = MINUTES["photo"] if evidence.photos is not None else 0.0
+    return MINUTES["start"] + photo + (TYPICAL_WAY_M / WALK_M if has_place else 0.0)
+
+
 def from_here(evidence: Evidence, metres: float | None, own: int | None = None) -> int:
     """Whole minutes for somebody who is `metres` away (None: nowhere to go), at least one."""
     return max(1, round(at_work(evidence, own) + (metres or 0.0) / WALK_M))

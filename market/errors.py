@@ -70,6 +70,10 @@ class TriesUsed(AlreadyAnswered):
     """A person whose answers were rejected may not try again without end."""
 
 
+class DevicesOnly(Refusal):
+    """Devices answer this by themselves: it pays less than a person's time must."""
+
+
 class PartOfRoute(Refusal):
     """This is a part of a route that is taken as a whole."""
 

@@ -2,7 +2,7 @@
 
 needs_review -> fix_up; its claim is active again, with the same nonce and code, until the fix-up ends. Handed in again
 it is judged again: fix_up -> checking. Given up, or not mended in time, it is with the buyer as it was:
--> needs_review, or -> checking where photos were replaced meanwhile.
+-> needs_review, or -> checking where photos were replaced meanwhile; those that were added go.
 """
 
 from datetime import datetime
@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import cameras, decisions, events, ids, keys, review
+from market import cameras, contact_details, decisions, events, ids, keys, photos, review
 from market.errors import ClaimOver, FixUpLimit, NotFound, NotMendable, WrongState
 from market.terms import Strict
 
@@ -51,12 +51,14 @@ class FixUp(msgspec.Struct, frozen=True):
 
 
 async def ask(conn: asyncpg.Connection, actor: keys.Actor, submission: str, asked: Asking) -> None:
-    """Give the evidence back to be mended. Raises NotFound, WrongState, ReasonRequired, FixUpLimit, NotMendable."""
+    """Give the evidence back to be mended. Raises NotFound, WrongState, ReasonRequired, ContactDetails,
+    FixUpLimit, NotMendable."""
     row = await decisions.lock(conn, ids.read("submission", submission), actor.owner)
     if row is None:
         raise NotFound("There is no such submission.")
     review.require_review(row)
     review.require_reason(row, asked.failed_check, asked.reason_code)
+    contact_details.require_none(asked.comment, "/comment")
     before = await conn.fetchrow(
         """SELECT (SELECT count(*) FROM fix_up f WHERE f.submission_id = s.id) AS fix_ups, c.device_id
            FROM submission s JOIN claim c ON c.id = s.claim_id WHERE s.id = $1""",
@@ -135,6 +137,7 @@ async def end(conn: asyncpg.Connection, claim: UUID, because: str, actor: str) -
     if held is None:
         return False, None
     # In a statement of its own: while the claim was active, a photo may have come that the one before did not see.
+    await _drop_added(conn, claim)
     row = await conn.fetchrow(
         f"""WITH was AS (
              SELECT s.id, {_PHOTOS} <> r.photos AS changed, t.review_deadline_s
@@ -161,6 +164,25 @@ async def end(conn: asyncpg.Connection, claim: UUID, because: str, actor: str) -
         return True, None
     await cameras.drop(conn, held)
     return True, held
+
+
+async def _drop_added(conn: asyncpg.Connection, claim: UUID) -> None:
+    """What was added to be handed in and never was is nobody's to see: photos with numbers that there were not."""
+    rows = await conn.fetch(
+        """DELETE FROM photo p USING submission s, fix_up f, submission_revision r
+           WHERE p.claim_id = $1 AND s.claim_id = $1 AND f.submission_id = s.id AND f.ended IS NULL
+             AND r.submission_id = s.id AND r.n = f.n
+             AND NOT EXISTS (SELECT FROM jsonb_array_elements(r.photos) AS was WHERE (was->>'n')::int = p.n)
+           RETURNING p.n, p.sha256, p.blurred""",
+        claim,
+    )
+    numbers = [row["n"] for row in rows]
+    frames = await conn.fetch(
+        "DELETE FROM photo_frame WHERE claim_id = $1 AND n = ANY ($2::smallint[]) RETURNING sha256", claim, numbers
+    )
+    await conn.execute("DELETE FROM photo_motion WHERE claim_id = $1 AND n = ANY ($2::smallint[])", claim, numbers)
+    names = [row["sha256"] for row in (*rows, *frames)] + [row["blurred"] for row in rows if row["blurred"]]
+    await photos.doom(conn, names)
 
 
 async def end_due(conn: asyncpg.Connection, limit: int = 50) -> tuple[int, list[UUID]]:

@@ -96,10 +96,10 @@ class Listing(msgspec.Struct, frozen=True):
     """What is for sale, without the answers: where to about a kilometre, previews with a watermark.
 
     observation_id, dataset_id: for its seller alone · kinds, licenses: of all that is in it · coarse_places: middles of
-    cells, at most 20 of `places` · captured_from, captured_at: its oldest and newest observation; the price falls with
-    the age of the newest · upstream_percent: of the price of a resale, to those who sold it before you, beside
-    `resale_share_percent` · available_from: until then somebody has it alone; null: now · distance_m: from the middle
-    of the nearest cell to where was asked about.
+    cells, at most 20 of `places` · copies: sold so far, of an observation by anybody · captured_from, captured_at: its
+    oldest and newest observation; the price falls with the age of the newest · upstream_percent: of the price of a
+    resale, to those who sold it before you, beside `resale_share_percent` · available_from: until then somebody has it
+    alone; null: now · distance_m: from the middle of the nearest cell to where was asked about.
     """
 
     id: str
@@ -115,6 +115,7 @@ class Listing(msgspec.Struct, frozen=True):
     captured_at: datetime
     coarse_places: list[dict[str, float]]
     places: int
+    copies: int
     licenses: list[SoldUnder]
     royalty_percent: int
     resale: bool

@@ -49,6 +49,8 @@ COLUMNS = f"""l.*, {PRICE} AS price_now, {ALONE} AS alone_until, market_now() AS
   (SELECT json_agg(json_build_object('id', c.name, 'text', c.text) ORDER BY c.name, c.digest)::text
      FROM license c WHERE c.id = ANY (l.license_ids)) AS licenses,
   (SELECT count(*) FROM listing_cell p WHERE p.listing_id = l.id) AS places,
+  CASE WHEN l.observation_id IS NULL THEN (SELECT count(*) FROM sale s WHERE s.listing_id = l.id)
+    ELSE (SELECT count(*) FROM holding h WHERE h.observation_id = l.observation_id) END AS copies,
   (SELECT json_agg(json_build_object('lat', p.lat, 'lon', p.lon) ORDER BY p.lat, p.lon)::text FROM (
      SELECT lat, lon FROM listing_cell WHERE listing_id = l.id ORDER BY lat, lon LIMIT {MOST_PLACES}) p) AS coarse"""
 FROM = "listing l JOIN account a ON a.id = l.account_id"
@@ -74,6 +76,10 @@ async def create(conn: asyncpg.Connection, actor: keys.Actor, draft: ListingDraf
     )
     await conn.execute("SELECT FROM observation WHERE id = ANY ($1::uuid[]) ORDER BY id FOR SHARE", wanted)
     copies = await ownership.sellable(conn, actor.owner, wanted)
+    if draft.exclusive is not None and any(each.holding is not None for each in copies):
+        raise Invalid(
+            "Only its first owner sells it to one alone: for all others it would be taken away.", pointer="/exclusive"
+        )
     _check_percents(draft, copies, fee_bps)
     own = await _license(conn, draft, copies)
     listing = await _insert(conn, actor, draft, copies, own)
@@ -156,13 +162,13 @@ async def _insert(
     """The listing's row, with what may be known of its observations. Raises AlreadyListed."""
     wanted = [each.observation for each in copies]
     tasks = await conn.fetch(
-        """SELECT DISTINCT t.id, t.title, t.instructions, t.evidence FROM task t JOIN observation o ON o.task_id = t.id
+        """SELECT DISTINCT t.id, t.title, t.evidence FROM task t JOIN observation o ON o.task_id = t.id
            WHERE o.id = ANY ($1::uuid[]) ORDER BY t.id""",
         wanted,
     )
     asks = list(dict.fromkeys(each for task in tasks for each in asked_of(task["evidence"])))
     titles = list(dict.fromkeys(task["title"] for task in tasks))
-    texts = [*titles, *(each.text for each in asks), *(each.id for each in asks), *(t["instructions"] for t in tasks)]
+    texts = [*titles, *(each.text for each in asks), *(each.id for each in asks)]
     fresh, alone = draft.freshness, draft.exclusive
     licenses = {license for each in copies if (license := each.license or own) is not None}
     found: UUID | None = await conn.fetchval(
@@ -337,7 +343,7 @@ def show(row: asyncpg.Record, account: UUID, distance_m: float | None = None) ->
         ids.show("observation", row["observation_id"]) if own and row["observation_id"] else None,
         ids.show("dataset", row["dataset_id"]) if own and row["dataset_id"] else None,
         row["title"], row["kinds"], msgspec.convert(row["asks"], list[Asked]), row["items"], row["photos"],
-        row["captured_from"], row["captured_at"], where, row["places"],
+        row["captured_from"], row["captured_at"], where, row["places"], row["copies"],
         msgspec.json.decode(row["licenses"], type=list[SoldUnder]), row["royalty_percent"], row["resale"],
         row["resale_share_percent"], row["upstream_percent"],
         Money(row["price_now"], currency), Money(row["price"], currency), _freshness(row),

@@ -88,7 +88,7 @@ class Wish(NamedTuple):
         """A task that may be claimed now and is wished for. The time is asked once, not for each row; a highest price
         below what is wanted leaves before the price of the moment is worked out."""
         who = "$1::uuid" if self.person is not None else "NULL"
-        return f"""status = 'open' AND claimed + done < quantity
+        return f"""status = 'open' AND claimed + done < quantity AND NOT devices_only
           AND opens_at <= (SELECT market_now()) AND closes_at > (SELECT market_now())
           AND {"$2::text IS NULL" if self.kind is None else "kind = $2::text"}
           AND {"$3::bigint IS NULL" if self.least is None else _PAYS}

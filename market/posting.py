@@ -33,6 +33,7 @@ class Costs(NamedTuple):
     top: int
     top_fee: int
     worst: int
+    devices_only: bool = False
 
 
 class Member(NamedTuple):
@@ -126,15 +127,17 @@ def costs(draft: TaskDraft, fee_bps: int) -> Costs:
     return Costs(reward, fee, top, top_fee, (top + top_fee) * draft.quantity)
 
 
-def least_reward(draft: TaskDraft, least_per_minute: dict[str, int]) -> int:
-    """What the market's minimum is for an answer to this, in minor units; 0 where there is none.
+def by_devices(draft: TaskDraft) -> bool:
+    """Whether devices may answer it by themselves, which takes nobody's time."""
+    return draft.standing is not None and not draft.evidence.photos and not draft.evidence.questions
 
-    The way there is part of the expected minutes. What devices answer by themselves takes nobody's time.
+
+def least_reward(draft: TaskDraft, least_per_minute: dict[str, int]) -> int:
+    """What the market's minimum is for a person's answer to this, in minor units; 0 where there is none.
+
+    The way there is part of the expected minutes.
     """
-    least = least_per_minute.get(draft.reward.currency, 0)
-    if not least or (draft.standing is not None and not draft.evidence.photos and not draft.evidence.questions):
-        return 0
-    return math.ceil(least * minutes(draft))  # quarters of a minute: exact
+    return math.ceil(least_per_minute.get(draft.reward.currency, 0) * minutes(draft))  # quarters of a minute: exact
 
 
 def minutes(draft: TaskDraft) -> float:
@@ -143,14 +146,29 @@ def minutes(draft: TaskDraft) -> float:
 
 
 def require_fair(draft: TaskDraft, least_per_minute: dict[str, int]) -> None:
-    """Raise BelowMinimum where the price at the beginning pays less than the market's minimum."""
+    """Raise BelowMinimum where the price at the beginning, or what of it is paid for evidence of absence, is too low.
+
+    What devices may answer may pay less, and is for them alone then.
+    """
+    if by_devices(draft):
+        return
+    currency, percent = draft.reward.currency, draft.acceptance.honest_negative_percent
+    at = f"at {least_per_minute.get(currency, 0)} a minute that is"
     needed = least_reward(draft, least_per_minute)
     if draft.reward.amount < needed:
-        currency = draft.reward.currency
         raise BelowMinimum(
-            f"This is expected to take {minutes(draft):g} minutes, the way there included; at "
-            f"{least_per_minute[currency]} a minute that is {needed} {currency} in minor units at least.",
+            f"This is expected to take {minutes(draft):g} minutes, the way there included; {at} {needed} {currency} in "
+            "minor units at least.",
             pointer="/reward/amount",
+        )
+    took = effort.looking(draft.evidence, has_place=draft.place is not None)
+    needed = math.ceil(least_per_minute.get(currency, 0) * took)
+    pays = draft.reward.amount * percent // 100
+    if draft.acceptance.pay_honest_negative and pays < needed:
+        raise BelowMinimum(
+            f"To find that there is nothing to answer is expected to take {took:g} minutes, the way there included; "
+            f"{at} {needed} {currency} in minor units at least, and {percent} % of the reward is {pays}.",
+            pointer="/acceptance/honest_negative_percent",
         )
 
 
@@ -198,7 +216,8 @@ def _judge(draft: TaskDraft, actor: keys.Actor, rates: Rates) -> Costs:
     """What a draft that may be posted may cost. Raises Invalid, BelowMinimum."""
     check(draft, actor.currency)
     require_fair(draft, rates.least_per_minute)
-    return costs(draft, rates.fee_bps)
+    below = draft.reward.amount < least_reward(draft, rates.least_per_minute)
+    return costs(draft, rates.fee_bps)._replace(devices_only=below)
 
 
 async def _insert(
@@ -215,10 +234,10 @@ async def _insert(
                  lat, lon, radius_m, loc, evidence, acceptance, license, mode, reward, fee, currency, quantity,
                  claim_ttl_s, review_deadline_s, external_id, metadata, created_at, every_s, per_round,
                  per_person, top, top_fee, fee_bps, step_s, step_percent, rises_from, expected_minutes,
-                 group_id, place_in_group, cell)
+                 group_id, place_in_group, cell, devices_only)
                SELECT $1, $2, $3, $4, opens, closes, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
                       $21, $22, $23, $26, $27, now, $29, $30, $31, $32, $33, $34, $35, $36,
-                      CASE WHEN $35::int IS NOT NULL THEN greatest(opens, now) END, $37, $38, $39, $40
+                      CASE WHEN $35::int IS NOT NULL THEN greatest(opens, now) END, $37, $38, $39, $40, $41
                FROM times WHERE closes > greatest(opens, now)
                  AND closes <= greatest(opens, now) + make_interval(secs => $25) RETURNING *),
            told AS (
@@ -234,6 +253,7 @@ async def _insert(
         draft.metadata, actor.name, standing and standing.every_s, standing and standing.per_round,
         standing and standing.per_person, cost.top, cost.top_fee, fee_bps, rises and rises.step_s,
         rises and rises.step_percent, draft.expected_minutes, *(group or (None, None, None)),
+        cost.devices_only,
     )  # fmt: skip
     if row is None:
         raise Invalid(

@@ -207,7 +207,8 @@ def _fill(curve: Curve, seconds: int) -> Fill:
 def _cheapest(draft: QuoteDraft, fixed: Curve, span: int, rates: Rates) -> int | None:
     each = fill_history.unit(draft.reward.currency, posting.minutes(draft))
     found = fixed.cheapest(draft.wished_probability, span, math.log(draft.reward.amount * each), each, money.LARGEST)
-    return None if found is None else max(found, posting.least_reward(draft, rates.least_per_minute))
+    least = 0 if posting.by_devices(draft) else posting.least_reward(draft, rates.least_per_minute)
+    return None if found is None else max(found, least)
 
 
 # ---- what it is worth

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, get_args
 import asyncpg
 import msgspec
 
-from market import decisions, ids, keys, ledger, tasks, thanks
+from market import contact_details, decisions, ids, keys, ledger, tasks, thanks
 from market.errors import NotFound, ReasonRequired, WrongState
 from market.terms import Acceptance, Strict
 
@@ -58,12 +58,16 @@ async def accept(
 
 
 async def reject(conn: asyncpg.Connection, actor: keys.Actor, submission: str, why: Rejecting) -> None:
-    """The buyer refuses the evidence, for a reason that the task declared. Raises ReasonRequired, WrongState."""
+    """The buyer refuses the evidence, for a reason that the task declared.
+
+    Raises NotFound, WrongState, ReasonRequired, ContactDetails.
+    """
     row = await decisions.lock(conn, ids.read("submission", submission), actor.owner)
     if row is None:
         raise NotFound("There is no such submission.")
     require_review(row)
     require_reason(row, why.failed_check, why.reason_code)
+    contact_details.require_none(why.comment, "/comment")
     await decisions.reject(conn, row, msgspec.to_builtins(why), actor.name)
 
 

@@ -161,7 +161,9 @@ async def _case(conn: asyncpg.Connection, row: asyncpg.Record) -> Case:
     return Case(
         ids.show("appeal", row["id"]), row["stage"], row["decide_by"], row["kind"], row["title"], row["instructions"],
         row["purpose"], tasks.place_of(row), msgspec.convert(row["evidence"], Evidence),
-        msgspec.convert(row["acceptance"], Acceptance), row["outcome"], row["answers"], row["readings"], row["notes"],
+        msgspec.convert(row["acceptance"], Acceptance), row["outcome"], row["answers"], row["readings"],
+        # Answers are the evidence, whatever they say; notes are words to whoever reads them.
+        "" if contact_details.found(row["notes"]) else row["notes"],
         row["photos"], [] if verdict is None else verdict["checks"],
         Objection(row["failed_check"] or row["reason_code"], row["comment"]),
         [Said("for" if each["side"] == "person" else "against", each["words"], each["photos"]) for each in said],

@@ -35,7 +35,7 @@ def _whose(call: Call) -> dict[str, UUID]:
 
 @endpoint(
     "POST", "/v1/submissions/{submission_id}/fix-up", by=AGENT, scope="tasks:write", once=True,
-    problems=("wrong-state", "reason-required", "fix-up-limit", "not-mendable"),
+    problems=("wrong-state", "reason-required", "contact-details", "fix-up-limit", "not-mendable"),
     example={"reason_code": "incomplete", "comment": "Please show the whole door.", "within_s": 86_400},
 )  # fmt: skip
 async def ask_for_fix_up(call: Call, submission_id: str, data: fix_ups.Asking) -> submissions.Submission:

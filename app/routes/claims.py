@@ -131,7 +131,7 @@ async def get_offer(call: Call, task_id: str, query: From) -> offers.Offer:
 
 @endpoint(
     "POST", "/v1/people/tasks/{task_id}/claims", by=PERSON, once=True, status=201,
-    problems=("task-not-open", "slot-taken", "already-answered", "too-many-claims"),
+    problems=("task-not-open", "devices-only", "slot-taken", "already-answered", "too-many-claims"),
 )  # fmt: skip
 async def claim_task(call: Call, task_id: str, data: claims.Position | None = None) -> claims.Claim:
     """Claim a task: one of its slots is yours for a while.

@@ -69,7 +69,7 @@ class ListingsAsked(Window, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             str,
             msgspec.Meta(
                 min_length=1, max_length=500, examples=["bakery open"],
-                description='Words of title, instructions and questions; `"a phrase"`, `or` and `-not` are understood.',
+                description='Words of title and questions; `"a phrase"`, `or` and `-not` are understood.',
             ),
         ]
         | None

@@ -73,7 +73,7 @@ async def accept_submission(call: Call, submission_id: str, data: Accepting = JU
 
 @endpoint(
     "POST", "/v1/submissions/{submission_id}/reject", by=AGENT, scope="tasks:write", once=True,
-    problems=("wrong-state", "reason-required"),
+    problems=("wrong-state", "reason-required", "contact-details"),
     example={"reason_code": "unreadable", "comment": "The door cannot be seen: please step back."},
 )  # fmt: skip
 async def reject_submission(call: Call, submission_id: str, data: review.Rejecting) -> submissions.Submission:

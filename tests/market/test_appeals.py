@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 
 from market import (
+    accounts,
     appeals,
     claims,
     collecting,
@@ -95,10 +96,13 @@ async def test_without_a_free_slot_the_buyers_money_is_held_beside_them(court: C
     _, other = await court.cast.submit(cy, ids.show("task", court.task))
     await court.appealed()
     assert await court.stake() == ("held", 60) and await court.slots() == (0, 1, 0)
+    balance = (await accounts.get(court.conn, court.ada)).balance
+    assert (balance.available.amount, balance.held.amount) == (99_280, 720)
     assert await money(court) == (99_280, 720, 0, 0)
     assert await court.cast.broken() == []
     assert await court.cast.judge(other) == "accepted"
     assert await money(court) == (99_280, 390, 0, 30), "a completed task goes on holding it"
+    assert (await accounts.get(court.conn, court.ada)).balance.held.amount == 390
     assert await court.cast.broken() == []
     await court.decided(100)
     assert await money(court) == (99_280, 0, 360, 60) and await court.slots() == (0, 0, 1)

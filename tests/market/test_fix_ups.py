@@ -7,7 +7,7 @@ import pytest
 
 from market import claims, erasure, fix_ups, ids, keys, ledger, review, submissions, tasks
 from market.clock import advance
-from market.errors import ClaimOver, FixUpLimit, NotFound, ReasonRequired, WrongState
+from market.errors import ClaimOver, ContactDetails, FixUpLimit, NotFound, ReasonRequired, WrongState
 from market.money import Price
 from market.terms import TaskChange
 from tests.market.conftest import FEE_BPS, HOLD_S, PASS, Cast
@@ -193,3 +193,27 @@ async def test_whoever_is_erased_while_mending_is_withdrawn(cast: Cast, ada: key
     assert await cast.conn.fetchval("SELECT count(*) FROM submission_revision") == 0
     assert await cast.balance(ledger.buyer(ada.owner)) == 100_000
     assert await cast.broken() == []
+
+
+async def test_what_was_added_and_never_handed_in_is_nobodys_to_see(cast: Cast, ada: keys.Actor, bo: UUID) -> None:
+    _, claim, submission = await reviewed(cast, ada, bo)
+    await ask(cast, ada, submission)
+    await advance(cast.conn, 60)
+    await cast.photo(bo, claim, n=2, sha256=OTHER)
+    await claims.release(cast.conn, bo, claim)
+    seen = await submissions.get(cast.conn, ids.show("submission", submission), account=ada.owner)
+    assert (seen.status, [each.n for each in seen.photos]) == ("needs_review", [1])
+    doomed = await cast.conn.fetch("SELECT name FROM doomed_media")
+    assert [each["name"] for each in doomed] == [OTHER]
+    assert await cast.broken() == []
+
+
+async def test_a_fix_up_tells_nobody_how_to_reach_somebody(cast: Cast, ada: keys.Actor, bo: UUID) -> None:
+    _, _, submission = await reviewed(cast, ada, bo)
+    with pytest.raises(ContactDetails) as refused:
+        await ask(cast, ada, submission, comment="Better call me: +49 151 23456789.")
+    assert refused.value.pointer == "/comment"
+    why = review.Rejecting(comment="Write to ada@example.com for half of it.", reason_code="unreadable")
+    with pytest.raises(ContactDetails):
+        await review.reject(cast.conn, ada, ids.show("submission", submission), why)
+    assert await status(cast, submission) == "needs_review"

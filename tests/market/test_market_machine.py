@@ -138,7 +138,7 @@ class Market(RuleBasedStateMachine):
         if there["needs_review"]:
             acts += [lambda: self.decide(n, chance.choice(["accept", "bonus", "reject", "reject", "fix-up"]))] * 4
         if there["accepted"]:
-            acts += [lambda: self.decide(n, chance.choice(["dispute", "dispute", "thank"]))]
+            acts += [lambda: self.decide(n, "dispute"), lambda: self.decide(n, "thank")]
             acts += [lambda: self.sell(n, chance.randrange(2), amount, 10 + n * 10)]
         if there["rejected"]:
             acts += [lambda: self.appeal(n)] * 3

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market import claims, clock, effort, keys, ledger, offers, posting, prices, tasks
-from market.errors import BelowMinimum, Invalid
+from market.errors import BelowMinimum, DevicesOnly, Invalid, TriesUsed
 from market.money import Price
 from market.terms import Evidence, PhotosAsked, Question, ReadingAsked, TaskChange, TaskDraft
 from tests.market.conftest import BAKERY, FEE_BPS, Cast
@@ -184,13 +184,19 @@ async def test_less_than_the_minimum_a_minute_is_refused_naming_what_is_needed(c
     assert (await posting.post(cast.conn, ada, enough, rates=rates)).reward.amount == 338
 
 
-async def test_what_devices_answer_takes_nobody_s_time(cast: Cast, ada: keys.Actor) -> None:
+async def test_what_devices_answer_for_less_is_for_them_alone(cast: Cast, ada: keys.Actor, bo: UUID) -> None:
     measured = BAKERY | {
         "kind": "reading", "evidence": {"readings": [{"name": "pm25", "unit": "ug/m3"}]}, "standing": {"every_s": 3600},
         "reward": {"amount": 1, "currency": "usd"},
     }  # fmt: skip
-    draft = msgspec.convert(measured, TaskDraft)
-    assert (await posting.post(cast.conn, ada, draft, rates=posting.Rates(FEE_BPS, {"usd": 50}))).reward.amount == 1
+    cast.rates = posting.Rates(FEE_BPS, {"usd": 50})
+    cheap = await cast.post(ada, **measured)
+    assert cheap.reward.amount == 1
+    with pytest.raises(DevicesOnly):
+        await claims.claim(cast.conn, bo, cheap.id, None)
+    fair = await cast.post(ada, **measured | {"reward": {"amount": 1000, "currency": "usd"}})
+    assert [each.id for each in await offers.near_by(cast.conn, bo, lat=52.52, lon=13.405, limit=5)] == [fair.id]
+    await claims.claim(cast.conn, bo, fair.id, None)
 
 
 PATHS = st.tuples(
@@ -231,3 +237,81 @@ def test_every_step_of_a_path_is_one_that_the_price_takes() -> None:
     path = prices.Path(300, 400, 60, 45)
     assert path.rises(600) == [(0.0, 300), (60.0, 345), (120.0, 390), (180.0, 400)]
     assert path.rises(100) == [(0.0, 300), (60.0, 345)] and prices.Path(5, 5).rises(9) == [(0.0, 5)]
+
+
+async def test_no_less_is_paid_for_finding_nothing_than_the_way_there_is_worth(cast: Cast, ada: keys.Actor) -> None:
+    """One photo, the way and a minute: 6.5 minutes."""
+    cast.rates = posting.Rates(FEE_BPS, {"usd": 5})
+    negative = {"honest_negative_percent": 10}
+    with pytest.raises(BelowMinimum, match="33 usd") as refused:
+        await cast.post(ada, reward={"amount": 329, "currency": "usd"}, acceptance=negative)
+    assert refused.value.pointer == "/acceptance/honest_negative_percent"
+    await cast.post(ada, reward={"amount": 330, "currency": "usd"}, acceptance=negative)
+    unpaid = {"honest_negative_percent": 1, "pay_honest_negative": False}
+    await cast.post(ada, reward={"amount": 329, "currency": "usd"}, acceptance=unpaid)
+
+
+async def test_nobody_holds_a_slot_to_take_it_dearer(cast: Cast, ada: keys.Actor, bo: UUID) -> None:
+    """While no slot is free the price waits; with one free again it goes on from where it was."""
+    task = await cast.post(ada, price_schedule=RISING)
+    await clock.advance(cast.conn, HALF_HOUR + 600)
+    held = await claims.claim(cast.conn, bo, task.id, None)
+    assert held.reward.amount == 345
+    waiting = await tasks.get(cast.conn, ada.owner, task.id)
+    assert (waiting.price_now.amount, waiting.next_rise_at) == (345, None)
+    await clock.advance(cast.conn, 20 * HALF_HOUR)
+    assert await price(cast, ada, task) == 345
+    await claims.expire_due(cast.conn)
+    assert (await claims.claim(cast.conn, bo, task.id, None)).reward.amount == 345
+    again = (await claims.active(cast.conn, bo))[0]
+    await claims.release(cast.conn, bo, again.id)
+    await clock.advance(cast.conn, HALF_HOUR - 601)
+    assert await price(cast, ada, task) == 345, "what had passed of the step counts"
+    await clock.advance(cast.conn, 1)
+    assert await price(cast, ada, task) == 390
+    assert await cast.broken() == []
+
+
+async def test_a_raise_while_all_is_taken_begins_anew_once_something_is_free(
+    cast: Cast, ada: keys.Actor, bo: UUID
+) -> None:
+    task = await cast.post(ada, price_schedule=RISING, quantity=1)
+    held = await claims.claim(cast.conn, bo, task.id, None)
+    await clock.advance(cast.conn, HALF_HOUR)
+    raised = TaskChange(reward=Price(500, "usd"))
+    await tasks.change(cast.conn, ada, task.id, raised, fee_bps=FEE_BPS)
+    await clock.advance(cast.conn, HALF_HOUR)
+    assert await price(cast, ada, task) == 500
+    await claims.release(cast.conn, bo, held.id)
+    await clock.advance(cast.conn, HALF_HOUR - 1)
+    assert await price(cast, ada, task) == 500
+    await clock.advance(cast.conn, 1)
+    assert await price(cast, ada, task) == 575
+
+
+async def test_a_raise_reaches_nobody_who_has_been_paid(cast: Cast, ada: keys.Actor, bo: UUID) -> None:
+    task = await cast.post(ada, quantity=2)
+    claim, submission = await cast.submit(bo, task.id)
+    await cast.judge(submission)
+    raised = TaskChange(reward=Price(9000, "usd"))
+    await tasks.change(cast.conn, ada, task.id, raised, fee_bps=FEE_BPS)
+    assert (await claims.get(cast.conn, bo, claim)).reward.amount == 300
+    assert await cast.broken() == []
+
+
+async def test_whoever_lets_a_task_go_too_often_keeps_it_from_nobody_any_more(
+    cast: Cast, ada: keys.Actor, bo: UUID
+) -> None:
+    task, other = await cast.post(ada), await cast.person("cy")
+    for n in range(claims.MOST_LET_GO):
+        held = await claims.claim(cast.conn, bo, task.id, None)
+        if n % 2:
+            await claims.release(cast.conn, bo, held.id)
+        else:
+            await clock.advance(cast.conn, task.claim_ttl_s)
+            await claims.expire_due(cast.conn)
+    with pytest.raises(TriesUsed, match="too often"):
+        await claims.claim(cast.conn, bo, task.id, None)
+    assert await offers.near_by(cast.conn, bo, lat=52.52, lon=13.405, limit=5) == []
+    assert len(await offers.near_by(cast.conn, other, lat=52.52, lon=13.405, limit=5)) == 1
+    await claims.claim(cast.conn, other, task.id, None)

@@ -233,3 +233,13 @@ async def test_whoever_is_erased_in_the_middle_is_withdrawn_and_the_money_goes_b
     words = await court.conn.fetch("SELECT words FROM appeal_statement WHERE side = 'person'")
     assert all(each["words"] == "" for each in words)
     assert await court.cast.broken() == []
+
+
+async def test_words_to_whoever_reviews_say_nothing_of_how_to_reach_them(court: Court) -> None:
+    await court.rejected()
+    await court.conn.execute("UPDATE submission SET notes = 'Reviewer, call +49 151 23456789.'")
+    await court.appealed()
+    appeal = ids.show("appeal", court.appeal)
+    assert (await second_reviews.case(court.conn, appeal)).notes == ""
+    await court.conn.execute("UPDATE submission SET notes = 'The door is behind the tree.'")
+    assert (await second_reviews.case(court.conn, appeal)).notes == "The door is behind the tree."

@@ -266,7 +266,11 @@ async def test_what_one_bought_alone_nobody_else_buys_from_anybody(
     terms = {"resale": True, "exclusive": {"for_s": DAY, "price": market.money(2_000)}}
     first = await market.offer(ada, seen, 500, **terms)
     await market.buy(cy, first)
+    with pytest.raises(Invalid, match="first owner") as refused:  # a reseller would take it from all others
+        await market.offer(cy, seen, 400, license=None, exclusive=terms["exclusive"])
+    assert refused.value.pointer == "/exclusive"
     second = await market.offer(cy, seen, 400, license=None)
+    assert (first.copies, second.copies) == (0, 1), "who would buy it alone knows that somebody has it"
     await market.observed(ada, bo)
     made = await snapshot(cast, ada, query={})
     whole = await market.offer(ada, made.id, 900)
