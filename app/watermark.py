@@ -1,7 +1,9 @@
 """PREVIEW drawn across a small picture, row above row, so that no part of it worth having is clean.
 
 Drawn in the child that makes copies (app/decode_worker.py). Where the rows begin and how they slope follows from the
-picture, so that one stencil does not take the marks off another.
+picture, so that one stencil does not take the marks off another. Whoever finds out how they lie could take letters off
+that are only laid over a picture: so beneath them there is nothing but the mean of what was around, between them half
+the detail that the size would have.
 """
 
 import hashlib
@@ -15,6 +17,7 @@ QUALITY = 80
 _SMALLEST, _OF_SIDE = 9, 15  # height of the letters: in pixels, and as a part of the longer side
 _SLOPE = 24, 12  # degrees: at least, and how much more at most
 _DARK, _LIGHT = 0.75, 0.7  # how much of the picture the outline and the letters cover
+_DETAIL, _BENEATH = 2, 24  # pixels that become one: all over, and beneath the letters
 
 
 def load() -> None:
@@ -25,14 +28,21 @@ def load() -> None:
 def marked(copy: bytes) -> bytes:
     """A JPEG copy with the word across it, without metadata. `copy`: a picture of ours, see sensors/decode.render."""
     with Image.open(BytesIO(copy)) as opened:
-        image = opened.convert("RGB")
+        image = _coarse(opened.convert("RGB"), _DETAIL)
     seed = hashlib.sha256(copy).digest()
     letters, outline = _stencils(image.size, seed)
+    image.paste(_coarse(image, _BENEATH), mask=outline.point([0] + [255] * 255))
     image.paste((0, 0, 0), mask=outline.point([round(_DARK * value) for value in range(256)]))
     image.paste((255, 255, 255), mask=letters.point([round(_LIGHT * value) for value in range(256)]))
     written = BytesIO()
     image.save(written, "JPEG", quality=QUALITY)
     return written.getvalue()
+
+
+def _coarse(image: Image.Image, pixels: int) -> Image.Image:
+    """The picture in its size, with one colour for so many pixels across and down."""
+    small = image.resize([max(1, side // pixels) for side in image.size], Image.Resampling.BOX)
+    return small.resize(image.size, Image.Resampling.BICUBIC)
 
 
 def _stencils(size: tuple[int, int], seed: bytes) -> tuple[Image.Image, Image.Image]:

@@ -7,9 +7,10 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from market import ids
+from market import ids, ledger
 from market.errors import NotFound
 from market.money import Money
+from market.urgency import Urgency, after
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -59,7 +60,9 @@ class Dispute(msgspec.Struct, frozen=True):
 _SHOWN = """
     SELECT d.*, a.name, f.settled_at AS paid_at, f.paid_with, o.status::text AS delivery, o.message,
       EXISTS (SELECT FROM stripe_op c WHERE c.kind = 'dispute_close' AND c.subject_id = d.id
-                AND c.status <> 'rejected') AS giving_up
+                AND c.status <> 'rejected') AS giving_up,
+      d.status IN ('needs_response', 'warning_needs_response') AND d.answered_at IS NULL AS to_answer,
+      coalesce(d.evidence_due_at, 'infinity') AS due
     FROM dispute d JOIN account a ON a.id = d.account_id JOIN funding f ON f.id = d.funding_id
       LEFT JOIN LATERAL (
         SELECT * FROM stripe_op o WHERE o.kind = 'dispute_answer' AND o.params->>'dispute' = d.id::text
@@ -74,6 +77,22 @@ async def get(conn: asyncpg.Connection, dispute: UUID) -> Dispute:
     return _shown(row)
 
 
+async def refundable(conn: asyncpg.Connection, dispute: UUID) -> Money:
+    """What a refund of the disputed payment would send back as of now: what its buyer still has of it, less what has
+    gone back or is charged back already. Raises NotFound."""
+    row = await conn.fetchrow(
+        """SELECT f.account_id, f.currency, f.amount - f.refunded - f.refunded_elsewhere - f.disputed AS most,
+             EXISTS (SELECT FROM dispute o WHERE o.funding_id = f.id AND o.closed_at IS NULL
+                       AND o.status NOT LIKE 'warning%') AS charged_back
+           FROM dispute d JOIN funding f ON f.id = d.funding_id WHERE d.id = $1""",
+        dispute,
+    )
+    if row is None:
+        raise NotFound("There is no such dispute.")
+    [available] = await ledger.balances(conn, [ledger.buyer(row["account_id"])], row["currency"])
+    return Money(0 if row["charged_back"] else max(0, min(available, row["most"])), row["currency"])
+
+
 async def listed(
     conn: asyncpg.Connection, *, before: UUID | None, limit: int, is_open: bool | None = None
 ) -> list[Dispute]:
@@ -84,6 +103,22 @@ async def listed(
         before, limit, is_open,
     )  # fmt: skip
     return [_shown(row) for row in rows]
+
+
+async def urgent(
+    conn: asyncpg.Connection, *, place: str | None, limit: int, is_open: bool | None = None
+) -> list[tuple[Urgency, Dispute]]:
+    """As `listed`, those to be answered first, that which is due soonest at their head; then what waits for the bank,
+    and what has ended."""
+    since = after(place)
+    rows = await conn.fetch(
+        f"""SELECT * FROM ({_SHOWN}) AS d
+            WHERE ($5::bool IS NULL OR (d.closed_at IS NULL) = $5)
+              AND ($1::bool IS NULL OR (NOT d.to_answer, d.due, d.id) > ($1, $2::text::timestamptz, $3))
+            ORDER BY NOT d.to_answer, d.due, d.id LIMIT $4""",
+        since.over, since.due, since.id, limit, is_open,
+    )  # fmt: skip
+    return [(Urgency(not row["to_answer"], row["evidence_due_at"], row["id"]), _shown(row)) for row in rows]
 
 
 def _shown(row: asyncpg.Record) -> Dispute:

@@ -153,10 +153,12 @@ async def _require_open_to(conn: asyncpg.Connection, person: UUID, appeal: UUID)
 
 async def _case(conn: asyncpg.Connection, row: asyncpg.Record) -> Case:
     said = await conn.fetch(
-        # In no order of time: who spoke first would tell who contests.
-        "SELECT side, words, photos FROM appeal_statement WHERE appeal_id = $1 ORDER BY side DESC, n",
-        row["id"],
-    )
+        # In no order of time: who spoke first would tell who contests. Nor what whoever disputes objected with, which
+        # stands among their statements: twice it would be theirs.
+        """SELECT side, words, photos FROM appeal_statement
+           WHERE appeal_id = $1 AND NOT (side = 'buyer' AND n = 1 AND words = $2) ORDER BY side DESC, n""",
+        row["id"], row["comment"],
+    )  # fmt: skip
     verdict = None if row["verdict"] is None else verdicts.for_buyer(row["verdict"])
     return Case(
         ids.show("appeal", row["id"]), row["stage"], row["decide_by"], row["kind"], row["title"], row["instructions"],
@@ -181,8 +183,10 @@ async def photo(conn: asyncpg.Connection, appeal: str, n: int, *, person: UUID |
 
 
 async def decide(conn: asyncpg.Connection, operator: UUID, appeal: str, given: Deciding, *, hold_s: int) -> None:
-    """An operator decides. Raises NotFound, PartyToIt, NotInReview, WrongState when it is over."""
+    """An operator decides. Raises NotFound, PartyToIt, NotInReview, ContactDetails, WrongState when it
+    is over."""
     appeal_id = ids.read("appeal", appeal)
+    contact_details.require_none(given.reason, "/reason")
     row = await conn.fetchrow(
         """SELECT a.status = 'open' AS is_open, a.answer_by <= market_now() AS in_review,
              EXISTS (SELECT FROM operator o, account b, person p WHERE o.id = $2 AND b.id = a.account_id

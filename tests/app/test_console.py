@@ -81,6 +81,34 @@ async def test_a_guest_is_sent_to_sign_in_and_on_to_our_own_pages_only(world: Wo
     assert wrong.status_code == 401 and "no operator" in wrong.text and "set-cookie" not in wrong.headers
 
 
+async def test_a_person_is_asked_to_sign_in_as_an_operator_and_stays_signed_in_as_themselves(
+    world: World, olu: Caller, bo: Caller
+) -> None:
+    visitor = Desk(world, olu.secret)
+    visitor.cookie = f"sensorium_session={bo.secret}"
+    away = await visitor.open("/operator/people?search=Bo")
+    assert away.status_code == 303 and "set-cookie" not in away.headers, "the person's session goes on"
+    door = await visitor.open(away.headers["location"])
+    assert door.status_code == 200 and "signed in as a person" in door.text and 'href="/w"' in door.text
+    assert hidden(door.text, "next") == "/operator/people?search=Bo" and 'name="key"' in door.text
+    assert "signed in as a person" not in (await visitor.open("/operator/sign-in")).text
+    # What was typed goes along; from elsewhere nothing does.
+    hold = f"/operator/people/{bo.id}/hold"
+    sent = await visitor.send(hold, reason="under review")
+    assert sent.status_code == 307 and "set-cookie" not in sent.headers
+    kept = await visitor.send(sent.headers["location"], reason="under review")
+    assert "under review" in hidden(kept.text, "kept") and "You had been signed out" not in kept.text
+    assert (await visitor.send(hold, "cross-site", reason="under review")).status_code == 403
+    signed_in = await visitor.send("/operator/sign-in", key=olu.secret)
+    operators = signed_in.headers["set-cookie"].split(";")[0]
+    world.client.cookies.clear()
+    visitor.cookie = f"{visitor.cookie}; {operators}"
+    assert (await visitor.open("/operator")).status_code == 200 and (await visitor.open("/w/me")).status_code == 200
+    # A program with a person's key is told what it has done wrong, as ever.
+    told = await bo.get("/operator", headers={"accept": "text/html"})
+    assert told.status_code == 403
+
+
 async def test_another_site_makes_no_form_of_the_console_do_anything(desk: Desk, world: World, olu: Caller) -> None:
     for path, form in console_cases.FORMS.items():
         names = {**console_cases.NAMES, "switch_name": "payouts"}

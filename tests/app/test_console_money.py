@@ -6,7 +6,7 @@ import re
 from html import unescape
 
 from app.money import mirror
-from market import audit_log, clock, suspense
+from market import audit_log, clock, ids, suspense
 from tests.app.conftest import Caller, answer, ok, post_task
 from tests.app.stripe_sandbox import Desk, desk, world
 from tests.app.test_console import Desk as Browser
@@ -153,3 +153,99 @@ async def test_evidence_that_cannot_be_taken_stays_in_the_form_in_place_of_the_d
     assert "Each was &lt;b&gt;delivered&lt;/b&gt;,\nand used.</textarea>" in page and f'value="{once}"' in page
     blank = await browser.send(f"{at}/answer", once=once, product_description=" ")
     assert blank.status_code == 422 and "An answer needs some evidence." in main(blank)
+
+
+async def charged_back(desk: Desk, olu: Caller, **given: object) -> str:
+    """A dispute about the newest payment: its page."""
+    async with desk.world.services.database.read() as connection:
+        charge = await connection.fetchval("SELECT charge_id FROM funding ORDER BY id DESC LIMIT 1")
+    await desk.control(f"/charges/{charge}/dispute", **given)
+    await desk.rest()
+    return f"/operator/disputes/{ok(await olu.get('/v1/operator/disputes'))['items'][0]['id']}"
+
+
+def cells(page: str) -> list[str]:
+    """The rows of the page's tables, as text."""
+    found = re.findall("<tr>(.*?)</tr>", page, re.DOTALL)
+    return [re.sub(r"\s+", " ", unescape(re.sub("<[^>]+>", " ", one))).strip() for one in found]
+
+
+async def test_who_pays_for_a_chargeback_is_named_before_it_is_accepted(
+    desk: Desk, cy: Caller, ada: Caller, olu: Caller
+) -> None:
+    await desk.fund(cy, 10_000)
+    await post_task(cy, quantity=20)  # 20 times 3.30 is held for it
+    at = await charged_back(desk, olu)
+    browser = await Browser(desk.world, olu.secret).sign_in()
+    page = main(await browser.open(at))
+    assert f'href="{at}/accept"' in page and f'action="{at}/accept"' not in page, "one page before it is done"
+    confirm = main(await browser.open(f"{at}/accept"))
+    assert cells(confirm)[1:] == [
+        "The buyer, Cy what is frozen of their balance, $34.00 $34.00", "The platform the rest, as its loss $66.00",
+        "Taken by Stripe $100.00",
+    ]  # fmt: skip
+    done = await browser.send(f"{at}/accept", once=hidden(confirm, "once"))
+    assert (done.status_code, done.headers["location"]) == (303, f"{at}?done=accepted")
+    again = main(await browser.open(f"{at}/accept"))
+    assert "There is nothing to accept" in again and "<form" not in again
+    await desk.rest()
+    ended = ok(await olu.get("/v1" + at))
+    assert (ended["status"], ended["money"]["covered"]["amount"], ended["money"]["written_off"]["amount"]) == (
+        "lost", 3_400, 6_600,
+    )  # fmt: skip
+
+
+async def test_what_giving_in_to_an_inquiry_sends_back_is_named_before_it_goes(
+    desk: Desk, cy: Caller, olu: Caller
+) -> None:
+    await desk.fund(cy, 10_000)
+    await post_task(cy, quantity=20)
+    at = await charged_back(desk, olu, inquiry=True)
+    browser = await Browser(desk.world, olu.secret).sign_in()
+    assert f'href="{at}/refund"' in main(await browser.open(at))
+    confirm = main(await browser.open(f"{at}/refund"))
+    assert "<strong>$34.00</strong> of the $100.00" in confirm and "Refund $34.00</button>" in confirm
+    done = await browser.send(f"{at}/refund", once=hidden(confirm, "once"))
+    assert (done.status_code, done.headers["location"]) == (303, f"{at}?done=refunded")
+    await desk.rest()
+    [refund] = ok(await cy.get("/v1/refunds"))["items"]
+    assert refund["amount"]["amount"] == 3_400
+    assert "Nothing is left that could go back." in main(await browser.open(f"{at}/refund"))
+
+
+async def test_the_dispute_that_is_due_soonest_stands_first_and_one_that_waits_for_the_bank_last(
+    desk: Desk, cy: Caller, ada: Caller, olu: Caller
+) -> None:
+    first, second, third = [await a_dispute(desk, cy, olu) for _ in range(3)]
+    async with desk.world.services.database.transaction() as connection:
+        for dispute, days in ((first, 9), (second, -1), (third, 1)):
+            await connection.execute(
+                """UPDATE dispute SET evidence_due_at = market_now() + make_interval(days => $2, mins => 5)
+                   WHERE id = $1""",
+                ids.read("dispute", dispute), days,
+            )  # fmt: skip
+    browser = await Browser(desk.world, olu.secret).sign_in()
+    page = main(await browser.open("/operator/disputes"))
+    assert re.findall(r'href="/operator/disputes/(disp_\w+)"', page) == [second, third, first]
+    assert "Overdue by 23 h" in page and "1 day left" in page and "9 days left" in page
+    assert "Overdue by 23 h" in main(await browser.open(f"/operator/disputes/{second}"))
+    evidence = {"evidence": {"uncategorized_text": "It was delivered."}}
+    ok(await olu.post(f"/v1/operator/disputes/{second}/answer", evidence))
+    page = main(await browser.open("/operator/disputes"))
+    assert re.findall(r'href="/operator/disputes/(disp_\w+)"', page) == [third, first, second]
+    assert "Overdue" not in page, "nobody has to act on it any more"
+    cursor, seen = "", []
+    while cursor is not None:
+        query = {"order": "deadline", "limit": "1", **({"cursor": cursor} if cursor else {})}
+        found = ok(await olu.get("/v1/operator/disputes", params=query))
+        seen += [each["id"] for each in found["items"]]
+        cursor = found["next_cursor"]
+    assert seen == [third, first, second]
+    newest = ok(await olu.get("/v1/operator/disputes"))["items"]
+    assert [each["id"] for each in newest] == [third, second, first]
+
+
+async def a_dispute(desk: Desk, buyer: Caller, olu: Caller) -> str:
+    """A new payment of the buyer's, charged back: the dispute's id."""
+    await desk.fund(buyer, 1_000)
+    return (await charged_back(desk, olu)).rpartition("/")[2]

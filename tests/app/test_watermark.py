@@ -1,5 +1,6 @@
 """A preview is marked all over: no part of it that one could use is as it was."""
 
+import hashlib
 from io import BytesIO
 
 import numpy as np
@@ -59,6 +60,27 @@ def test_marks_lie_elsewhere_on_another_picture() -> None:
     plain = [pixels(picture(seed, size=(320, 240))) for seed in (1, 2)]
     marks = [np.abs(a - b).max(axis=2) >= 40 for a, b in zip((first, second), plain, strict=True)]
     assert (marks[0] ^ marks[1]).mean() > 0.1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whoever_knows_how_the_marks_lie_cannot_take_them_off(seed: int) -> None:
+    """The letters are laid over with known strength: turned round, with the very stencils, it gives back no picture."""
+    fine = np.random.default_rng(seed).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+    before = jpeg(Image.fromarray(fine))
+    letters, outline = (
+        np.asarray(each, float)[..., None] / 255
+        for each in watermark._stencils((320, 240), hashlib.sha256(before).digest())
+    )
+    lit, dark = watermark._LIGHT * letters, watermark._DARK * outline
+    undone = (pixels(watermark.marked(before)) - 255 * lit) / (1 - lit) / (1 - dark)
+    beneath, between = outline[..., 0] > 0.5, outline[..., 0] == 0
+    was = pixels(before)
+
+    def alike(where: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> float:
+        return float(np.corrcoef(undone[where].ravel(), was[where].ravel())[0, 1])
+
+    assert abs(alike(beneath)) < 0.1
+    assert 0.2 < alike(between) < 0.75, "half of the detail, which shows what it is of"
 
 
 async def test_the_child_that_makes_copies_marks_hides_and_leaves_no_metadata() -> None:

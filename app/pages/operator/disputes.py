@@ -16,8 +16,9 @@ from app.pages.operator.frame import Cursor, Done, guarded, onward, pressed, sho
 from app.paging import Window
 from app.routes.operator import decisions, disputes
 from app.strict import decode_query
-from market import answers_desk, ids
+from market import answers_desk, dispute_views, ids
 from market.dispute_answers import ANSWERABLE, Evidence
+from market.disputes import WARNINGS
 from market.money import Currency, Price
 from market.terms import Strict
 
@@ -71,11 +72,14 @@ class Ledgering(Strict, frozen=True, kw_only=True):
 
 @endpoint("GET", "/operator/disputes", by=OPERATOR, hidden=True)
 async def disputes_page(call: Call) -> Answer:
-    """Chargebacks and inquiries, those to be answered first seen."""
+    """Chargebacks and inquiries, that which is to be answered soonest first."""
     which = asked(call, Which)
-    query = disputes.OpenQuery(open=None if which.all else True, cursor=which.cursor)
+    query = disputes.DisputesQuery(open=None if which.all else True, order="deadline", cursor=which.cursor)
     found = await view(disputes.list_disputes, call, query=query)
-    return await show(call, call.connection, "disputes.html", found=found, which=which, says=dispute_words.reason)
+    return await show(
+        call, call.connection, "disputes.html", found=found, which=which, says=dispute_words.reason,
+        answerable=ANSWERABLE,
+    )  # fmt: skip
 
 
 @endpoint("GET", "/operator/disputes/{dispute_id}", by=OPERATOR, hidden=True)
@@ -102,16 +106,40 @@ async def answer_dispute_by_form(call: Call, dispute_id: str) -> Answer:
     return onward(f"/operator/disputes/{dispute_id}", "answered")
 
 
+@endpoint("GET", "/operator/disputes/{dispute_id}/accept", by=OPERATOR, hidden=True)
+async def accept_dispute_page(call: Call, dispute_id: str) -> Answer:
+    """Names each sum that giving a chargeback up would move, before it does."""
+    dispute = await view(disputes.get_dispute, call, dispute_id=dispute_id)
+    may = dispute.status in ANSWERABLE and dispute.status not in WARNINGS
+    return await show(
+        call, call.connection, "dispute_accept.html", dispute=dispute,
+        may=may and dispute.answer is None and not dispute.giving_up,
+    )  # fmt: skip
+
+
 @form_at("/operator/disputes/{dispute_id}/accept")
 async def accept_dispute_by_form(call: Call, dispute_id: str) -> Answer:
     """Give it up."""
-    return await pressed(call, disputes.accept_dispute, "accepted", dispute_id=dispute_id)
+    back = f"/operator/disputes/{dispute_id}"
+    return await pressed(call, disputes.accept_dispute, "accepted", onto=back, dispute_id=dispute_id)
+
+
+@endpoint("GET", "/operator/disputes/{dispute_id}/refund", by=OPERATOR, hidden=True)
+async def refund_inquiry_page(call: Call, dispute_id: str) -> Answer:
+    """Names what giving in to an inquiry would send back, before it does."""
+    dispute = await view(disputes.get_dispute, call, dispute_id=dispute_id)
+    refundable = await dispute_views.refundable(call.connection, ids.read("dispute", dispute_id))
+    return await show(
+        call, call.connection, "dispute_refund.html", dispute=dispute, refundable=refundable,
+        may=dispute.status in WARNINGS,
+    )  # fmt: skip
 
 
 @form_at("/operator/disputes/{dispute_id}/refund")
 async def refund_inquiry_by_form(call: Call, dispute_id: str) -> Answer:
     """Give in to an inquiry."""
-    return await pressed(call, disputes.refund_inquiry, "refunded", dispute_id=dispute_id)
+    back = f"/operator/disputes/{dispute_id}"
+    return await pressed(call, disputes.refund_inquiry, "refunded", onto=back, dispute_id=dispute_id)
 
 
 @form_at("/operator/disputes/{dispute_id}/freeze")
@@ -218,9 +246,9 @@ async def withdraw_decision_by_form(call: Call, decision_id: str) -> Answer:
 
 ROUTES: list[HTTPRouteHandler] = guarded(
     [
-        disputes_page, dispute_page, answer_dispute_by_form, accept_dispute_by_form, refund_inquiry_by_form,
-        freeze_for_dispute_by_form, fraud_warnings_page, fraud_warning_page, refund_warned_by_form,
-        dismiss_warning_by_form, decisions_page, decision_page, ask_for_decision_by_form, approve_decision_by_form,
-        refuse_decision_by_form, withdraw_decision_by_form,
+        disputes_page, dispute_page, answer_dispute_by_form, accept_dispute_page, accept_dispute_by_form,
+        refund_inquiry_page, refund_inquiry_by_form, freeze_for_dispute_by_form, fraud_warnings_page,
+        fraud_warning_page, refund_warned_by_form, dismiss_warning_by_form, decisions_page, decision_page,
+        ask_for_decision_by_form, approve_decision_by_form, refuse_decision_by_form, withdraw_decision_by_form,
     ]
 )  # fmt: skip

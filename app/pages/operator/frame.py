@@ -13,7 +13,7 @@ from litestar import Request, Response
 from litestar.handlers import HTTPRouteHandler
 
 from app.answers import SAFE_HEADERS, Answer, redirect, request_id
-from app.auth import operator_cookie
+from app.auth import COOKIE, OPERATOR_COOKIE, SAFE_METHODS, operator_cookie, require_own_site
 from app.db import Connection
 from app.edge import Call, endpoint_of
 from app.errors import PROBLEMS, Problem
@@ -52,6 +52,7 @@ render.teach(
     said=phrases.said, acted=phrases.acted, why=phrases.why, tone=phrases.tone, short=phrases.short,
     place=phrases.place, book=phrases.book,
     stamp=phrases.stamp, uuid=phrases.uuid, owner=phrases.owner, sum_of=phrases.sum_of, typed=phrases.typed,
+    left=phrases.left, late=phrases.late, exactly=phrases.exactly, odd=phrases.odd,
 )  # fmt: skip
 
 Cursor = Annotated[str, msgspec.Meta(max_length=200)]
@@ -114,15 +115,15 @@ def onward(path: str, done: str = "", **query: str) -> Answer:
     return redirect(f"{path}?{urlencode(given)}" if given else path)
 
 
-async def pressed(call: Call, route: HTTPRouteHandler, done: str, **named: str) -> Answer:
+async def pressed(call: Call, route: HTTPRouteHandler, done: str, *, onto: str = "", **named: str) -> Answer:
     """A form that is a button alone: the operation `route` is done to what is named, once where it moves money; then
-    the page on which the button stands says so."""
+    the page on which the button stands says so, or the one at `onto`."""
     form, spec = await taken(call), endpoint_of(route)
     if spec is not None and spec.once:
         await perform_once(route, call, form.first("once"), **named)
     else:
         await perform(route, call, **named)
-    return onward(_way_back(call.request).page, done)
+    return onward(onto or _way_back(call.request).page, done)
 
 
 def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -134,12 +135,15 @@ def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     identity = request_id(request.scope)
     headers = {**SAFE_HEADERS, **render.PAGE_HEADERS, **problem.headers, "x-request-id": identity}
     back = _way_back(request)
-    if problem.status == 401:
-        headers["set-cookie"] = operator_cookie("", max_age_s=0, secure=config.public_url.startswith("https:"))
+    persons = _with_a_persons_session(request, problem)
+    if problem.status == 401 or persons:
+        if not persons:  # a person's session goes on; the console's has a cookie of its own
+            headers["set-cookie"] = operator_cookie("", max_age_s=0, secure=config.public_url.startswith("https:"))
+        so = "&person=yes" if persons else ""
         if back.form == AGAIN or forms.is_form(endpoint_of(request.route_handler)):
             # The same request once more, with all that was typed, to the page that asks who sits there.
-            return Response(b"", status_code=307, headers={**headers, "location": f"{KEEP}?to={quote(back.form)}"})
-        return Response(b"", status_code=303, headers={**headers, "location": f"{SIGN_IN}?next={quote(back.page)}"})
+            return Response(b"", status_code=307, headers={**headers, "location": f"{KEEP}?to={quote(back.form)}{so}"})
+        return Response(b"", status_code=303, headers={**headers, "location": f"{SIGN_IN}?next={quote(back.page)}{so}"})
     state = request.scope["state"]
     form = state.get("form", {})
     text = render.render(
@@ -151,6 +155,22 @@ def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
         no_passkey=state.get("no_passkey", False), elsewhere=elsewhere(request),
     )  # fmt: skip
     return Response(text.encode(), status_code=problem.status, media_type="text/html", headers=headers)
+
+
+def _with_a_persons_session(request: Request[Any, Any, Any], problem: Problem) -> bool:
+    """Whether somebody was refused for being signed in as a person alone: they may be an operator beside that."""
+    cookies = request.cookies
+    if problem.slug != "forbidden" or "authorization" in request.headers:
+        return False
+    if cookies.get(OPERATOR_COOKIE) or not cookies.get(COOKIE):
+        return False
+    if request.method in SAFE_METHODS:
+        return True
+    try:
+        require_own_site(request)
+    except Problem:  # it was refused for where it came from
+        return False
+    return True
 
 
 def elsewhere(request: Request[Any, Any, Any]) -> str:

@@ -10,7 +10,7 @@ from app.pages.operator.forms import form_at
 from app.pages.operator.frame import guarded, onward, show, taken
 from app.routes.operator import switches as operations
 from app.strict import decode_query
-from market import today
+from market import appeal_desk, today
 
 
 @endpoint("GET", "/operator", by=OPERATOR, hidden=True)
@@ -18,7 +18,8 @@ async def operator_home_page(call: Call) -> Answer:
     """Today's numbers, each of which leads to what it is made of, and what waits for somebody to look."""
     day, sums = await today.sums(call.connection)
     waiting = await today.waiting(call.connection)
-    return await show(call, call.connection, "home.html", day=day, sums=sums, waiting=waiting)
+    appeals = await appeal_desk.outstanding(call.connection)
+    return await show(call, call.connection, "home.html", day=day, sums=sums, waiting=waiting, appeals=appeals)
 
 
 @endpoint("GET", "/operator/switches", by=OPERATOR, hidden=True)

@@ -47,10 +47,11 @@ SAYS = {
     # the pay of an answer
     "on_its_way": "On its way", "taken_back": "Taken back",
     # the rest
-    "asked": "Waits for another operator", "withdrawn": "Withdrawn", "write_off": "Write-off", "top_ups": "Top-ups",
+    "decided": "Decided", "asked": "Waits for another operator", "withdrawn": "Withdrawn", "write_off": "Write-off",
+    "top_ups": "Top-ups",
     "none": "Not asked for", "refused": "Refused",
 }  # fmt: skip
-GOOD = {"done", "paid", "succeeded", "won", "warning_closed", "active", "approved", "dismissed", "refunded"}
+GOOD = {"done", "paid", "succeeded", "won", "warning_closed", "active", "approved", "dismissed", "refunded", "decided"}
 BAD = {"returned", "rejected", "lost", "unknown", "failed", "refused", "needs_response", "warning_needs_response"}
 WAITING = {
     "submitted", "executing", "partial", "unpaid", "planned", "sending", "asked", "under_review", "held", "skipped",
@@ -123,6 +124,9 @@ ACTS = {
     "find_people": "Searched people", "find_accounts": "Searched accounts",
     "get_person_for_operator": "Looked at a person", "get_account_for_operator": "Looked at an account",
     "list_holds": "Looked at the holds", "list_debts": "Looked at who owes", "list_disputes": "Looked at the disputes",
+    "list_appeals": "Looked at the appeals", "get_appeal": "Looked at an appeal",
+    "preview_award": "Looked at what an award would move", "get_appeal_outcome": "Looked at how an appeal has ended",
+    "get_appealed_photo": "Looked at a photo of an appeal", "decide_appeal": "Decided an appeal",
     "get_dispute": "Looked at a dispute", "draft_evidence": "Looked at a dispute’s evidence",
     "list_fraud_warnings": "Looked at the fraud warnings", "get_fraud_warning": "Looked at a fraud warning",
     "list_decisions": "Looked at the decisions", "get_decision": "Looked at a decision",
@@ -183,6 +187,37 @@ def book(code: str, currency: str) -> str:
 def stamp(at: datetime | None) -> str:
     """2026-03-03 14:05, in UTC."""
     return "" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def left(until: datetime, now: datetime) -> str:
+    """How long there is still: 2 days 3 h, 3 h 20 min, 5 min, rounded down; "" when it is over."""
+    return _span((until - now).total_seconds()) if until > now else ""
+
+
+def late(until: datetime, now: datetime) -> str:
+    """How long it is over, likewise; "" while it is not."""
+    return _span((now - until).total_seconds()) if until <= now else ""
+
+
+def _span(seconds: float) -> str:
+    minutes = int(seconds) // 60
+    days, hours = minutes // 1_440, minutes // 60
+    if days:
+        return amounts.counted(days, "day") + (f" {hours % 24} h" if hours % 24 else "")
+    if hours:
+        return f"{hours} h" + (f" {minutes % 60} min" if minutes % 60 else "")
+    return f"{minutes} min" if minutes else "less than a minute"
+
+
+def exactly(amount: Money, percent: int) -> str:
+    """A part of an amount before it is rounded, in the currency's smallest units: 50 % of $3.01 is 150.5."""
+    whole, rest = divmod(amount.amount * percent, 100)
+    return f"{whole:,}" + (f".{rest:02d}".rstrip("0") if rest else "")
+
+
+def odd(amount: Money, percent: int) -> bool:
+    """Whether that part has to be rounded."""
+    return amount.amount * percent % 100 != 0
 
 
 def sum_of(amount: int, currency: str) -> str:

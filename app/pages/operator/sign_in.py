@@ -61,6 +61,7 @@ async def _sign_in_page(call: Call, onto: str, problem: str | None, *, status: i
         return await show(
             call, connection, "sign_in.html", status=status, next=onto, problem=problem, elsewhere=other,
             why_not=why_not, key_first=key_first, kept=kept, again=AGAIN,
+            as_person=call.request.query_params.get("person") == "yes",
         )  # fmt: skip
 
 

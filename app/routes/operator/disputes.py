@@ -1,6 +1,6 @@
 """Chargebacks, inquiries and early fraud warnings: what stands, and what an operator does about it."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from litestar.handlers import HTTPRouteHandler
@@ -11,7 +11,7 @@ from app.db import EVENTS, wake
 from app.edge import Call, endpoint
 from app.money.disputes import tell_freed
 from app.money.outgoing import queue_op
-from app.paging import Cursor, Limit, Page, page, read_uuid
+from app.paging import Cursor, Limit, Page, page, read_text, read_uuid
 from market import dispute_answers, dispute_views, disputes, fraud_warnings, ids, refunds
 from market.dispute_answers import Evidence
 from market.dispute_views import Dispute
@@ -26,6 +26,15 @@ class OpenQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     open: Annotated[bool | None, msgspec.Meta(description="true: still to be decided; false: over.")] = None
     limit: Limit = 50
     cursor: Cursor | None = None
+
+
+class DisputesQuery(OpenQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """As well, in which order."""
+
+    order: Annotated[
+        Literal["newest", "deadline"],
+        msgspec.Meta(description="deadline: what is to be answered soonest first; a cursor goes with its order."),
+    ] = "newest"
 
 
 class AnswerDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -49,8 +58,13 @@ class Frozen(msgspec.Struct, frozen=True):
 
 
 @endpoint("GET", DISPUTES, by=OPERATOR, audited=True)
-async def list_disputes(call: Call, query: OpenQuery) -> Page[Dispute]:
-    """Chargebacks and inquiries, newest first."""
+async def list_disputes(call: Call, query: DisputesQuery) -> Page[Dispute]:
+    """Chargebacks and inquiries, newest first or by the day until which they are to be answered."""
+    if query.order == "deadline":
+        urgent = await dispute_views.urgent(
+            call.connection, place=read_text(query.cursor), limit=query.limit + 1, is_open=query.open
+        )
+        return page(urgent, query.limit, lambda one: one[0], lambda one: one[1])
     found = await dispute_views.listed(
         call.connection, before=read_uuid(query.cursor), limit=query.limit + 1, is_open=query.open
     )
