@@ -284,6 +284,16 @@ async def active(conn: asyncpg.Connection, person: UUID) -> list[Claim]:
     return [show(row) for row in rows]
 
 
+async def let_go(conn: asyncpg.Connection, person: UUID, *, days: int = 7, limit: int = 10) -> list[Claim]:
+    """What this person has given back or let run out of late, the latest first."""
+    rows = await conn.fetch(
+        f"""{_SELECT} WHERE c.person_id = $1 AND c.status IN ('released', 'expired')
+              AND c.ended_at > market_now() - make_interval(days => $2) ORDER BY c.ended_at DESC, c.id LIMIT $3""",
+        person, days, limit,
+    )  # fmt: skip
+    return [show(row) for row in rows]
+
+
 async def release(conn: asyncpg.Connection, person: UUID, claim: str) -> UUID | None:
     """Give a slot back before its time is over; a fix-up is given up, and the answer stays as it was.
 

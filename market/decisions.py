@@ -45,8 +45,8 @@ def pay_for(row: asyncpg.Record) -> Pay:
     """What the claim was promised; of it the declared part where there was nothing to answer, at least one unit."""
     reward, fee = row["reward"], row["fee"]
     if row["outcome"] == "honest_negative":
-        percent = msgspec.convert(row["acceptance"], Acceptance).honest_negative_percent
-        reward, fee = max(1, reward * percent // 100), fee * percent // 100
+        acceptance = msgspec.convert(row["acceptance"], Acceptance)
+        reward, fee = acceptance.of_negative(reward), fee * acceptance.honest_negative_percent // 100
     return Pay(reward, fee, row["top"] + row["top_fee"] - reward - fee)
 
 

@@ -87,6 +87,16 @@ async def of_person(conn: asyncpg.Connection, person: UUID, *, limit: int = 50) 
     )  # fmt: skip
 
 
+async def of_submission(conn: asyncpg.Connection, submission: UUID) -> tuple[Status, datetime] | None:
+    """How the pay of an accepted submission stands, and when it is released or was to be; None where there is none."""
+    row = await conn.fetchrow(
+        """SELECT e.*, p.status::text AS payout FROM earning e LEFT JOIN payout p ON p.id = e.payout_id
+           WHERE e.id = $1""",
+        submission,
+    )
+    return None if row is None else (_status(row), row["released_at"] or row["release_at"])
+
+
 def _status(row: asyncpg.Record) -> Status:
     if row["clawed_back_at"] is not None:
         return "clawed_back"

@@ -22,8 +22,9 @@ ROUNDING = 1e-9  # degrees
 class Offer(msgspec.Struct, frozen=True):
     """A task before it is claimed: everything that will decide payment.
 
-    reward: the price now, which whoever claims now has; next_rise_at: when it rises, up to `most`, where it does.
-    route: that it is a part of, and is taken with while that is whole. license: whether the buyer may sell the
+    reward: the price now, which whoever claims now has; next_rise_at, next_price: when it rises and to what, up to
+    `most`, where it does. route: that it is a part of, and is taken with while that is whole. same_person: `preferred`
+    or `forbidden`, in a series that wants it. license: whether the buyer may sell the
     observation on, which pays a royalty. A standing task has `slots_open` in its round of now; next_round_at: when the
     next one begins, where it does.
     """
@@ -49,6 +50,8 @@ class Offer(msgspec.Struct, frozen=True):
     license: License
     next_round_at: datetime | None = None
     route: str | None = None
+    next_price: Money | None = None
+    same_person: str | None = None
 
 
 # SQL: what of a task is shown, and where it is read from. Only these columns: of fifty rows the rest is half the work.
@@ -56,7 +59,10 @@ SHOWN = f"""task.id, task.status, task.kind, task.title, task.instructions, task
   task.radius_m, task.closes_at, task.evidence, task.acceptance, task.expected_minutes, task.currency, task.top,
   task.quantity, task.claimed, task.done, task.claim_ttl_s, task.every_s, task.per_round, task.per_person,
   task.license, {claims.ROUND_TAKEN} AS in_round, {claims.NEXT_ROUND} AS next_round_at,
-  {tasks.PRICES}, CASE WHEN task.group_id IS NOT NULL THEN
+  {tasks.PRICES}, least(task.top, priced.price_now + greatest(1, task.reward * task.step_percent / 100)) AS next_price,
+  CASE WHEN task.group_id IS NOT NULL THEN
+    (SELECT g.same_person FROM task_group g WHERE g.id = task.group_id AND g.same_person <> 'any') END AS same_person,
+  CASE WHEN task.group_id IS NOT NULL THEN
     (SELECT g.id FROM task_group g WHERE g.id = task.group_id AND g.kind = 'route') END AS route_id"""
 # SQL: of so many nearest to the point $4, whatever they are, those that are wanted and lie in the box $5; and how far
 # that look has reached. In a city that is all one needs to look at, however much there is.
@@ -196,6 +202,7 @@ def _offer(row: asyncpg.Record, metres: float | None) -> Offer:
         row["next_rise_at"], Money(row["top"], row["currency"]), Money(row["fee_now"], row["currency"]),
         _slots(row), row["claim_ttl_s"], tasks.standing_of(row), msgspec.convert(row["license"], License),
         row["next_round_at"], row["route_id"] and ids.show("group", row["route_id"]),
+        row["next_rise_at"] and Money(row["next_price"], row["currency"]), row["same_person"],
     )  # fmt: skip
 
 

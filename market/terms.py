@@ -139,6 +139,10 @@ class Acceptance(Strict, frozen=True, kw_only=True):
     pay_honest_negative: bool = True
     honest_negative_percent: Annotated[int, msgspec.Meta(ge=1, le=100)] = 100
 
+    def of_negative(self, reward: int) -> int:
+        """What is paid where there is nothing to answer, of what an answer pays: minor units, at least one."""
+        return max(1, reward * self.honest_negative_percent // 100)
+
     @property
     def declared(self) -> list[Check]:
         """The checks, those of the task once it is posted."""

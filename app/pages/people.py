@@ -18,10 +18,11 @@ from app.pages.render import refuse, show
 from app.paging import MOST_BEFORE
 from app.routes import people as operations
 from app.routes.claims import From, Latitude, Longitude, Reach
-from market import claims, erasure, ids, keys, offers, payout_accounts, people, questions, tours
+from market import appeals, claims, erasure, ids, keys, offers, payout_accounts, people, questions, tours
 from market.accounts import Email
 from market.errors import Invalid, TooOften, WrongState
-from market.terms import LEAST_ROYALTY_PERCENT, Strict
+from market.money import Money
+from market.terms import LEAST_ROYALTY_PERCENT, Kind, Strict
 
 ON_A_PAGE = 20
 ROUTES_SHOWN = 5
@@ -35,7 +36,7 @@ class Near(Strict, frozen=True, kw_only=True):
     lat: Latitude | None = None
     lon: Longitude | None = None
     radius_m: Annotated[float, msgspec.Meta(gt=0, le=offers.FARTHEST_M)] = 5_000
-    kind: Literal["photo", "reading", "action"] | None = None
+    kind: Kind | None = None
     skip: Annotated[int, msgspec.Meta(ge=0, le=MOST_BEFORE)] = 0
 
 
@@ -119,6 +120,12 @@ async def task_page(call: Call, task_id: str) -> Answer:
     return await show_task(call, call.connection, task_id, asked(call, From))
 
 
+def negative(offer: offers.Offer, reward: Money | None = None) -> Money:
+    """What is paid where there is nothing to answer: at the price now, or at that of a claim."""
+    at = reward or offer.reward
+    return Money(offer.acceptance.of_negative(at.amount), at.currency)
+
+
 async def show_task(call: Call, connection: Connection, task_id: str, here: From, *, claiming: bool = False) -> Answer:
     """The page of one task; claiming: its button has been pressed, and only the position is still missing."""
     offer = await offers.get(connection, task_id, lat=here.lat, lon=here.lon)
@@ -135,6 +142,7 @@ async def show_task(call: Call, connection: Connection, task_id: str, here: From
         asked_for=words.asked_for(offer, minima=True), kinds=words.KINDS, spoken=words.spoken, claiming=claiming,
         hold_s=call.services.config.hold_window_s, asked_before=asked_before, most_asked=questions.MOST_OF_PERSON,
         own_asked=sum(each.own for each in asked_before),
+        appeal_s=appeals.APPEAL_S, tries=claims.MOST_TRIES, negative=negative(offer),
     )  # fmt: skip
 
 

@@ -96,8 +96,10 @@ def answer(request: Request[Any, Any, Any], text: str, *, status: int, headers: 
 def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """What a browser gets for a refusal: the way to sign in, or a page that says what is wrong; programs a problem."""
     problem = to_problem(error)
-    if not wants_page(request.headers) or problem.status >= 500:
+    if not wants_page(request.headers):
         return handle(request, error)
+    if problem.status >= 500:
+        handle(request, error)  # it is logged there
     config = request.app.state.services.config
     headers = {**SAFE_HEADERS, **PAGE_HEADERS, **problem.headers, "x-request-id": request_id(request.scope)}
     if problem.status == 401:
@@ -106,7 +108,7 @@ def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
         return Response(b"", status_code=303, headers={**headers, "location": _way_in(request)})
     text = render(
         "problem.html", now=None, signed_in=True, sandbox=config.sandbox, problem=problem,
-        kind=PROBLEMS[problem.slug], back=_way_back(request),
+        kind=PROBLEMS[problem.slug], back=_way_back(request), request_id=request_id(request.scope),
     )  # fmt: skip
     return Response(
         text.encode(), status_code=problem.status, media_type="text/html", headers=headers

@@ -36,6 +36,8 @@ async def _show_route(
     return await show(
         call, connection, "route.html", route=route, here=here, mine=mine, reward=reward, claiming=claiming,
         whole=all(task.slots_open for task in route.tasks), asked_for=words.asked_for,
+        fee=Money(sum(task.fee.amount for task in route.tasks), reward.currency),
+        ends=min(task.closes_at for task in route.tasks), hold_s=call.services.config.hold_window_s,
     )  # fmt: skip
 
 
@@ -52,6 +54,13 @@ async def claim_route_by_form(call: Call, route_id: str) -> Answer:
     return redirect(f"/w/claims/{taken.claims[0].id}")
 
 
-ROUTES: list[HTTPRouteHandler] = [route_page, claim_route_by_form]
+@endpoint("POST", "/w/routes/{route_id}/release", by=PERSON, uses="own", limit=FORM_LIMIT, hidden=True)
+async def release_route_by_form(call: Call, route_id: str) -> Answer:
+    """Give back what of a route has not been handed in."""
+    await perform(operations.release_route, call, route_id=route_id)
+    return redirect(f"/w/routes/{route_id}")
+
+
+ROUTES: list[HTTPRouteHandler] = [route_page, claim_route_by_form, release_route_by_form]
 for route in ROUTES:
     route.exception_handlers = {Exception: refuse}

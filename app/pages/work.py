@@ -14,14 +14,27 @@ from app.media import PHOTO_LIMIT
 from app.pages import words
 from app.pages.evidence_form import answering
 from app.pages.operations import FORM_LIMIT, Form, perform, read_form
-from app.pages.people import show_task
+from app.pages.people import negative, show_task
 from app.pages.render import refuse, show
 from app.paging import Window, read_text, write_cursor
 from app.routes import appeals as contesting
 from app.routes import claims as operations
 from app.routes import questions as asking
 from app.strict import decode_query
-from market import appeal_views, appeals, claim_photos, claims, fix_ups, ids, offers, questions, submissions
+from market import (
+    appeal_views,
+    appeals,
+    awards,
+    claim_photos,
+    claims,
+    earnings,
+    fix_ups,
+    ids,
+    offers,
+    questions,
+    submissions,
+)
+from market.money import Money
 from market.terms import Strict
 
 PIECE = 256 * 1024
@@ -71,6 +84,7 @@ async def claim_page(call: Call, claim_id: str) -> Answer:
         call, call.connection, "claim.html", claim=claim, offer=offer, stored=stored, fix_up=fix_up,
         checks=words.CHECKS, asked_for=words.asked_for(offer, minima=True), status=200, statuses=words.STATUS,
         spoken=words.spoken, measured=words.measured, unit=words.unit,
+        promises=words.promises(offer), negative=negative(offer, claim.reward),
         slots=range(1, PHOTOS_IN_A_FORM + 1), megabytes=PHOTO_LIMIT // 1_000_000,
     )  # fmt: skip
 
@@ -137,9 +151,11 @@ async def submissions_page(call: Call, query: Window) -> Answer:
     more = write_cursor(found[limit - 1].id) if len(found) > limit else None
     working = await claims.active(call.connection, call.actor.owner)
     held = [(claim, await offers.get(call.connection, claim.task_id)) for claim in working]
+    ended = [] if query.cursor else await claims.let_go(call.connection, call.actor.owner)
     return await show(
-        call, call.connection, "submissions.html", found=titled, more=more, held=held, statuses=words.STATUS
-    )
+        call, call.connection, "submissions.html", found=titled, more=more, held=held, statuses=words.STATUS,
+        ended=[(claim, await offers.get(call.connection, claim.task_id)) for claim in ended],
+    )  # fmt: skip
 
 
 @endpoint("GET", "/w/submissions/{submission_id}", by=PERSON, hidden=True)
@@ -160,7 +176,14 @@ async def submission_page(call: Call, submission_id: str) -> Answer:
         questions={question.id: question.text for question in offer.evidence.questions if question.text},
         hold_s=call.services.config.hold_window_s, chance=chance, disputed=disputed, appealable=appealable,
         most=appeals.MOST_STATEMENTS,
+        pay=await earnings.of_submission(call.connection, ids.read("submission", found.id)),
+        bond=None if disputed is None else _own_bond(disputed), appeal_days=appeals.APPEAL_S // 86_400,
     )  # fmt: skip
+
+
+def _own_bond(disputed: appeal_views.Contested) -> Money:
+    """What of the buyer's bond was awarded to the person."""
+    return Money(awards.part(disputed.bond.amount, disputed.award_percent or 0), disputed.bond.currency)
 
 
 @endpoint("POST", "/w/submissions/{submission_id}/appeal", by=PERSON, uses="own", limit=FORM_LIMIT, hidden=True)

@@ -189,6 +189,7 @@ CASES: dict[str, Case] = {
     "DELETE /v1/people/routes/{route_id}/claims": Case(),
     "GET /w/routes/{route_id}": OPEN,
     "POST /w/routes/{route_id}/claims": OPEN,
+    "POST /w/routes/{route_id}/release": Case(form={}),
     "GET /w/terms": OPEN,
     "GET /w/sign-in": OPEN,
     "POST /w/sign-in": OPEN,
