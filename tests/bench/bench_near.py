@@ -35,6 +35,7 @@ from tests.bench.http_client import Connection, Timings
 SECONDS = float(os.environ.get("BENCH_SECONDS", "15"))
 STAGES = (10_000, 100_000, 1_000_000)
 CLIENTS, CALLS, LIMIT, PLACES = 8, 300, 50, 5000
+SHOWN = (20, 50)  # offers of one search: what a phone is shown at a time, and what the API gives if nothing is said
 FUNDS = 10_000_000_000
 SQL = (Path(__file__).parent / "near" / "open_tasks.sql").read_text()
 CITIES = """CREATE TABLE city AS SELECT n AS id, degrees(asin(random() * 1.6 - 0.8)) AS lat, random() * 360 - 180 AS lon
@@ -79,8 +80,11 @@ async def _measure(postgres: EmbeddedPostgres, url: str) -> None:
         found[stage] = await _calls(conn, actor, person, cities)
     _print_growth(found)
     await _same_as_a_scan(conn, cities)
-    await _near_in_the_database(postgres, conn, actor, cities)
-    await _near_over_http(url, conn, actor, session, cities)
+    await _place_searches(conn, cities)
+    for limit in SHOWN:
+        await _near_in_the_database(postgres, conn, actor, cities, limit)
+    for limit in SHOWN:
+        await _near_over_http(url, conn, actor, session, cities, limit)
     await conn.close()
 
 
@@ -174,10 +178,8 @@ async def _same_as_a_scan(conn: asyncpg.Connection, cities: list[tuple[float, fl
     print(f"\nthe same answers as a full scan, 20 of 20; {ratio:,.0f} times as fast")
 
 
-async def _near_in_the_database(
-    postgres: EmbeddedPostgres, conn: asyncpg.Connection, actor: keys.Actor, cities: list[tuple[float, float]]
-) -> None:
-    """Eight clients of pgbench with the search's first statement; how often a second follows is told beside it."""
+async def _place_searches(conn: asyncpg.Connection, cities: list[tuple[float, float]]) -> None:
+    """Where pgbench looks."""
     await conn.execute("CREATE TABLE place (id int PRIMARY KEY, x float8, y float8, box text)")
     rng, rows = random.Random(4), []
     for n in range(PLACES):
@@ -185,10 +187,17 @@ async def _near_in_the_database(
         left, bottom, right, top = near.box(lat, lon, 5000)[0]
         rows.append((n, *near.project(lat, lon), f"({right},{top}),({left},{bottom})"))
     await conn.copy_records_to_table("place", records=rows)
-    scripts = []
+
+
+async def _near_in_the_database(
+    postgres: EmbeddedPostgres, conn: asyncpg.Connection, actor: keys.Actor, cities: list[tuple[float, float]],
+    limit: int,
+) -> None:  # fmt: skip
+    """Eight clients of pgbench with the search's first statement; how often a second follows is told beside it."""
+    rng, scripts = random.Random(5), []
     for n, wish in enumerate(WISHES):
         file = postgres.data_dir.parent / f"near{n}.sql"
-        file.write_text(_script(wish))
+        file.write_text(_script(wish, limit))
         scripts += ["-f", str(file)]
     until = time.perf_counter() + SECONDS
     command = [str(postgres_binaries.find() / "pgbench"), "-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "2", "-l"]
@@ -204,12 +213,12 @@ async def _near_in_the_database(
             raise RuntimeError(f"pgbench failed: {said.decode()[-1000:]}")
 
     posted = await _while_posting(conn, actor, cities, until, bench())
-    _print({"near by in the database": _latencies(folder)}, posted, 8)
+    _print({f"{limit} near by in the database": _latencies(folder)}, posted, 8)
     again, timed = 0, Timings(list)
     for n in range(CALLS):
         (lat, lon), counted = _somewhere(rng, cities), _Counted(conn)
         began = time.perf_counter()
-        await offers.near_by(counted, None, lat=lat, lon=lon, limit=LIMIT, **WISHES[n % len(WISHES)])
+        await offers.near_by(counted, None, lat=lat, lon=lon, limit=limit, **WISHES[n % len(WISHES)])
         timed["whole"].append(time.perf_counter() - began)
         again += counted.asked > 1
     cuts = [cut * 1000 for cut in statistics.quantiles(timed["whole"], n=100)]
@@ -224,10 +233,10 @@ def _latencies(folder: Path) -> list[float]:
     return [int(line[2]) / 1e6 for line in lines]
 
 
-def _script(wish: dict[str, Any]) -> str:
+def _script(wish: dict[str, Any], limit: int) -> str:
     """The search's first statement for pgbench, at a place drawn anew each time."""
     own = offers.Wish(None, wish.get("kind"), wish.get("min_reward"))
-    number = offers.at_least(LIMIT + 1 + offers.SLACK)
+    number = offers.at_least(limit + 1 + offers.SLACK)
     sql = (offers.IN_BOX if wish else offers.NEAREST).format(wanted=own.sql, most=number)
     kind, least = ("NULL" if each is None else f"'{each}'" for each in own[1:])
     given = ("$1", "NULL"), ("$2", kind), ("$3", least), ("$4", "point(:x, :y)"), ("$5", ":box")
@@ -249,7 +258,7 @@ class _Counted:
 
 
 async def _near_over_http(
-    url: str, conn: asyncpg.Connection, actor: keys.Actor, session: str, cities: list[tuple[float, float]]
+    url: str, conn: asyncpg.Connection, actor: keys.Actor, session: str, cities: list[tuple[float, float]], limit: int
 ) -> None:
     timings, parts = Timings(list), urlsplit(url)
     until = time.perf_counter() + SECONDS
@@ -259,8 +268,8 @@ async def _near_over_http(
         while time.perf_counter() < until:
             lat, lon = _somewhere(rng, cities)
             wish = "".join(f"&{name}={value}" for name, value in rng.choice(WISHES).items())
-            path = f"/v1/people/tasks?lat={lat}&lon={lon}&limit={LIMIT}{wish}"
-            await own.ask("near by over HTTP", "GET", path, session)
+            path = f"/v1/people/tasks?lat={lat}&lon={lon}&limit={limit}{wish}"
+            await own.ask(f"{limit} near by over HTTP", "GET", path, session)
         own.close()
 
     posted = await _while_posting(conn, actor, cities, until, *[client(n) for n in range(CLIENTS)])
