@@ -7,12 +7,28 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from market import audit, funding, ids, keys, ledger, refunds, settlement_audit, spending, stripe_ops, top_ups
+from market import (
+    appeals,
+    audit,
+    awards,
+    clock,
+    funding,
+    ids,
+    keys,
+    ledger,
+    refunds,
+    review,
+    settlement_audit,
+    spending,
+    stripe_ops,
+    tasks,
+    top_ups,
+)
 from market.accounts import AccountChange, change
 from market.errors import AccountHeld, Forbidden, InsufficientFunds, Invalid, OverCap, WrongState
 from market.refunds import Mismatch, Seen
 from market.stripe_balance import BalanceLine
-from tests.market.conftest import Cast
+from tests.market.conftest import HOLD_S, Cast
 
 
 def line(id: str, amount: int, fee: int = 0) -> BalanceLine:
@@ -230,3 +246,28 @@ async def test_what_waited_since_yesterday_counts_when_it_arrives_today(cast: Ca
     assert await top_ups.due(conn, 10) == []
     await conn.execute("UPDATE market_clock SET ahead = ahead + interval '1 day'")
     assert await top_ups.due(conn, 10) == [eve.owner]
+
+
+async def test_what_a_rejection_may_yet_cost_stays_as_long_as_it_may_be_appealed(cast: Cast, eve: keys.Actor) -> None:
+    """Else whoever has worked for it would find nothing there: the task is ended, and the balance gone to a card."""
+    conn, bo = cast.conn, await cast.person("bo")
+    await paid(conn, eve.owner, 1_000)
+    task = await cast.post(eve, acceptance={"mode": "manual"})
+    _, submission = await cast.submit(bo, task.id)
+    await cast.judge(submission, {"score": 0.5, "outcome": "review", "version": "1", "checks": []})
+    why = review.Rejecting(comment="Too dark.", reason_code="unreadable")
+    await review.reject(conn, eve, ids.show("submission", submission), why)
+    await tasks.cancel(conn, eve, task.id)
+    assert await balance(conn, eve.owner) == 1_000
+    with pytest.raises(WrongState, match="Up to 670"):
+        await refunds.ask(conn, eve.owner, 671, by=eve.name)
+    await refunds.ask(conn, eve.owner, None, by=eve.name)
+    assert await balance(conn, eve.owner) == 330
+    with pytest.raises(WrongState, match="72 hours"):
+        await refunds.ask(conn, eve.owner, None, by=eve.name)
+    await clock.advance(conn, appeals.APPEAL_S)
+    appeal = await appeals.appeal(conn, bo, ids.show("submission", submission), "It is bright enough.")
+    assert await conn.fetchval("SELECT stake::text FROM appeal WHERE id = $1", appeal) == "held"
+    await awards.decide(conn, appeal, awards.Decision(100, "So it is.", "operator:test"), hold_s=HOLD_S)
+    assert await cast.balance(ledger.person(bo, "pending")) == 300
+    assert await cast.broken() == []
