@@ -40,9 +40,10 @@ def letter(notice: Notice, public_url: str) -> Letter:
     title = " ".join(notice.title.split())
     subject, text = {
         "submission.fix_up": _fix_up, "submission.rejected": _rejected, "appeal.opened": _disputed,
-        "appeal.decided": _decided,
+        "appeal.decided": _decided, "review.invited": _invited,
     }[notice.kind](notice)  # fmt: skip
-    return Letter(f"{subject}: {title}"[:150], f"{text}\n\n{public_url}/w/submissions/{notice.submission_id}\n")
+    where = "reviews" if notice.kind == "review.invited" else "submissions"
+    return Letter(f"{subject}: {title}"[:150], f"{text}\n\n{public_url}/w/{where}/{notice.page}\n")
 
 
 def _fix_up(notice: Notice) -> Letter:
@@ -77,6 +78,15 @@ def _decided(notice: Notice) -> Letter:
     if notice.owed is not None and notice.owed.amount:
         pays = f"It pays {amounts.money(notice.owed)} as soon as the buyer, who may do nothing else until then, has it"
     return Letter("It is decided", f"The review of your answer is over. {pays}. Who decided, and why, is on the page.")
+
+
+def _invited(notice: Notice) -> Letter:
+    return Letter(
+        "Please look at somebody's work",
+        "Somebody's answer to this was refused or is disputed, and you were drawn by lot to say whether it should be "
+        f"paid: without names, {_until(notice.until)}. Two people of one mind decide. You need not, and for now it is "
+        "not paid.",
+    )
 
 
 def _until(at: datetime | None) -> str:

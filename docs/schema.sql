@@ -2425,7 +2425,7 @@ CREATE INDEX event_account ON public.event USING btree (account_id, xid, seq) WH
 
 CREATE INDEX event_fill ON public.event USING btree (xid, seq) WHERE (type = ANY (ARRAY['task.posted'::text, 'task.claimed'::text, 'task.changed'::text]));
 
-CREATE INDEX event_notice ON public.event USING btree (xid, seq) WHERE (type = ANY (ARRAY['submission.fix_up'::text, 'submission.rejected'::text, 'appeal.opened'::text, 'appeal.decided'::text]));
+CREATE INDEX event_notice ON public.event USING btree (xid, seq) WHERE (type = ANY (ARRAY['submission.fix_up'::text, 'submission.rejected'::text, 'appeal.opened'::text, 'appeal.decided'::text, 'review.invited'::text]));
 
 CREATE INDEX event_person ON public.event USING btree (person_id, xid, seq) WHERE (person_id IS NOT NULL);
 

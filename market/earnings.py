@@ -79,7 +79,7 @@ async def of_person(conn: asyncpg.Connection, person: UUID, *, limit: int = 50) 
         [
             Line(
                 ids.show("submission", row["submission_id"]), row["title"], Money(row["amount"], row["currency"]),
-                _status(row), row["created_at"], row["release_at"],
+                status_of(row), row["created_at"], row["release_at"],
                 None if row["netted"] is None else Money(row["netted"], row["currency"]), row["kind"],
             )
             for row in rows
@@ -87,17 +87,8 @@ async def of_person(conn: asyncpg.Connection, person: UUID, *, limit: int = 50) 
     )  # fmt: skip
 
 
-async def of_submission(conn: asyncpg.Connection, submission: UUID) -> tuple[Status, datetime] | None:
-    """How the pay of an accepted submission stands, and when it is released or was to be; None where there is none."""
-    row = await conn.fetchrow(
-        """SELECT e.*, p.status::text AS payout FROM earning e LEFT JOIN payout p ON p.id = e.payout_id
-           WHERE e.id = $1""",
-        submission,
-    )
-    return None if row is None else (_status(row), row["released_at"] or row["release_at"])
-
-
-def _status(row: asyncpg.Record) -> Status:
+def status_of(row: asyncpg.Record) -> Status:
+    """A row of `earning` with its payout's status as `payout`."""
     if row["clawed_back_at"] is not None:
         return "clawed_back"
     if row["released_at"] is None:

@@ -1,7 +1,7 @@
 """What people are to be told by mail, since it waits for them and not for ever: read from the log, each once.
 
 Told is what somebody else did to an answer of theirs: a fix-up, a rejection by the buyer, a dispute, a decision on
-either. What a machine finds at once they see where they handed in.
+either; and that they were drawn to review somebody's. What a machine finds at once they see where they handed in.
 """
 
 from datetime import datetime
@@ -13,17 +13,18 @@ from market import ids
 from market.money import Money
 
 AT_ONCE = 100
-_TYPES = "('submission.fix_up', 'submission.rejected', 'appeal.opened', 'appeal.decided')"
+_TYPES = "('submission.fix_up', 'submission.rejected', 'appeal.opened', 'appeal.decided', 'review.invited')"
 
 
 class Notice(NamedTuple):
-    """One mail to be written. kind: the event's type · reward: what the answer pays, or paid · until: the end of the
-    fix-up, or of the time for words · paid, owed: by a decision, now and once the buyer has it."""
+    """One mail to be written. kind: the event's type · page: where to go on, an id · reward: what the answer pays, or
+    paid · until: the end of the fix-up, of the time for words, or of the review · paid, owed: by a decision, now and
+    once the buyer has it."""
 
     email: str
     kind: str
     title: str
-    submission_id: str
+    page: str
     reward: Money
     until: datetime | None
     paid: Money | None
@@ -36,7 +37,7 @@ async def take(conn: asyncpg.Connection, limit: int = AT_ONCE) -> tuple[int, lis
     if place is None:
         return 0, []
     events = await conn.fetch(
-        f"""SELECT xid::text AS xid, seq, type, actor, subject_id, data FROM event
+        f"""SELECT xid::text AS xid, seq, type, actor, subject_id, person_id, data FROM event
             WHERE type IN {_TYPES} AND (xid, seq) > ($1::text::xid8, $2)
               AND xid < pg_snapshot_xmin(pg_current_snapshot())
             ORDER BY xid, seq LIMIT $3""",
@@ -59,6 +60,8 @@ def _is_told(event: asyncpg.Record) -> bool:
 
 async def _notice(conn: asyncpg.Connection, event: asyncpg.Record) -> Notice | None:
     """None where it is not so any more, or where there is nobody to be told."""
+    if event["type"] == "review.invited":
+        return await _invitation(conn, event)
     data: dict[str, Any] = event["data"]
     appeal = event["type"].startswith("appeal.")
     row = await conn.fetchrow(
@@ -79,3 +82,16 @@ async def _notice(conn: asyncpg.Connection, event: asyncpg.Record) -> Notice | N
         row["until"] if event["type"] == "submission.fix_up" else row["answer_by"],
         Money(data["paid"], currency) if decided else None, Money(data["owed"], currency) if decided else None,
     )  # fmt: skip
+
+
+async def _invitation(conn: asyncpg.Connection, event: asyncpg.Record) -> Notice | None:
+    """That somebody was drawn to review what is contested, while it is."""
+    row = await conn.fetchrow(
+        """SELECT p.email, t.title, t.currency, a.decide_by FROM appeal a JOIN task t ON t.id = a.task_id
+             JOIN person p ON p.id = $2 AND p.erased_at IS NULL WHERE a.id = $1 AND a.status = 'open'""",
+        event["subject_id"], event["person_id"],
+    )  # fmt: skip
+    if row is None or not row["email"]:
+        return None
+    page = ids.show("appeal", event["subject_id"])
+    return Notice(row["email"], event["type"], row["title"], page, Money(0, row["currency"]), row["decide_by"], None)

@@ -1,4 +1,4 @@
-"""Sixty lives of the market's money, each with faults at Stripe and some fifty deaths: the books always close.
+"""Thirty lives of the market's money, each with faults at Stripe and some fifty deaths: the books always close.
 
 In a process of its own, since the modules are read with points in them. `python -m tests.simulation --seeds 1000` is
 the same for longer, and `--seeds 100 --hunt 400 --require-all` goes on until every point was struck.
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-LIVES = 60
+LIVES = 30
 
 
 def simulated(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -22,7 +22,7 @@ def simulated(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_money_survives_sixty_lives_with_deaths_and_no_await_is_out_of_their_reach() -> None:
+def test_money_survives_thirty_lives_with_deaths_and_no_await_is_out_of_their_reach() -> None:
     done = simulated("--seeds", str(LIVES), "--steps", "15", "--hunt", "10", "--until-met")
     assert done.returncode == 0, done.stdout + done.stderr  # it names what was never met
     assert ", 0 broken" in done.stdout, done.stdout

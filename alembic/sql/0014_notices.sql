@@ -7,4 +7,4 @@ INSERT INTO notice_cursor (xid, seq) VALUES ('0', 0);
 UPDATE notice_cursor SET xid = e.xid, seq = e.seq
   FROM (SELECT xid, seq FROM event ORDER BY xid DESC, seq DESC LIMIT 1) AS e;
 CREATE INDEX event_notice ON event (xid, seq)
-  WHERE type IN ('submission.fix_up', 'submission.rejected', 'appeal.opened', 'appeal.decided');
+  WHERE type IN ('submission.fix_up', 'submission.rejected', 'appeal.opened', 'appeal.decided', 'review.invited');

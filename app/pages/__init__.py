@@ -6,8 +6,8 @@ A page that shows something reads by the functions of `market/`; a form does wha
 
 from litestar.handlers import HTTPRouteHandler
 
-from app.pages import assets, earnings, operator, people, tours, work
+from app.pages import assets, earnings, operator, people, reviews, tours, work
 
 ROUTES: list[HTTPRouteHandler] = [
-    *assets.ROUTES, *people.ROUTES, *tours.ROUTES, *work.ROUTES, *earnings.ROUTES, *operator.ROUTES,
+    *assets.ROUTES, *people.ROUTES, *tours.ROUTES, *work.ROUTES, *reviews.ROUTES, *earnings.ROUTES, *operator.ROUTES,
 ]  # fmt: skip

@@ -12,17 +12,16 @@ from app.auth import EVERYONE, PERSON, session_cookie
 from app.db import Connection
 from app.edge import Call, endpoint
 from app.errors import Problem
-from app.pages import words
+from app.pages import facts, words
 from app.pages.operations import FORM_LIMIT, asked, fields, perform
 from app.pages.render import refuse, show
 from app.paging import MOST_BEFORE
 from app.routes import people as operations
 from app.routes.claims import From, Latitude, Longitude, Reach
-from market import appeals, claims, erasure, ids, keys, offers, payout_accounts, people, questions, tours
+from market import claims, erasure, ids, keys, offers, payout_accounts, people, questions, series_times, tours
 from market.accounts import Email
 from market.errors import Invalid, TooOften, WrongState
-from market.money import Money
-from market.terms import LEAST_ROYALTY_PERCENT, Kind, Strict
+from market.terms import Kind, Strict
 
 ON_A_PAGE = 20
 ROUTES_SHOWN = 5
@@ -120,29 +119,21 @@ async def task_page(call: Call, task_id: str) -> Answer:
     return await show_task(call, call.connection, task_id, asked(call, From))
 
 
-def negative(offer: offers.Offer, reward: Money | None = None) -> Money:
-    """What is paid where there is nothing to answer: at the price now, or at that of a claim."""
-    at = reward or offer.reward
-    return Money(offer.acceptance.of_negative(at.amount), at.currency)
-
-
 async def show_task(call: Call, connection: Connection, task_id: str, here: From, *, claiming: bool = False) -> Answer:
     """The page of one task; claiming: its button has been pressed, and only the position is still missing."""
     offer = await offers.get(connection, task_id, lat=here.lat, lon=here.lon)
-    mine, chance = None, None
+    mine, chance, number = None, None, ids.read("task", task_id)
     person = None if call.actor_or_none is None else call.actor.owner
     asked_before = await questions.public(connection, person, task_id)
     if call.actor_or_none is not None:
         working = await claims.active(connection, call.actor.owner)
         mine = next((claim for claim in working if claim.task_id == offer.id), None)
-        chance = await claims.chance(connection, call.actor.owner, ids.read("task", task_id))
+        chance = await claims.chance(connection, call.actor.owner, number)
     return await show(
-        call, connection, "task.html", offer=offer, here=here, mine=mine, chance=chance, promises=words.promises(offer),
-        least_royalty=LEAST_ROYALTY_PERCENT,
-        asked_for=words.asked_for(offer, minima=True), kinds=words.KINDS, spoken=words.spoken, claiming=claiming,
-        hold_s=call.services.config.hold_window_s, asked_before=asked_before, most_asked=questions.MOST_OF_PERSON,
-        own_asked=sum(each.own for each in asked_before),
-        appeal_s=appeals.APPEAL_S, tries=claims.MOST_TRIES, negative=negative(offer),
+        call, connection, "task.html", offer=offer, here=here, mine=mine, chance=chance, facts=facts.of(offer),
+        rules=facts.Rules(call.services.config.hold_window_s), series=await series_times.of_task(connection, number),
+        kinds=words.KINDS, spoken=words.spoken, claiming=claiming, asked_before=asked_before,
+        most_asked=questions.MOST_OF_PERSON, own_asked=sum(each.own for each in asked_before),
     )  # fmt: skip
 
 

@@ -53,12 +53,13 @@ _templates.filters.update(
     money=amounts.money,
     metres=words.metres,
     span=words.span,
+    duration=words.duration,
     moment=words.moment,
     day=amounts.day,
     iso=words.iso,
     counted=amounts.counted,
 )
-_templates.globals.update(asset=assets.address)
+_templates.globals.update(asset=assets.address, position=words.position)
 
 
 def teach(**filters: Callable[..., object]) -> None:

@@ -6,7 +6,7 @@ from app.answers import Answer, redirect
 from app.auth import PERSON
 from app.db import Connection
 from app.edge import Call, endpoint
-from app.pages import words
+from app.pages import facts
 from app.pages.operations import FORM_LIMIT, asked, perform, read_form
 from app.pages.render import refuse, show
 from app.pages.work import Standing
@@ -33,11 +33,14 @@ async def _show_route(
         held = await claims.active(connection, call.actor.owner)
     mine = {claim.task_id: claim for claim in held}
     reward = Money(sum(task.reward.amount for task in route.tasks), route.tasks[0].reward.currency)
+    negatives = sum(facts.negative(task).amount for task in route.tasks if task.acceptance.pay_honest_negative)
     return await show(
         call, connection, "route.html", route=route, here=here, mine=mine, reward=reward, claiming=claiming,
-        whole=all(task.slots_open for task in route.tasks), asked_for=words.asked_for,
+        whole=all(task.slots_open for task in route.tasks), stops=[facts.of(task) for task in route.tasks],
+        rules=facts.Rules(call.services.config.hold_window_s), rises=facts.rise_of(route.tasks),
+        negatives=Money(negatives, reward.currency),
         fee=Money(sum(task.fee.amount for task in route.tasks), reward.currency),
-        ends=min(task.closes_at for task in route.tasks), hold_s=call.services.config.hold_window_s,
+        ends=min(task.closes_at for task in route.tasks),
     )  # fmt: skip
 
 

@@ -51,7 +51,7 @@ EARNED = {
     "contested": "disputed by the buyer; it waits until somebody without a part in it has decided",
     "released": "payable",
     "paid": "paid",
-    "clawed_back": "taken back",
+    "clawed_back": "taken back, since it should not have been paid; the answer’s page says why",
 }
 BANK_PAYOUTS = {
     "pending": "Being prepared",
@@ -107,7 +107,7 @@ def _takes(name: str, offer: Offer) -> str:
         "at_place": at,
         "live": "Each photo is taken with the camera on our page. Photos picked from your files do not pass.",
         "not_duplicate": "No photo has been sent before, by you or by anyone else.",
-        "quality": " ".join(["Each photo is sharp and bright enough to see something.", *_minima(offer)]),
+        "quality": " ".join(["Each photo is sharp and bright enough to see something.", *minima(offer)]),
         "shows": _shown(offer),
         "unedited": "No photo was changed after it was taken. A broken content credential fails; other signs of "
         "editing go to the buyer.",
@@ -120,7 +120,7 @@ def _takes(name: str, offer: Offer) -> str:
     }[name]
 
 
-def _minima(offer: Offer) -> list[str]:
+def minima(offer: Offer) -> list[str]:
     """The least that a photo must have, as the task declares it, whether or not it is rejected for that."""
     photos = offer.evidence.photos
     if photos is None:
@@ -149,7 +149,7 @@ def _before(offer: Offer) -> str:
 def _work(offer: Offer) -> str:
     """How long before, where that is said."""
     seconds = None if offer.evidence.photos is None else offer.evidence.photos.work_s
-    return "" if seconds is None else f"at least {span(seconds)} "
+    return "" if seconds is None else f"at least {duration(seconds)} "
 
 
 def _shown(offer: Offer) -> str:
@@ -166,15 +166,15 @@ def _shown(offer: Offer) -> str:
     return f"At least one photo shows: {wanted.label}. A model of the buyer's looks at it here with us. {never}"
 
 
-def asked_for(offer: Offer, *, minima: bool = False) -> list[str]:
-    """The evidence that a task wants, one line a thing, with how good each photo must be where `minima` are wanted."""
+def asked_for(offer: Offer, *, each_photo: bool = False) -> list[str]:
+    """The evidence that a task wants, one line a thing. each_photo: with how good each of them must be."""
     evidence, found = offer.evidence, []
     if evidence.photos is not None:
         least, most = evidence.photos.min, evidence.photos.max
         found.append(f"{least} photo{'s' * (most > 1)}" if least == most else f"{least} to {most} photos")
         if evidence.photos.before is not None:
             found[-1] += f", {evidence.photos.before} of them before you begin"
-        if minima and (least_of_each := _minima(offer)):
+        if each_photo and (least_of_each := minima(offer)):
             found.append("Each photo: " + " ".join(least_of_each))
     for reading in evidence.readings:
         times = f", {reading.min_samples} times" if reading.min_samples > 1 else ""
@@ -215,6 +215,21 @@ def span(seconds: float) -> str:
             count = round(seconds / size)
             return f"{count} {unit}{'s' * (count != 1)}"
     return f"{seconds:.0f} seconds"
+
+
+def duration(seconds: float) -> str:
+    """A duration that somebody is held to, so exact to the second: 7 days, 1 hour 30 minutes, 45 seconds."""
+    left, parts = round(seconds), []
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")):
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {unit}{'s' * (count != 1)}")
+    return " ".join(parts) or "0 seconds"
+
+
+def position(lat: float, lon: float) -> str:
+    """A place as its coordinates, to about a metre: 52.52000, 13.40500."""
+    return f"{lat:.5f}, {lon:.5f}"
 
 
 def moment(at: datetime) -> str:

@@ -1,6 +1,7 @@
 """Pages for whoever works on a task: claim, capture, what became of it."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Annotated
 
 import msgspec
@@ -11,10 +12,10 @@ from app.answers import Answer, redirect
 from app.auth import PERSON
 from app.edge import Call, endpoint
 from app.media import PHOTO_LIMIT
-from app.pages import words
+from app.pages import facts, way, words
 from app.pages.evidence_form import answering
 from app.pages.operations import FORM_LIMIT, Form, perform, read_form
-from app.pages.people import negative, show_task
+from app.pages.people import show_task
 from app.pages.render import refuse, show
 from app.paging import Window, read_text, write_cursor
 from app.routes import appeals as contesting
@@ -24,21 +25,22 @@ from app.strict import decode_query
 from market import (
     appeal_views,
     appeals,
-    awards,
     claim_photos,
     claims,
-    earnings,
     fix_ups,
     ids,
     offers,
+    own_pay,
     questions,
+    second_reviews,
     submissions,
+    taken_back,
 )
-from market.money import Money
 from market.terms import Strict
 
 PIECE = 256 * 1024
 PHOTOS_IN_A_FORM = 3
+LET_GO_DAYS = 7  # how long one sees what one has given back or let run out
 
 
 class Standing(Strict, frozen=True, kw_only=True):
@@ -82,9 +84,9 @@ async def claim_page(call: Call, claim_id: str) -> Answer:
     fix_up = await fix_ups.of_claim(call.connection, ids.read("claim", claim_id))
     return await show(
         call, call.connection, "claim.html", claim=claim, offer=offer, stored=stored, fix_up=fix_up,
-        checks=words.CHECKS, asked_for=words.asked_for(offer, minima=True), status=200, statuses=words.STATUS,
-        spoken=words.spoken, measured=words.measured, unit=words.unit,
-        promises=words.promises(offer), negative=negative(offer, claim.reward),
+        checks=words.CHECKS, minima=words.minima(offer), status=200, statuses=words.STATUS, spoken=words.spoken,
+        measured=words.measured, unit=words.unit, facts=facts.of(offer), negative=facts.negative(offer, claim.reward),
+        ahead=await way.ahead(call.connection, call.actor.owner, offer) if claim.status == "active" else None,
         slots=range(1, PHOTOS_IN_A_FORM + 1), megabytes=PHOTO_LIMIT // 1_000_000,
     )  # fmt: skip
 
@@ -151,10 +153,12 @@ async def submissions_page(call: Call, query: Window) -> Answer:
     more = write_cursor(found[limit - 1].id) if len(found) > limit else None
     working = await claims.active(call.connection, call.actor.owner)
     held = [(claim, await offers.get(call.connection, claim.task_id)) for claim in working]
-    ended = [] if query.cursor else await claims.let_go(call.connection, call.actor.owner)
+    reviews = await second_reviews.for_person(call.connection, call.actor.owner, limit=1)
+    ended = [] if query.cursor else await claims.let_go(call.connection, call.actor.owner, days=LET_GO_DAYS)
     return await show(
         call, call.connection, "submissions.html", found=titled, more=more, held=held, statuses=words.STATUS,
-        ended=[(claim, await offers.get(call.connection, claim.task_id)) for claim in ended],
+        reviews=bool(reviews), ended=[(claim, await offers.get(call.connection, claim.task_id)) for claim in ended],
+        days=LET_GO_DAYS,
     )  # fmt: skip
 
 
@@ -163,27 +167,27 @@ async def submission_page(call: Call, submission_id: str) -> Answer:
     """The verdict, check by check."""
     found = await submissions.get(call.connection, submission_id, person=call.actor.owner)
     offer = await offers.get(call.connection, found.task_id)
-    person, task = call.actor.owner, ids.read("task", found.task_id)
+    person, task, number = call.actor.owner, ids.read("task", found.task_id), ids.read("submission", found.id)
     chance = await claims.chance(call.connection, person, task) if found.status == "rejected" else None
     declared = {promise.name for promise in words.promises(offer)}
     disputed = None
     if found.dispute_id is not None:
         disputed = await appeal_views.get(call.connection, found.dispute_id, person=person)
-    appealable = await appeals.may_appeal(call.connection, ids.read("submission", found.id))
+    until = None
+    if found.decided_at is not None and await appeals.may_appeal(call.connection, number):
+        until = found.decided_at + timedelta(seconds=appeals.APPEAL_S)
     return await show(
         call, call.connection, "submission.html", found=found, offer=offer, declared=declared,
         statuses=words.STATUS, checks=words.CHECKS, findings=words.FINDINGS, spoken=words.spoken,
         questions={question.id: question.text for question in offer.evidence.questions if question.text},
-        hold_s=call.services.config.hold_window_s, chance=chance, disputed=disputed, appealable=appealable,
-        most=appeals.MOST_STATEMENTS,
-        pay=await earnings.of_submission(call.connection, ids.read("submission", found.id)),
-        bond=None if disputed is None else _own_bond(disputed), appeal_days=appeals.APPEAL_S // 86_400,
+        chance=chance, disputed=disputed, appeal_until=until, most=appeals.MOST_STATEMENTS,
+        pay=await own_pay.of_submission(call.connection, number),
+        taken_back=await taken_back.reason(call.connection, number),
+        award=None
+        if disputed is None
+        else facts.award(disputed.paid, disputed.owed, disputed.bond, disputed.award_percent),
+        ahead=await way.ahead(call.connection, person, offer),
     )  # fmt: skip
-
-
-def _own_bond(disputed: appeal_views.Contested) -> Money:
-    """What of the buyer's bond was awarded to the person."""
-    return Money(awards.part(disputed.bond.amount, disputed.award_percent or 0), disputed.bond.currency)
 
 
 @endpoint("POST", "/w/submissions/{submission_id}/appeal", by=PERSON, uses="own", limit=FORM_LIMIT, hidden=True)

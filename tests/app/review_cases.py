@@ -15,6 +15,12 @@ OPERATIONS: dict[str, Any] = {
     "GET /v1/people/reviews/{appeal_id}": None,
     "GET /v1/people/reviews/{appeal_id}/photos/{n}": None,
     "POST /v1/people/reviews/{appeal_id}": {"award_percent": 100, "reason": "It is sharp."},
+    "GET /w/reviews": None,
+    "GET /w/reviews/{appeal_id}": None,
 }  # fmt: skip
-FORMS = ("/w/submissions/{submission_id}/appeal", "/w/disputes/{appeal_id}/statements")
 WORDS = {"words": "It is sharp."}
+FORMS: dict[str, dict[str, str]] = {
+    "/w/submissions/{submission_id}/appeal": WORDS,
+    "/w/disputes/{appeal_id}/statements": WORDS,
+    "/w/reviews/{appeal_id}": {"award_percent": "100", "reason": "It is sharp."},
+}

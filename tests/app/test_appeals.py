@@ -169,6 +169,23 @@ async def test_an_appeal_from_the_form_to_the_console(world: World, ada: Caller,
         assert await audit.audit(connection) == []
 
 
+async def hal_on_the_pages(hal: Caller, appeal: str) -> None:
+    """Whoever was drawn finds it from their work, looks at it without names, and decides."""
+    html = {"accept": "text/html"}
+    assert "/w/reviews" in (await hal.get("/w/submissions", headers=html)).text
+    assert f"/w/reviews/{appeal}" in (await hal.get("/w/reviews", headers=html)).text
+    read = (await hal.get(f"/w/reviews/{appeal}", headers=html)).text
+    assert SECRET in read and "It is light." in read and "Bo" not in read and "Ada" not in read
+    assert f"/v1/people/reviews/{appeal}/photos/1?variant=thumb" in read
+    wrong = await hal.post(f"/w/reviews/{appeal}", data={"award_percent": "50", "reason": "Half."}, headers=html)
+    assert wrong.status_code == 422
+    given = await hal.post(
+        f"/w/reviews/{appeal}", data={"award_percent": "100", "reason": "It can be read."}, headers=html
+    )
+    assert (given.status_code, given.headers["location"]) == (303, "/w/reviews")
+    assert "Nothing waits for you" in (await hal.get("/w/reviews", headers=html)).text
+
+
 async def test_people_review_over_the_api(world: World, ada: Caller, bo: Caller) -> None:
     gil, hal = await person(world, "Gil"), await person(world, "Hal")
     found = await handed_in(ada, bo)
@@ -192,7 +209,7 @@ async def test_people_review_over_the_api(world: World, ada: Caller, bo: Caller)
     is_problem(await gil.post(path, given | {"award_percent": 50}), 422, "validation")
     assert ok(await gil.post(path, given), 201) == {"decided": False}
     is_problem(await gil.post(path, given), 409, "review-taken")
-    assert ok(await hal.post(path, given), 201) == {"decided": True}
+    await hal_on_the_pages(hal, appeal["id"])
     assert ok(await bo.get(f"/v1/disputes/{appeal['id']}"))["award_percent"] == 100
 
 

@@ -218,7 +218,7 @@ CASES: dict[str, Case] = {
     "POST /operator/sign-in/kept": OPEN,
 }
 CASES |= {name: Case(body) for name, body in (console_cases.OPERATIONS | review_cases.OPERATIONS).items()}
-CASES |= {f"POST {path}": Case(form=review_cases.WORDS) for path in review_cases.FORMS}
+CASES |= {f"POST {path}": Case(form=form) for path, form in review_cases.FORMS.items()}
 CASES |= {f"GET {path}": Case() for path in console_cases.PAGES}
 CASES |= {f"POST {path}": Case(form=form) for path, form in console_cases.FORMS.items()}
 

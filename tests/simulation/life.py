@@ -217,7 +217,8 @@ class Life(Unheard):
             await self.world.control(f"charges/{charge['id']}/dispute", {"inquiry": inquiry})
 
     async def answer_dispute(self) -> None:
-        for each in await self.listed("/v1/operator/disputes"):
+        await self.listed("/v1/operator/disputes")  # as the newest come, too
+        for each in await self.listed("/v1/operator/disputes?order=deadline"):
             if each["status"] in ("needs_response", "warning_needs_response"):
                 path = f"/v1/operator/disputes/{each['id']}"
                 if each["status"] == "warning_needs_response" and self.world.random.random() < 0.5:

@@ -9,9 +9,9 @@ from app.answers import Answer
 from app.auth import OPERATOR
 from app.edge import Call, endpoint
 from app.pages import words
+from app.pages.case import shown
 from app.pages.operations import asked, perform_once, view
 from app.pages.operator import forms
-from app.pages.operator.case import shown
 from app.pages.operator.forms import form_at
 from app.pages.operator.frame import AGAIN, Cursor, Done, guarded, onward, show, taken
 from app.routes.operator import appeals

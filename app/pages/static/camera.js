@@ -38,6 +38,18 @@ export async function snap(video) {
   return { blob, width: canvas.width, height: canvas.height, flaws: flaws(canvas) };
 }
 
+/** A picture in a file: {width, height, flaws: [text]}; sizes of 0 where this browser cannot open it. */
+export async function look(file) {
+  try {
+    const picture = await createImageBitmap(file);
+    const seen = { width: picture.width, height: picture.height, flaws: flaws(picture) };
+    picture.close();
+    return seen;
+  } catch {
+    return { width: 0, height: 0, flaws: [] };
+  }
+}
+
 /** What may be wrong with a picture: too dark, too bright, blurred. Hints only; the market judges for itself. */
 export function flaws(source) {
   const { gray, width, height } = small(source);

@@ -4,14 +4,15 @@ import * as camera from "./camera.js";
 import * as device from "./device.js";
 import { answers, readings, watchReadings } from "./evidence.js";
 import { hideButton } from "./hide.js";
-import { apart, follow, metres } from "./position.js";
+import { follow, metres } from "./position.js";
 import { handIn, Refused, upload } from "./send.js";
+import { between, tooFar, wrong } from "./warnings.js";
 
 const $ = (id) => document.getElementById(id);
 const work = $("work").dataset;
 const form = $("evidence");
 const FRESH_FIX_MS = 60000;
-const shots = new Map(); // number → {state: "sending" | "stored" | "refused"}
+const shots = new Map(); // number → {state: "sending" | "stored" | "refused", taken: how, where the page has seen it}
 let fix = null;
 
 // ---- position
@@ -26,11 +27,14 @@ function told(found) {
     line.textContent = known;
     return;
   }
-  const away = apart(found, place);
-  const there = away <= place.radius + 2 * Math.min(found.accuracy_m, 500);
+  const away = tooFar(found, place);
+  const there = away === null;
   line.textContent = there ? `You are at the place. ${known}` : `You are ${metres(away)} from the place; go within ${metres(place.radius)}. ${known}`;
   line.className = there ? "done" : "rough";
+  warn();
 }
+
+const fresh = () => (fix && Date.now() - fix.at < FRESH_FIX_MS ? fix : null);
 
 follow(told, (message) => {
   if (!fix) $("fix").textContent = message;
@@ -39,7 +43,7 @@ follow(told, (message) => {
 /** What is known of a photo taken at `at`. Only the camera in this page may say the claim's nonce. */
 function capture(at, live) {
   const known = { taken_at: at.toISOString() };
-  if (fix && Date.now() - fix.at < FRESH_FIX_MS) {
+  if (fresh()) {
     known.lat = fix.lat;
     known.lon = fix.lon;
     known.accuracy_m = fix.accuracy_m;
@@ -92,10 +96,11 @@ function say(n, text, kind) {
   words.className = kind ?? "";
 }
 
-async function keep(blob, known, flaws, around = null) {
+async function keep(blob, known, taken, flaws, around = null) {
   const n = free();
   if (n === null) return;
-  const shot = { state: "sending" };
+  const shot = { state: "sending", taken };
+  const hints = [...flaws, ...wrong(work, place, taken)];
   shots.set(n, shot);
   const picture = line(n).querySelector("img");
   picture.src = URL.createObjectURL(blob);
@@ -109,7 +114,7 @@ async function keep(blob, known, flaws, around = null) {
     if (shots.get(n) !== shot) return; // taken again meanwhile
     shot.state = "stored";
     offerHiding(n);
-    say(n, ["stored.", ...flaws].join(" "), flaws.length ? "rough" : "done");
+    say(n, ["stored.", ...hints].join(" "), hints.length ? "rough" : "done");
   } catch (error) {
     shot.state = "refused";
     say(n, error instanceof Refused ? error.message : "could not be sent.", "bad");
@@ -126,6 +131,20 @@ function refresh() {
     $("camera").hidden = true;
   }
   if ($("open")) $("open").hidden = full || !$("camera").hidden;
+  warn();
+}
+
+/** Beside the button, what may cost the pay of it; the button stays. */
+function warn() {
+  const found = [...shots].filter(([, shot]) => shot.taken && shot.state !== "refused").sort(([a], [b]) => a - b)
+    .flatMap(([n, shot]) => wrong(work, place, shot.taken).map((text) => `${called(n)}: ${text}`));
+  if (!$("negative")?.checked) found.push(...between(work, shots));
+  const away = !most && fix && place && work.checks.split(" ").includes("at_place") ? tooFar(fix, place) : null;
+  if (away) found.push(`You are ${metres(away)} from the place: go within ${metres(place.radius)}.`);
+  const list = $("warned").querySelector("ul");
+  $("warned").hidden = !found.length;
+  if ([...list.children].map((item) => item.textContent).join() === found.join()) return; // else it is read out anew
+  list.replaceChildren(...found.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
 }
 
 async function openCamera() {
@@ -148,10 +167,8 @@ async function shoot() {
   const at = now();
   const around = device.around();
   const { blob, width, height, flaws } = await camera.snap($("view"));
-  if (width < Number(work.width) || height < Number(work.height)) flaws.push("It has fewer pixels than the task asks for.");
-  if (place && !(fix && Date.now() - fix.at < FRESH_FIX_MS)) flaws.push("It has no position yet: wait for one and take it again.");
   const known = { ...capture(at, true), camera: camera.describe($("view")) };
-  await keep(blob, known, flaws, around);
+  await keep(blob, known, { at, live: true, fix: fresh(), width, height }, flaws, around);
 }
 
 async function pick({ target }) {
@@ -160,7 +177,8 @@ async function pick({ target }) {
   if (!file) return;
   // The phone's word on when the file was made, by the market's clock.
   const at = new Date(file.lastModified + (now() - Date.now()));
-  await keep(file, capture(at, false), ["A file, not taken here."]);
+  const { width, height, flaws } = await camera.look(file);
+  await keep(file, capture(at, false), { at, live: false, fix: fresh(), width, height }, ["A file, not taken here.", ...flaws]);
 }
 
 if (most) {
@@ -188,6 +206,7 @@ function complain(lines) {
 }
 
 form.addEventListener("input", () => complain([]));
+$("negative")?.addEventListener("change", warn);
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
