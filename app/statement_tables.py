@@ -58,7 +58,7 @@ PERSON_KINDS = {
     "payout_returned": "Payout came back before it was sent",
     "payout_reversed": "Payout was taken back after it was sent",
     "netted": "Taken for what was owed",
-    "taken_back": "Pay for an answer taken back",
+    "taken_back": "Pay taken back; the answer's page says why",
     "written_off": "Debt forgiven",
     "held": "Held by an operator",
     "freed": "No longer held",

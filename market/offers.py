@@ -52,12 +52,13 @@ class Offer(msgspec.Struct, frozen=True):
     route: str | None = None
     next_price: Money | None = None
     same_person: str | None = None
+    opens_at: datetime | None = None
 
 
 # SQL: what of a task is shown, and where it is read from. Only these columns: of fifty rows the rest is half the work.
 SHOWN = f"""task.id, task.status, task.kind, task.title, task.instructions, task.purpose, task.lat, task.lon,
-  task.radius_m, task.closes_at, task.evidence, task.acceptance, task.expected_minutes, task.currency, task.top,
-  task.quantity, task.claimed, task.done, task.claim_ttl_s, task.every_s, task.per_round, task.per_person,
+  task.radius_m, task.opens_at, task.closes_at, task.evidence, task.acceptance, task.expected_minutes, task.currency,
+  task.top, task.quantity, task.claimed, task.done, task.claim_ttl_s, task.every_s, task.per_round, task.per_person,
   task.license, {claims.ROUND_TAKEN} AS in_round, {claims.NEXT_ROUND} AS next_round_at,
   {tasks.PRICES}, least(task.top, priced.price_now + greatest(1, task.reward * task.step_percent / 100)) AS next_price,
   CASE WHEN task.group_id IS NOT NULL THEN
@@ -203,6 +204,7 @@ def _offer(row: asyncpg.Record, metres: float | None) -> Offer:
         _slots(row), row["claim_ttl_s"], tasks.standing_of(row), msgspec.convert(row["license"], License),
         row["next_round_at"], row["route_id"] and ids.show("group", row["route_id"]),
         row["next_rise_at"] and Money(row["next_price"], row["currency"]), row["same_person"],
+        row["opens_at"],
     )  # fmt: skip
 
 

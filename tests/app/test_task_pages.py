@@ -284,3 +284,13 @@ async def test_every_page_fails_in_the_same_frame_and_says_that_nothing_is_lost(
     assert broken.status_code == status, broken.text
     for part in (says, "Nothing is lost", "Go back, and try again", 'class="brand"', 'class="tabs"'):
         assert broken.text.count(part) == 1, part
+
+
+async def test_what_opens_later_says_when(world: World, ada: Caller) -> None:
+    opens = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    task = await post_task(ada, opens_at=opens)
+    guest = await world.client.get(f"/w/tasks/{task['id']}", headers=HTML)
+    assert "It opens <time" in guest.text and "Sign in to claim" not in guest.text
+    await world.later(86_401)
+    guest = await world.client.get(f"/w/tasks/{task['id']}", headers=HTML)
+    assert "It opens" not in guest.text and "Sign in to claim" in guest.text
