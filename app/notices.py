@@ -5,6 +5,7 @@ They name the task and the money, and nothing that a buyer wrote: nobody writes 
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from app import amounts
 from app.gateways import mail
 from app.jobs import sweep
 from app.services import Services
-from market import appeals, notices
+from market import appeals, contact_details, notices
 from market.notices import Notice
 
 
@@ -37,13 +38,20 @@ async def write_notices(services: Services) -> None:
 
 def letter(notice: Notice, public_url: str) -> Letter:
     """What a notice says, with the address of its page."""
-    title = " ".join(notice.title.split())
+    title = _plain(notice.title)
     subject, text = {
         "submission.fix_up": _fix_up, "submission.rejected": _rejected, "appeal.opened": _disputed,
         "appeal.decided": _decided, "review.invited": _invited,
     }[notice.kind](notice)  # fmt: skip
     where = "reviews" if notice.kind == "review.invited" else "submissions"
-    return Letter(f"{subject}: {title}"[:150], f"{text}\n\n{public_url}/w/{where}/{notice.page}\n")
+    heading = f"{subject}: {title}"[:150] if title else subject
+    return Letter(heading, f"{text}\n\n{public_url}/w/{where}/{notice.page}\n")
+
+
+def _plain(title: str) -> str:
+    """A task's title as one line that a mail may bear: nothing invisible, and none that leads somewhere else."""
+    line = " ".join("".join(each for each in title if each.isspace() or unicodedata.category(each)[0] != "C").split())
+    return "" if contact_details.found(line) else line
 
 
 def _fix_up(notice: Notice) -> Letter:

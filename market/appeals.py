@@ -117,15 +117,22 @@ async def appeal(conn: asyncpg.Connection, person: UUID, submission: str, words:
 
 
 async def at_stake(conn: asyncpg.Connection, account: UUID, currency: str) -> int:
-    """What an account may yet have to pay for answers that it rejected itself, and for which nothing is held."""
+    """What an account may yet have to pay for answers that it rejected itself, and for which nothing is held: one of a
+    person in each round, less what its task's free slots hold."""
     found: int = await conn.fetchval(
-        """SELECT coalesce(sum(c.reward + c.fee), 0)::bigint
-           FROM submission s JOIN claim c ON c.id = s.claim_id JOIN task t ON t.id = s.task_id
+        """WITH contestable AS (
+             SELECT s.task_id, max(c.reward + c.fee) AS due
+             FROM submission s JOIN claim c ON c.id = s.claim_id JOIN task t ON t.id = s.task_id
              LEFT JOIN appeal a ON a.submission_id = s.id
            WHERE s.account_id = $1 AND t.currency = $2 AND (
              s.status = 'rejected' AND a.id IS NULL AND s.decided_by LIKE 'agent:%'
                AND s.decided_at + make_interval(secs => $3) >= market_now()
-             OR s.status = 'disputed' AND a.stake = 'none' AND a.against = 'buyer')""",
+             OR s.status = 'disputed' AND a.stake = 'none' AND a.against = 'buyer')
+             GROUP BY s.task_id, s.person_id, c.round)
+           SELECT coalesce(sum(due), 0)::bigint FROM (
+             SELECT e.due, row_number() OVER (PARTITION BY e.task_id ORDER BY e.due DESC)
+               > CASE WHEN t.status = 'open' THEN t.quantity - t.claimed - t.done ELSE 0 END AS uncovered
+             FROM contestable e JOIN task t ON t.id = e.task_id) AS each WHERE uncovered""",
         account, currency, APPEAL_S,
     )  # fmt: skip
     return found

@@ -147,12 +147,14 @@ async def _means(conn: asyncpg.Connection, row: asyncpg.Record, appeal: asyncpg.
 
 
 async def _fees_of(conn: asyncpg.Connection, account: UUID, currency: str) -> int:
-    """What the market has earned from an account for good, less what it has fronted for it and not seen again."""
+    """What the market has earned from an account for good, less what it has fronted for it and not seen again; nothing
+    while the money that it was paid with is, or was, charged back."""
     found: int = await conn.fetchval(
-        """SELECT ((SELECT coalesce(sum(e.fee), 0) FROM submission s JOIN earning e ON e.id = s.id
+        """SELECT CASE WHEN EXISTS (SELECT FROM dispute d WHERE d.account_id = $1 AND d.status <> 'won') THEN 0 ELSE
+             (SELECT coalesce(sum(e.fee), 0) FROM submission s JOIN earning e ON e.id = s.id
                WHERE s.account_id = $1 AND e.currency = $2 AND e.released_at IS NOT NULL AND e.clawed_back_at IS NULL)
              - (SELECT coalesce(sum(a.fronted), 0) FROM appeal a JOIN task t ON t.id = a.task_id
-                WHERE a.account_id = $1 AND t.currency = $2 AND a.collected_at IS NULL))::bigint""",
+                WHERE a.account_id = $1 AND t.currency = $2 AND a.collected_at IS NULL) END::bigint""",
         account, currency,
     )  # fmt: skip
     return found
@@ -227,13 +229,10 @@ async def _accept(
 async def _wait(conn: asyncpg.Connection, row: asyncpg.Record, appeal: UUID, means: _Means) -> None:
     """What the buyer cannot pay: they buy no more, and read nothing of it, until they can."""
     await conn.execute("UPDATE observation SET locked = true WHERE submission_id = $1", row["id"])
+    # An operator's hold stays as it is. What holds the account is that something is due: see spending.py.
     await conn.execute(
-        # A hold by an operator that does not end stays as it is.
-        """INSERT INTO account_hold AS h (account_id, reason) VALUES ($1, $2)
-           ON CONFLICT (account_id) DO UPDATE SET reason = excluded.reason, operator_id = NULL, expires_at = NULL,
-             created_at = market_now() WHERE h.expires_at IS NOT NULL""",
-        row["account_id"], HELD,
-    )  # fmt: skip
+        "INSERT INTO account_hold (account_id, reason) VALUES ($1, $2) ON CONFLICT DO NOTHING", row["account_id"], HELD
+    )
     await events.append(conn, "account.held", ("account", row["account_id"]), "market", data={"reason": HELD})
     await events.append(
         conn, "appeal.fronted" if means.fronted else "appeal.owed", ("appeal", appeal), "market",

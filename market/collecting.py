@@ -12,8 +12,8 @@ async def collect_due(conn: asyncpg.Connection, *, hold_s: int, limit: int = 20)
     """Take what is due from buyers whose balance covers it by now, pay whom it is owed to, and free what it kept from
     the buyers; how many. hold_s: how long what was owed is pending then."""
     due = await conn.fetch(
-        f"""SELECT a.*, {_DUE} AS due, t.currency, p.erased_at IS NOT NULL AS gone
-            FROM appeal a JOIN task t ON t.id = a.task_id JOIN person p ON p.id = a.person_id
+        f"""SELECT a.*, {_DUE} AS due, t.currency
+            FROM appeal a JOIN task t ON t.id = a.task_id
               JOIN ledger_account l ON l.code = 'buyer:' || a.account_id || ':available' AND l.currency = t.currency
             WHERE (a.fronted > 0 OR a.owed > 0) AND a.collected_at IS NULL AND -l.posted >= {_DUE}
             ORDER BY a.id LIMIT $1 FOR NO KEY UPDATE OF a SKIP LOCKED""",
@@ -32,15 +32,14 @@ async def _collect(conn: asyncpg.Connection, due: asyncpg.Record, hold_s: int) -
     [available] = await ledger.balances(conn, [buyer], currency)
     if available < due["due"]:
         return False
-    # To somebody who has left nothing can be paid, and nothing is taken for it.
-    owed, owed_fee = (0, 0) if due["gone"] else (due["owed"], due["owed_fee"])
-    if taken := due["fronted"] + owed + owed_fee:
-        await ledger.post(
-            conn, "appeal.collect", f"collect:{due['id']}",
-            [(buyer, taken), (ledger.LOSSES, -due["fronted"]), (ledger.person(due["person_id"], "pending"), -owed),
-             (ledger.FEE_INCOME, -owed_fee)],
-            currency=currency, actor="market", subject=("appeal", due["id"]),
-        )  # fmt: skip
+    # Also whoever has left meanwhile is paid as before: whom it is for is in the books, not who that was.
+    owed, owed_fee, taken = due["owed"], due["owed_fee"], due["due"]
+    await ledger.post(
+        conn, "appeal.collect", f"collect:{due['id']}",
+        [(buyer, taken), (ledger.LOSSES, -due["fronted"]), (ledger.person(due["person_id"], "pending"), -owed),
+         (ledger.FEE_INCOME, -owed_fee)],
+        currency=currency, actor="market", subject=("appeal", due["id"]),
+    )  # fmt: skip
     if owed:
         await conn.execute(
             """INSERT INTO earning (submission_id, person_id, amount, currency, release_at, fee)

@@ -57,12 +57,15 @@ class Erasure(msgspec.Struct, frozen=True):
 
 
 async def owed(conn: asyncpg.Connection, person: UUID) -> list[Money]:
-    """What the market owes a person, in each currency: pending, payable and held together, less what is contested."""
+    """What the market owes a person, in each currency: pending, payable and held together, less what is contested, and
+    awards that their buyers have not had yet."""
     codes = [ledger.person(person, part) for part in ("pending", "payable", "held")]
     rows = await conn.fetch(
         """SELECT currency, sum(amount)::bigint AS amount FROM (
              SELECT currency, normal * posted AS amount FROM ledger_account WHERE code = ANY ($1::text[])
-             UNION ALL SELECT currency, -amount FROM earning WHERE person_id = $2 AND contested) AS parts
+             UNION ALL SELECT currency, -amount FROM earning WHERE person_id = $2 AND contested
+             UNION ALL SELECT t.currency, a.owed FROM appeal a JOIN task t ON t.id = a.task_id
+               WHERE a.person_id = $2 AND a.owed > 0 AND a.collected_at IS NULL) AS parts
            GROUP BY currency HAVING sum(amount) > 0 ORDER BY currency""",
         codes, person,
     )  # fmt: skip

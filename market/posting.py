@@ -113,6 +113,8 @@ def _check_price(draft: TaskDraft, currency: str) -> None:
     schedule = draft.price_schedule
     if schedule is None:
         return
+    if draft.standing is not None:
+        raise Invalid("A standing task asks anew in each round, at one price.", pointer="/price_schedule")
     if schedule.max.currency != currency:
         raise Invalid(f"This account trades in {currency}.", pointer="/price_schedule/max/currency")
     if schedule.max.amount < draft.reward.amount:

@@ -6,13 +6,17 @@ over small sums alone. What a machine refused, and all that is worth more, is le
 """
 
 import secrets
+from collections.abc import Iterable
+from ipaddress import ip_network
 from uuid import UUID
 
 import asyncpg
 
 from market import events
 
-EXPERIENCE, BUYERS = 20, 5  # answers of a reviewer that were paid out, and by how many others than this buyer
+# Answers of a reviewer that were paid out and bore a fee, so that they cost somebody something, and by how many others
+# than this buyer.
+EXPERIENCE, BUYERS = 20, 5
 POOL = 20  # of fewer people nobody is drawn: who wanted to could be half of them
 DRAWN = 5
 MOST = 2_000  # minor units of the pay that people decide over
@@ -30,13 +34,44 @@ _APART = """p.id <> a.person_id AND p.erased_at IS NULL
 # SQL: person $1 was drawn to review appeal `a`, and has still nothing in common with either side.
 MAY = f"""EXISTS (SELECT FROM appeal_reviewer r JOIN person p ON p.id = r.person_id
   WHERE r.appeal_id = a.id AND r.person_id = $1 AND {_APART})"""
+_NETWORKS = """(SELECT coalesce(array_agg(DISTINCT c.used_from), '{}') FROM login_code c
+    WHERE c.person_id = p.id AND c.used_from IS NOT NULL)"""
 _POOL = f"""WITH paid AS (
     SELECT s.person_id FROM submission s JOIN earning e ON e.id = s.id
-    WHERE e.released_at IS NOT NULL AND e.clawed_back_at IS NULL AND s.account_id <> $2
+    WHERE e.released_at IS NOT NULL AND e.clawed_back_at IS NULL AND e.fee > 0 AND s.account_id <> $2
     GROUP BY s.person_id HAVING count(*) >= {EXPERIENCE} AND count(DISTINCT s.account_id) >= {BUYERS})
-  SELECT p.id, (SELECT coalesce(array_agg(DISTINCT c.used_from), '{{}}') FROM login_code c
-                WHERE c.person_id = p.id AND c.used_from IS NOT NULL) AS networks
+  SELECT p.id, {_NETWORKS} AS networks
   FROM appeal a CROSS JOIN paid JOIN person p ON p.id = paid.person_id WHERE a.id = $1 AND {_APART} ORDER BY p.id"""
+
+
+def _sites(networks: Iterable[str]) -> set[str]:
+    """Networks as one who has many of them has one: of IPv6 the /48 that a customer is given."""
+    found = set()
+    for each in networks:
+        try:
+            network = ip_network(each)
+        except ValueError:
+            found.add(each)
+            continue
+        found.add(str(network.supernet(new_prefix=48)) if network.version == 6 and network.prefixlen > 48 else each)
+    return found
+
+
+async def _seen_from(conn: asyncpg.Connection, person: UUID) -> set[str]:
+    """From where somebody has signed in, as far as that is known."""
+    return _sites(await conn.fetchval(f"SELECT {_NETWORKS} FROM person p WHERE p.id = $1", person))
+
+
+async def are_apart(conn: asyncpg.Connection, reviewing: list[UUID], person: UUID) -> bool:
+    """Whether it is known from where those who review sign in, and it is nowhere that another of them, or the person
+    whose work it is, does."""
+    known = await _seen_from(conn, person)
+    for each in reviewing:
+        seen = await _seen_from(conn, each)
+        if not seen or known & seen:
+            return False
+        known |= seen
+    return True
 
 
 async def draw_due(conn: asyncpg.Connection, limit: int = 10) -> int:
@@ -64,11 +99,13 @@ async def _draw(conn: asyncpg.Connection, appeal: UUID, account: UUID) -> None:
         return
     secrets.SystemRandom().shuffle(pool)
     drawn: list[UUID] = []
-    known: set[str] = set()
+    known = await _seen_from(conn, await conn.fetchval("SELECT person_id FROM appeal WHERE id = $1", appeal))
     for each in pool:
-        if len(drawn) < DRAWN and not known & set(each["networks"]):
+        # Of whom it is not known from where they come, it is not known who they are.
+        seen = _sites(each["networks"])
+        if len(drawn) < DRAWN and seen and not known & seen:
             drawn.append(each["id"])
-            known |= set(each["networks"])
+            known |= seen
     await conn.executemany(
         "INSERT INTO appeal_reviewer (appeal_id, person_id) VALUES ($1, $2)", [(appeal, each) for each in drawn]
     )

@@ -216,7 +216,10 @@ async def give_opinion(conn: asyncpg.Connection, person: UUID, appeal: str, give
     # The task first, as whoever decides does; opinions on one appeal then come one after the other.
     await decisions.lock(conn, await conn.fetchval("SELECT submission_id FROM appeal WHERE id = $1", appeal_id))
     await _require_open_to(conn, person, appeal_id)
-    before = await conn.fetch("SELECT award_percent FROM appeal_review WHERE appeal_id = $1", appeal_id)
+    before = await conn.fetch("SELECT person_id, award_percent FROM appeal_review WHERE appeal_id = $1", appeal_id)
+    contesting = await conn.fetchval("SELECT person_id FROM appeal WHERE id = $1", appeal_id)
+    if not await reviewers.are_apart(conn, [person, *(each["person_id"] for each in before)], contesting):
+        raise NotFound("There is no such review.")
     await conn.execute(
         "INSERT INTO appeal_review (appeal_id, n, person_id, award_percent, reason) VALUES ($1, $2, $3, $4, $5)",
         appeal_id, len(before) + 1, person, given.award_percent, given.reason,

@@ -20,8 +20,11 @@ class Limits(msgspec.Struct, frozen=True):
     on_hold: bool
 
 
-_HELD = """EXISTS (SELECT FROM account_hold h WHERE h.account_id = {account}
-  AND (h.expires_at IS NULL OR h.expires_at > market_now()))"""
+# An operator holds the account, or an award is due from it (market/awards.py), which nobody can lift.
+_HELD = """(EXISTS (SELECT FROM account_hold h WHERE h.account_id = {account}
+    AND (h.expires_at IS NULL OR h.expires_at > market_now()))
+  OR EXISTS (SELECT FROM appeal d WHERE d.account_id = {account} AND (d.fronted > 0 OR d.owed > 0)
+    AND d.collected_at IS NULL))"""
 
 
 async def count(conn: asyncpg.Connection, account: UUID, amount: int) -> None:

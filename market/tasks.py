@@ -216,6 +216,8 @@ def _repriced(row: asyncpg.Record, change: TaskChange, fee_bps: int) -> _Price:
         reward = change.reward.amount
     top, step_s, step_percent = max(row["top"], reward), row["step_s"], row["step_percent"]
     if schedule is not None:
+        if row["every_s"] is not None:
+            raise Invalid("A standing task asks anew in each round, at one price.", pointer="/price_schedule")
         if schedule.max.currency != currency or schedule.max.amount < top:
             detail = f"The highest price may only rise, in {currency}: it is {top}."
             raise Invalid(detail, pointer="/price_schedule/max")

@@ -11,6 +11,7 @@ CREATE INDEX appeal_reviewer_person ON appeal_reviewer (person_id);
 
 -- A price rises while a slot is free: while none is, it waits, so that nobody holds one to take it dearer.
 ALTER TABLE task ADD full_since timestamptz, ADD devices_only boolean NOT NULL DEFAULT false;
+UPDATE task SET full_since = market_now() WHERE step_s IS NOT NULL AND status = 'open' AND claimed + done >= quantity;
 CREATE FUNCTION price_waits() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
   IF NEW.claimed + NEW.done >= NEW.quantity THEN
     NEW.full_since := coalesce(NEW.full_since, market_now());

@@ -75,3 +75,13 @@ async def test_whoever_has_left_is_not_written_to(world: World, ada: Caller, bo:
     ok(await ada.post(f"/v1/submissions/{found['id']}/reject", {"reason_code": "unreadable", "comment": "Too dark."}))
     ok(await leave(bo))
     assert await mails(world, bo) == []
+
+
+async def test_a_title_leads_nobody_elsewhere(world: World, ada: Caller, bo: Caller) -> None:
+    for title in ("URGENT fee at https://evil.example/pay", "Call +49 151 23456789 now"):
+        found = await waiting(ada, bo, title=title)
+        ok(await ada.post(f"/v1/submissions/{found['id']}/fix-up", FIX))
+    turned = await waiting(ada, bo, title="Is it \u202eopen?")
+    ok(await ada.post(f"/v1/submissions/{turned['id']}/fix-up", FIX))
+    told = [each["subject"] for each in await mails(world, bo)]
+    assert told == ["Please mend your answer"] * 2 + ["Please mend your answer: Is it open?"]

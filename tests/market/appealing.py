@@ -84,9 +84,18 @@ async def money(court: Court) -> tuple[int, int, int, int]:
     )  # fmt: skip
 
 
+async def signed_in_from(cast: Cast, person: UUID, network: str) -> None:
+    await cast.conn.execute(
+        """INSERT INTO login_code (id, person_id, network, code_hash, expires_at, used_from)
+           VALUES ($1, $2, $3, '', market_now(), $3)""",
+        ids.new(), person, network,
+    )  # fmt: skip
+
+
 async def experienced(cast: Cast, name: str) -> UUID:
     """Somebody who was paid for twenty answers by five buyers. The time of a hold window passes."""
     person = await cast.person(name)
+    await signed_in_from(cast, person, f"home of {name}")
     for n in range(reviewers.BUYERS):
         buyer = await cast.agent(f"buyer-{n}-of-{name}")
         for _ in range(reviewers.EXPERIENCE // reviewers.BUYERS):

@@ -8,11 +8,8 @@ from market import (
     accounts,
     appeals,
     claims,
-    collecting,
     datasets,
     earnings,
-    erasure,
-    holds,
     ids,
     keys,
     ledger,
@@ -23,7 +20,6 @@ from market import (
 )
 from market.clock import advance
 from market.errors import (
-    AccountHeld,
     AlreadyAnswered,
     AlreadyAppealed,
     AppealTooLate,
@@ -35,7 +31,7 @@ from market.errors import (
     UsedAlready,
 )
 from tests.market.appealing import FAIL, REVIEW, Court, money
-from tests.market.conftest import HOLD_S, Cast, fund
+from tests.market.conftest import HOLD_S, Cast
 
 
 @pytest.fixture
@@ -120,107 +116,6 @@ async def test_a_task_that_ends_meanwhile_keeps_what_the_appeal_needs(court: Cou
     assert await court.cast.broken() == []
 
 
-async def drained(cast: Cast, bo: UUID, funds: int, fees: int = 0) -> Court:
-    """Bo was rejected and appeals, the slot is somebody else's by now, and the buyer has nothing more to pay with.
-
-    fees: what the market has earned from the buyer before.
-    """
-    eve = await cast.agent("eve", funds=funds + 11 * fees)
-    if fees:
-        _, earlier = await cast.submit(await cast.person("zoe"), (await cast.post(
-            eve, reward={"amount": 10 * fees, "currency": "usd"})).id)  # fmt: skip
-        await cast.judge(earlier)
-        await advance(cast.conn, HOLD_S)
-        await earnings.release_due(cast.conn)
-    court = Court(cast, eve, bo)
-    await court.rejected()
-    dee = await cast.person("dee")
-    _, other = await cast.submit(dee, ids.show("task", court.task))
-    await cast.judge(other)
-    await court.appealed()
-    return court
-
-
-async def of_bo(court: Court) -> str:
-    found = await court.conn.fetchval("SELECT id FROM observation WHERE person_id = $1", court.bo)
-    return ids.show("observation", found)
-
-
-async def buys_nothing(court: Court) -> None:
-    """The market holds the account, and its owner reads nothing of what is not paid for."""
-    held = await holds.find(court.conn, "account", court.ada.owner)
-    assert held is not None and held.owner is None
-    with pytest.raises(AccountHeld):
-        await court.cast.post(court.ada)
-    with pytest.raises(EvidenceLocked):
-        await observations.get(court.conn, court.ada.owner, await of_bo(court))
-    assert (await submissions.get(court.conn, court.public, account=court.ada.owner)).answers == {}
-
-
-async def test_what_the_buyer_cannot_cover_the_market_fronts_out_of_what_it_has_earned_from_them(
-    cast: Cast, bo: UUID
-) -> None:
-    court = await drained(cast, bo, 340, fees=300)
-    assert await court.stake() == ("none", 10), "as much of a bond as there is"
-    assert await cast.broken() == []
-    await court.decided(100)
-    assert await money(court) == (0, 0, 310, 330)
-    assert await ledger.derived(cast.conn, ledger.LOSSES, "usd") == 300
-    await buys_nothing(court)
-    assert await cast.broken() == []
-    assert await collecting.collect_due(cast.conn, hold_s=HOLD_S) == 0
-    await fund(cast.conn, court.ada.owner, 1000, "more")
-    assert await collecting.collect_due(cast.conn, hold_s=HOLD_S) == 1
-    assert await collecting.collect_due(cast.conn, hold_s=HOLD_S) == 0
-    assert await money(court) == (700, 0, 310, 330)
-    assert await ledger.derived(cast.conn, ledger.LOSSES, "usd") == 0
-    assert await holds.find(cast.conn, "account", court.ada.owner) is None
-    assert (await observations.get(cast.conn, court.ada.owner, await of_bo(court))).answers
-    assert await cast.broken() == []
-
-
-@pytest.mark.parametrize(("funds", "bond"), [(330, 0), (340, 10)])
-async def test_two_who_pretend_to_be_buyer_and_person_get_nothing_out_of_the_market(
-    cast: Cast, bo: UUID, funds: int, bond: int
-) -> None:
-    """What it has not earned from the account it does not front: it is owed, and paid once the account has it."""
-    court = await drained(cast, bo, funds)
-    assert await court.stake() == ("none", bond)
-    await court.decided(100)
-    assert await ledger.derived(cast.conn, ledger.LOSSES, "usd") == 0
-    assert await money(court) == (bond, 0, 0, 30)
-    seen = await court.seen()
-    assert seen.paid is not None and (seen.paid.amount, seen.owed.amount) == (0, 300 + bond)
-    assert await court.status() == "accepted"
-    await buys_nothing(court)
-    assert await cast.broken() == []
-    await fund(cast.conn, court.ada.owner, 329 - bond, "not enough")
-    assert await collecting.collect_due(cast.conn, hold_s=HOLD_S) == 0
-    await fund(cast.conn, court.ada.owner, 1 + bond, "enough")
-    assert await collecting.collect_due(cast.conn, hold_s=HOLD_S) == 1
-    assert await collecting.collect_due(cast.conn, hold_s=HOLD_S) == 0
-    assert await money(court) == (0, 0, 300 + bond, 60)
-    seen = await court.seen()
-    assert seen.paid is not None and (seen.paid.amount, seen.owed.amount) == (300 + bond, 0)
-    assert (await observations.get(cast.conn, court.ada.owner, await of_bo(court))).answers
-    assert await holds.find(cast.conn, "account", court.ada.owner) is None
-    await advance(cast.conn, HOLD_S)
-    await earnings.release_due(cast.conn)
-    assert await cast.balance(ledger.person(bo, "payable")) == 300 + bond
-    assert await cast.broken() == []
-
-
-async def test_what_is_owed_to_somebody_who_has_left_is_not_taken(cast: Cast, bo: UUID) -> None:
-    court = await drained(cast, bo, 330)
-    await court.decided(100)
-    await erasure.erase(cast.conn, bo)
-    await fund(cast.conn, court.ada.owner, 500, "more")
-    assert await collecting.collect_due(cast.conn, hold_s=HOLD_S) == 1
-    assert await cast.balance(ledger.buyer(court.ada.owner)) == 500
-    assert await holds.find(cast.conn, "account", court.ada.owner) is None
-    assert await cast.broken() == []
-
-
 async def test_who_is_refused_by_a_machine_holds_nobodys_money_and_nobodys_slot(cast: Cast, ada: keys.Actor) -> None:
     """However many appeal: others may claim, and the balance is the buyer's."""
     task = await cast.post(ada, quantity=1)
@@ -241,21 +136,6 @@ async def test_a_dispute_has_its_bond(cast: Cast, bo: UUID) -> None:
     await court.accepted()
     with pytest.raises(InsufficientFunds, match="bond"):
         await court.disputed()
-
-
-async def test_money_that_came_meanwhile_pays_an_award_that_nothing_was_held_for(cast: Cast, bo: UUID) -> None:
-    court = Court(cast, await cast.agent("eve", funds=330), bo)
-    await court.rejected()
-    dee = await cast.person("dee")
-    _, other = await cast.submit(dee, ids.show("task", court.task))
-    await cast.judge(other)
-    await court.appealed()
-    assert await court.stake() == ("none", 0)
-    await fund(cast.conn, court.ada.owner, 500, "more")
-    await court.decided(50)
-    assert await money(court) == (335, 0, 150, 45)
-    assert await holds.find(cast.conn, "account", court.ada.owner) is None
-    assert await cast.broken() == []
 
 
 async def test_whoever_is_awarded_has_answered(court: Court) -> None:

@@ -251,6 +251,19 @@ async def test_no_less_is_paid_for_finding_nothing_than_the_way_there_is_worth(c
     await cast.post(ada, reward={"amount": 329, "currency": "usd"}, acceptance=unpaid)
 
 
+async def test_a_standing_task_has_one_price(cast: Cast, ada: keys.Actor) -> None:
+    """It would rise while a round is full, for whoever holds it."""
+    standing = {"standing": {"every_s": 3600}, "quantity": 5}
+    with pytest.raises(Invalid) as refused:
+        await cast.post(ada, price_schedule=RISING, **standing)
+    assert refused.value.pointer == "/price_schedule"
+    task = await cast.post(ada, **standing)
+    with pytest.raises(Invalid, match="one price"):
+        await tasks.change(
+            cast.conn, ada, task.id, msgspec.convert({"price_schedule": RISING}, TaskChange), fee_bps=FEE_BPS
+        )
+
+
 async def test_nobody_holds_a_slot_to_take_it_dearer(cast: Cast, ada: keys.Actor, bo: UUID) -> None:
     """While no slot is free the price waits; with one free again it goes on from where it was."""
     task = await cast.post(ada, price_schedule=RISING)

@@ -271,3 +271,18 @@ async def test_what_a_rejection_may_yet_cost_stays_as_long_as_it_may_be_appealed
     await awards.decide(conn, appeal, awards.Decision(100, "So it is.", "operator:test"), hold_s=HOLD_S)
     assert await cast.balance(ledger.person(bo, "pending")) == 300
     assert await cast.broken() == []
+
+
+async def test_junk_does_not_keep_a_balance_more_than_once(cast: Cast, eve: keys.Actor) -> None:
+    """Three tries of one person, of which one can be paid, while the slot is free: its money is in the task."""
+    conn, bo = cast.conn, await cast.person("bo")
+    await paid(conn, eve.owner, 1_000)
+    task = await cast.post(eve, acceptance={"mode": "manual"})
+    why = review.Rejecting(comment="Junk.", reason_code="not_what_was_asked")
+    for _ in range(3):
+        _, submission = await cast.submit(bo, task.id)
+        await cast.judge(submission, {"score": 0.5, "outcome": "review", "version": "1", "checks": []})
+        await review.reject(conn, eve, ids.show("submission", submission), why)
+    assert await appeals.at_stake(conn, eve.owner, "usd") == 0
+    await tasks.cancel(conn, eve, task.id)
+    assert await appeals.at_stake(conn, eve.owner, "usd") == 330

@@ -7,7 +7,7 @@ import pytest
 from market import appeals, ids, keys, reviewers, second_reviews
 from market.clock import advance
 from market.errors import NotFound
-from tests.market.appealing import Court, experienced
+from tests.market.appealing import Court, experienced, signed_in_from
 from tests.market.conftest import HOLD_S, Cast
 
 NAMES = ("gil", "hal", "ida", "jan", "kit", "lou", "mia")
@@ -24,15 +24,6 @@ async def drawn(court: Court) -> set[UUID]:
     assert await reviewers.draw_due(court.conn) == 1
     rows = await court.conn.fetch("SELECT person_id FROM appeal_reviewer WHERE appeal_id = $1", court.appeal)
     return {row["person_id"] for row in rows}
-
-
-async def seen_in(court: Court, network: str, *people: UUID) -> None:
-    for person in people:
-        await court.conn.execute(
-            """INSERT INTO login_code (id, person_id, network, code_hash, expires_at, used_from)
-               VALUES ($1, $2, $3, '', market_now(), $3)""",
-            ids.new(), person, network,
-        )  # fmt: skip
 
 
 async def test_five_of_many_are_drawn_and_the_rest_do_not_get_in(court: Court, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,8 +92,51 @@ async def test_nobody_is_made_a_reviewer_by_one_buyer_or_by_the_one_who_is_judge
 async def test_those_who_are_drawn_do_not_know_each_other(court: Court, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reviewers, "POOL", 1)
     gil, hal, ida = [await experienced(court.cast, name) for name in ("gil", "hal", "ida")]
-    await seen_in(court, "192.0.2.0/24", gil, hal)
+    for person in (gil, hal):
+        await signed_in_from(court.cast, person, "192.0.2.7")
     await court.rejected()
     await court.appealed()
     found = await drawn(court)
     assert ida in found and len(found & {gil, hal}) == 1
+
+
+@pytest.mark.parametrize("networks", [("2001:db8:1:1::/64", "2001:db8:1:2::/64"), ("192.0.2.7", "192.0.2.7"), ()])
+async def test_who_lives_with_another_or_nowhere_is_not_drawn_with_them(
+    court: Court, networks: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One customer has many networks of IPv6; and where somebody comes from may have been forgotten."""
+    monkeypatch.setattr(reviewers, "POOL", 1)
+    people = [await experienced(court.cast, name) for name in ("gil", "hal")]
+    await court.conn.execute("DELETE FROM login_code WHERE person_id = ANY ($1::uuid[])", people)
+    for person, network in zip(people, networks, strict=False):
+        await signed_in_from(court.cast, person, network)
+    await court.rejected()
+    await court.appealed()
+    assert len(await drawn(court)) == (1 if networks else 0)
+
+
+async def test_two_who_come_to_share_a_network_do_not_decide(court: Court, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reviewers, "POOL", 1)
+    gil, hal = [await experienced(court.cast, name) for name in ("gil", "hal")]
+    await court.rejected()
+    await court.appealed()
+    assert await drawn(court) == {gil, hal}
+    for person in (gil, hal):
+        await signed_in_from(court.cast, person, "198.51.100.4")
+    opinion = second_reviews.Reviewing(award_percent=100, reason="It can be read.")
+    case = ids.show("appeal", court.appeal)
+    assert not await second_reviews.give_opinion(court.conn, gil, case, opinion, hold_s=HOLD_S)
+    with pytest.raises(NotFound):
+        await second_reviews.give_opinion(court.conn, hal, case, opinion, hold_s=HOLD_S)
+    assert await court.status() == "disputed"
+
+
+async def test_answers_that_cost_nobody_anything_are_no_experience(
+    court: Court, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reviewers, "POOL", 1)
+    await experienced(court.cast, "gil")
+    await court.conn.execute("UPDATE earning SET fee = 0")
+    await court.rejected()
+    await court.appealed()
+    assert await drawn(court) == set()
