@@ -185,10 +185,12 @@ async def test_events_are_sent_signed_again_until_taken_and_survive_kill_9() -> 
             await asyncio.to_thread(sandbox.end, signal.SIGKILL)
             receiver.failing = 0
             await asyncio.to_thread(sandbox.start)
+            reader = sandbox.gateway()
             await receiver.wait_for(4)
-            read = [sandbox.gateway().read_webhook(*one) for one in receiver.received]
-            assert ("payment_intent.succeeded", intent) in {(one.type, one.object_id) for one in read}
-            assert len({one.id for one in read}) == len(read)
+            # One whose answer came too late for a busy machine is sent once more: at least once, as Stripe does.
+            while len(read := {each.id: each for each in (reader.read_webhook(*one) for one in receiver.received)}) < 4:
+                await receiver.wait_for(len(receiver.received) + 1)
+            assert ("payment_intent.succeeded", intent) in {(one.type, one.object_id) for one in read.values()}
         finally:
             await asyncio.to_thread(manager.__exit__, None, None, None)
 
