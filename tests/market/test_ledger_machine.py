@@ -25,7 +25,7 @@ from market.audit import CHECKS
 from market.errors import InsufficientFunds
 
 CONNECTIONS = 16
-SEQUENCES = int(os.environ.get("LEDGER_EXAMPLES", "200"))
+SEQUENCES = int(os.environ.get("LEDGER_EXAMPLES", "120"))
 LEDGER_SQL = Path(__file__).parents[2] / "alembic" / "sql" / "0005_posting.sql"
 
 ONE, TWO = UUID(int=1), UUID(int=2)

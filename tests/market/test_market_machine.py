@@ -1,7 +1,7 @@
 """The whole market as a state machine: whatever buyers, people, reviewers and time do, in any order, nothing breaks.
 
 After each step: the books are right, nobody's claim pays less than when it was made, and evidence that is rejected or
-contested is not readable by its buyer. MACHINE_EXAMPLES sequences of 40 steps (default 12; 300 for a long look).
+contested is not readable by its buyer. MACHINE_EXAMPLES sequences of 40 steps (else 25; 300 for a long look).
 """
 
 import asyncio
