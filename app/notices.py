@@ -1,6 +1,7 @@
 """Mails to people about their answers: what was asked of them or decided, until when they may act, and where.
 
-They name the task and the money, and nothing that a buyer wrote: nobody writes into the market's mails but the market.
+Of what a buyer wrote they bear the task's title alone, and that only where it leads nowhere: else nobody writes into
+the market's mails but the market.
 """
 
 from __future__ import annotations

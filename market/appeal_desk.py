@@ -16,12 +16,11 @@ from market.awards import part, shares
 from market.decisions import Pay, pay_for
 from market.errors import NotFound, NotInReview, WrongState
 from market.money import Money
-from market.second_reviews import REVIEWERS, Waiting
+from market.second_reviews import DISAGREED, Waiting
 from market.urgency import Urgency, after
 
 # SQL: appeal `a` waits for a second review: both sides have had their time to speak.
 _IN_REVIEW = "a.status = 'open' AND a.answer_by <= market_now()"
-_DISAGREED = f"(SELECT count(*) FROM appeal_review r WHERE r.appeal_id = a.id) >= {REVIEWERS}"
 
 
 class Outstanding(msgspec.Struct, frozen=True):
@@ -92,7 +91,7 @@ async def urgent(
     since = after(place)
     rows = await conn.fetch(
         f"""SELECT a.id, a.status <> 'open' AS over, a.decide_by, t.title, t.kind,
-              a.status = 'open' AND {_DISAGREED} AS disagreed
+              a.status = 'open' AND {DISAGREED} AS disagreed
             FROM appeal a JOIN task t ON t.id = a.task_id
             WHERE (a.status <> 'open' OR {_IN_REVIEW}) AND ($5::bool IS NULL OR $5 = (a.status = 'open'))
               AND ($1::bool IS NULL OR (a.status <> 'open', a.decide_by, a.id) > ($1, $2::text::timestamptz, $3))
@@ -112,7 +111,7 @@ async def outstanding(conn: asyncpg.Connection) -> Outstanding:
     """How many reviews wait now."""
     row = await conn.fetchrow(
         f"""SELECT count(*) AS count, count(*) FILTER (WHERE a.decide_by <= market_now()) AS overdue,
-              count(*) FILTER (WHERE {_DISAGREED}) AS disagreed,
+              count(*) FILTER (WHERE {DISAGREED}) AS disagreed,
               min(a.decide_by) AS next_deadline
             FROM appeal a WHERE {_IN_REVIEW}"""
     )

@@ -150,7 +150,8 @@ async def _fees_of(conn: asyncpg.Connection, account: UUID, currency: str) -> in
     """What the market has earned from an account for good, less what it has fronted for it and not seen again; nothing
     while the money that it was paid with is, or was, charged back."""
     found: int = await conn.fetchval(
-        """SELECT CASE WHEN EXISTS (SELECT FROM dispute d WHERE d.account_id = $1 AND d.status <> 'won') THEN 0 ELSE
+        """SELECT CASE WHEN EXISTS (SELECT FROM dispute d
+                 WHERE d.account_id = $1 AND d.status NOT IN ('won', 'warning_closed')) THEN 0 ELSE
              (SELECT coalesce(sum(e.fee), 0) FROM submission s JOIN earning e ON e.id = s.id
                WHERE s.account_id = $1 AND e.currency = $2 AND e.released_at IS NOT NULL AND e.clawed_back_at IS NULL)
              - (SELECT coalesce(sum(a.fronted), 0) FROM appeal a JOIN task t ON t.id = a.task_id

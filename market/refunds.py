@@ -112,20 +112,20 @@ async def ask(
     await ledger.lock(conn, {(ledger.buyer(account), currency)})
     [available] = await ledger.balances(conn, [ledger.buyer(account)], currency)
     most = sum(_left(row) for row in rows)
+    # An operator decides on a funding for reasons of their own.
     kept = 0 if funding is not None else await appeals.at_stake(conn, account, currency)
-    if kept and (amount or 0) <= available:
-        available = max(0, available - kept)
-        if (amount is None and available == 0) or (amount is not None and amount > available):
-            raise WrongState(
-                f"{kept} {currency} (minor units) stay here for now: answers that this account rejected may be "
-                f"appealed for {appeals.APPEAL_S // 3600} hours. Up to {available} may go back."
-            )
+    free = max(0, available - kept)
     if amount is None:
-        amount = min(available, most)
-        if amount <= 0:
+        amount = min(free, most)
+        if amount <= 0 and (most <= 0 or not (kept and available)):
             raise WrongState("There is no balance that could go back to a card that it came from.")
     if amount > available:
         raise InsufficientFunds("A refund is of unused balance.", needed=amount)
+    if amount > free or amount <= 0:
+        raise WrongState(
+            f"{kept} {currency} (minor units) stay here for now: answers that this account rejected may be appealed "
+            f"for {appeals.APPEAL_S // 3600} hours. Up to {free} may go back."
+        )
     if amount > most:
         raise Invalid(
             f"At most {most} {currency} (minor units) can go back to where it came from: what was paid in, less what "

@@ -3,7 +3,7 @@
 # SQL: submission `s` with what contests it, `a`. Accepted, as far as the books go, is also what its buyer disputes.
 _CONTESTED = "submission s LEFT JOIN appeal a ON a.submission_id = s.id"
 _HELD = "(s.status = 'accepted' OR s.status = 'disputed' AND a.side = 'buyer')"
-# What an award owes has no posting and no line of earnings before the buyer has it; nor after, if its person has left.
+# What an award owes has no line of earnings before the buyer has it.
 _UNPAID = "coalesce(a.owed > 0 AND a.paid = 0, false)"
 _AWARDED = "(s.status = 'accepted' AND coalesce(a.side = 'person', false))"
 

@@ -21,7 +21,7 @@ POOL = 20  # of fewer people nobody is drawn: who wanted to could be half of the
 DRAWN = 5
 MOST = 2_000  # minor units of the pay that people decide over
 
-# SQL: people $2 who have nothing in common with either side of appeal `a`: no claim on its task, not the account's
+# SQL: person `p` has nothing in common with either side of appeal `a`: no claim on its task, not the account's
 # address, no network that they signed in from in common with its person, no device that took part.
 _APART = """p.id <> a.person_id AND p.erased_at IS NULL
   AND NOT EXISTS (SELECT FROM claim c WHERE c.task_id = a.task_id AND c.person_id = p.id)

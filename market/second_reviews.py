@@ -93,13 +93,14 @@ _SELECT = """SELECT a.id, a.decide_by, a.failed_check, a.reason_code, a.comment,
     t.radius_m, t.evidence, t.acceptance,
     (SELECT coalesce(array_agg(p.n ORDER BY p.n), '{}') FROM photo p WHERE p.claim_id = s.claim_id) AS photos
   FROM appeal a JOIN submission s ON s.id = a.submission_id JOIN task t ON t.id = a.task_id"""
-_DISAGREED = f"(SELECT count(*) FROM appeal_review r WHERE r.appeal_id = a.id) >= {REVIEWERS}"
+# SQL: as many as decide have reviewed appeal `a`, and were not of one mind.
+DISAGREED = f"(SELECT count(*) FROM appeal_review r WHERE r.appeal_id = a.id) >= {REVIEWERS}"
 
 
 async def listed(conn: asyncpg.Connection, *, before: str | None, limit: int, is_open: bool | None) -> list[Waiting]:
     """For operators: what both sides have spoken on and waits, what is decided, or all; newest first."""
     rows = await conn.fetch(
-        f"""SELECT a.id, a.decide_by, t.title, t.kind, a.status = 'open' AND {_DISAGREED} AS disagreed
+        f"""SELECT a.id, a.decide_by, t.title, t.kind, a.status = 'open' AND {DISAGREED} AS disagreed
             FROM appeal a JOIN task t ON t.id = a.task_id
             WHERE ($1::uuid IS NULL OR a.id < $1) AND ($3::bool IS NULL OR $3 = (a.status = 'open'))
               AND (a.status <> 'open' OR a.answer_by <= market_now()) ORDER BY a.id DESC LIMIT $2""",
@@ -112,7 +113,7 @@ async def for_person(conn: asyncpg.Connection, person: UUID, *, limit: int) -> l
     """What a person may review now, the most urgent first."""
     rows = await conn.fetch(
         f"""SELECT a.id, a.decide_by, t.title, t.kind, false AS disagreed FROM appeal a JOIN task t ON t.id = a.task_id
-            WHERE a.status = 'open' AND a.answer_by <= market_now() AND NOT {_DISAGREED} AND {reviewers.MAY}
+            WHERE a.status = 'open' AND a.answer_by <= market_now() AND NOT {DISAGREED} AND {reviewers.MAY}
               AND NOT EXISTS (SELECT FROM appeal_review r WHERE r.appeal_id = a.id AND r.person_id = $1)
             ORDER BY a.decide_by LIMIT $2""",
         person, limit,
@@ -140,7 +141,7 @@ async def case_for(conn: asyncpg.Connection, person: UUID, appeal: str) -> Case:
 
 async def _require_open_to(conn: asyncpg.Connection, person: UUID, appeal: UUID) -> None:
     row = await conn.fetchrow(
-        f"""SELECT a.status = 'open' AS is_open, {_DISAGREED}
+        f"""SELECT a.status = 'open' AS is_open, {DISAGREED}
                 OR EXISTS (SELECT FROM appeal_review r WHERE r.appeal_id = a.id AND r.person_id = $1) AS taken
             FROM appeal a WHERE a.id = $2 AND {reviewers.MAY}""",
         person, appeal,
